@@ -1,0 +1,27 @@
+import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import type { Config } from './config.ts'
+
+/**
+ * What every AWS client shares: standard retries, connections kept, and time-outs that really fire.
+ *
+ * Three attempts of at most 600 ms, with the SDK's back-off between them, end within 2.5 s: a black-holed DynamoDB is
+ * a 503 before API Gateway or a person gives up. DynamoDB answers in single-digit milliseconds; 600 ms is far beyond
+ * its p99.99 and the first connection's TLS handshake.
+ */
+export function awsClientOptions (config: Config) {
+  const agent = { keepAlive: true, maxSockets: 64 }
+  return {
+    region: config.AWS_REGION,
+    maxAttempts: 3,
+    retryMode: 'standard',
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: 300,
+      requestTimeout: 600,
+      throwOnRequestTimeout: true, // without it the SDK only warns
+      httpAgent: new HttpAgent(agent),
+      httpsAgent: new HttpsAgent(agent)
+    })
+  }
+}

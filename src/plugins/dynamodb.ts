@@ -1,0 +1,17 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import fp from 'fastify-plugin'
+import { awsClientOptions } from './aws.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    dynamodb: DynamoDBDocumentClient
+  }
+}
+
+/** One DynamoDB document client for the life of the process. */
+export default fp(async function dynamodb (app) {
+  const client = new DynamoDBClient(awsClientOptions(app.config))
+  app.decorate('dynamodb', DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } }))
+  app.addHook('onClose', async () => { client.destroy() })
+}, { name: 'dynamodb', dependencies: ['config'] })

@@ -1,0 +1,114 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { isUnavailable, MethodNotAllowed, NotFound, Unavailable, type FieldError } from '../shared/errors.ts'
+import { renderFault, type Fault } from '../shared/problem.ts'
+import { CORRELATION_HEADER } from './correlation.ts'
+
+// What Fastify itself refuses, in our words. The rest of its catalogue keeps its status and is told as BAD_REQUEST.
+const FASTIFY_ERRORS: Record<string, readonly [code: string, detail: string]> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ['BODY_TOO_LARGE', 'The body is larger than 64 KiB'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['BODY_MALFORMED', 'The body is empty; expected JSON'],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['BODY_MALFORMED', 'The body is not valid JSON'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['BODY_MALFORMED', 'The body is not as long as Content-Length says'],
+  FST_ERR_BAD_URL: ['URL_MALFORMED', 'The address is not a valid URL']
+}
+
+/** A body with ten thousand unknown properties is answered with the first few of them. */
+const MAX_FIELD_ERRORS = 20
+
+/** Seconds. One window of a breaker, and long enough for a throttled table to recover its burst. */
+const RETRY_AFTER = '5'
+
+function fieldErrors (error: FastifyError): FieldError[] {
+  return (error.validation ?? []).slice(0, MAX_FIELD_ERRORS).map(({ instancePath, keyword, params, message }) => {
+    const at = error.validationContext === 'body' || error.validationContext === undefined ? instancePath : `${instancePath}`
+    if (keyword === 'required') return { pointer: `${at}/${String(params['missingProperty'])}`, detail: 'is required' }
+    if (keyword === 'additionalProperties') return { pointer: `${at}/${String(params['additionalProperty'])}`.slice(0, 100), detail: 'is not a known property' }
+    return { pointer: at, detail: message ?? 'is not valid' }
+  })
+}
+
+const summary = (errors: FieldError[]) => errors.map(e => `${e.pointer.slice(1).replaceAll('/', '.') || 'body'} ${e.detail}`).join('; ')
+
+function faultOf (error: FastifyError & { errors?: FieldError[] }, request: FastifyRequest): Fault {
+  const base = { instance: request.url.split('?', 1)[0]!.slice(0, 256), correlationId: request.id }
+  if (error.validation !== undefined) {
+    const errors = fieldErrors(error)
+    return { ...base, status: 400, code: 'VALIDATION_FAILED', detail: summary(errors), errors }
+  }
+  if (isUnavailable(error)) {
+    const { statusCode, code, message } = new Unavailable()
+    return { ...base, status: statusCode!, code, detail: message }
+  }
+  const status = error.statusCode ?? 500
+  if (status >= 500 && error.code !== 'DEPENDENCY_UNAVAILABLE') {
+    return { ...base, status: 500, code: 'INTERNAL', detail: 'Something went wrong on our side; quote the correlation id when you report it' }
+  }
+  const known = FASTIFY_ERRORS[error.code]
+  if (known !== undefined) return { ...base, status, code: known[0], detail: known[1] }
+  // JSON.parse quotes the body in its message: nothing of a parser's own words is repeated.
+  if (error instanceof SyntaxError || error.code === undefined || error.code.startsWith('FST_')) {
+    return { ...base, status, code: 'BAD_REQUEST', detail: error instanceof SyntaxError ? 'The body is not valid JSON' : 'The request cannot be understood' }
+  }
+  return { ...base, status, code: error.code, detail: error.message, errors: error.errors }
+}
+
+/** Answers with an error in the shape of the version that was asked; logs it when it is ours. */
+export function sendError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const fault = faultOf(error, request)
+  if (fault.status >= 500) request.log.error({ err: error, code: fault.code }, 'request failed')
+  if (fault.status === 503) reply.header('retry-after', RETRY_AFTER)
+  if (fault.status === 401) reply.header('www-authenticate', wwwAuthenticate(request, fault.code))
+  reply.header(CORRELATION_HEADER, request.id)
+  const { contentType, body } = renderFault(fault, isV1(request) ? 'v1' : 'v2')
+  return reply.code(fault.status).type(contentType).serializer(JSON.stringify).send(body)
+}
+
+// RFC 6750 §3.1: no error code when the client sent no token at all.
+function wwwAuthenticate (request: FastifyRequest, code: string): string {
+  return request.headers.authorization === undefined || code !== 'AUTH_TOKEN_INVALID'
+    ? 'Bearer realm="user-service"'
+    : 'Bearer realm="user-service", error="invalid_token"'
+}
+
+/** Whether a request asks for version 1; unknown paths below it included. */
+export const isV1 = (request: Pick<FastifyRequest, 'url'>): boolean => /^\/v1(?:[/?]|$)/.test(request.url)
+
+/** Methods of the routes whose pattern matches a path; empty when none does. */
+function allowedMethods (routes: Map<string, Set<string>>, url: string): string[] {
+  const path = url.split('?', 1)[0]!.split('/')
+  const allowed = new Set<string>()
+  for (const [pattern, methods] of routes) {
+    const parts = pattern.split('/')
+    const matches = parts.length === path.length && parts.every((part, i) => part === path[i] || (part.startsWith(':') && path[i] !== ''))
+    if (matches) for (const method of methods) allowed.add(method)
+  }
+  return [...allowed].sort()
+}
+
+function collectRoutes (app: FastifyInstance): Map<string, Set<string>> {
+  const routes = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    if (url.includes('*')) return
+    const methods = routes.get(url) ?? new Set()
+    for (const m of Array.isArray(method) ? method : [method]) methods.add(m)
+    routes.set(url, methods)
+  })
+  return routes
+}
+
+/** One error handler for everything, with 404 and 405 decided before a body is read. */
+export default fp(async function errors (app) {
+  const routes = collectRoutes(app)
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return
+    const allowed = allowedMethods(routes, request.url)
+    if (allowed.length === 0) throw new NotFound()
+    reply.header('allow', allowed.join(', '))
+    throw new MethodNotAllowed()
+  })
+  app.setNotFoundHandler(() => { throw new NotFound() })
+  app.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply))
+}, { name: 'errors', dependencies: ['correlation'] })
+

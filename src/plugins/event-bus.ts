@@ -1,0 +1,39 @@
+import fp from 'fastify-plugin'
+import { awsClientOptions } from './aws.ts'
+
+/** What happened, for other services: contract of the EventBridge entries' `detail`. */
+export interface DomainEvent {
+  eventId: string
+  type: string
+  version: 1
+  /** ISO 8601 */
+  occurredAt: string
+  correlationId: string
+  data: object
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Publishes a domain event; does nothing where no bus is configured. Rejects when the bus did not take it. */
+    publishEvent (event: DomainEvent): Promise<void>
+  }
+}
+
+/** Domain events to EventBridge. The client is loaded only where a bus is configured. */
+export default fp(async function eventBus (app) {
+  const { EVENT_BUS_NAME, SERVICE_NAME } = app.config
+  if (EVENT_BUS_NAME === undefined) {
+    app.decorate('publishEvent', async () => {})
+    return
+  }
+  const { EventBridgeClient, PutEventsCommand } = await import('@aws-sdk/client-eventbridge')
+  const client = new EventBridgeClient(awsClientOptions(app.config))
+  app.decorate('publishEvent', async (event) => {
+    const { FailedEntryCount, Entries } = await client.send(new PutEventsCommand({
+      Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify(event) }]
+    }))
+    // PutEvents answers 200 for entries it did not take.
+    if (FailedEntryCount !== 0) throw new Error(`EventBridge did not take the event: ${Entries?.[0]?.ErrorCode ?? 'no reason given'}`)
+  })
+  app.addHook('onClose', async () => { client.destroy() })
+}, { name: 'event-bus', dependencies: ['config'] })

@@ -1,0 +1,96 @@
+import fastifyJwt from '@fastify/jwt'
+import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
+import { Forbidden, Unauthorized } from '../shared/errors.ts'
+import { newId } from '../shared/ids.ts'
+
+/** What an access token says of its bearer, beside `iss`, `aud`, `jti`, `iat` and `exp`. */
+export interface AccessClaims {
+  sub: string
+  /** same as `sub`; the article's authorizer hands it on under this name */
+  userId: string
+  email: string
+  role: 'user' | 'admin'
+  /** the session the token belongs to */
+  sid: string
+}
+
+declare module '@fastify/jwt' {
+  interface FastifyJWT {
+    payload: Omit<AccessClaims, 'sub'>
+    user: AccessClaims
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** `onRequest` hook of every scope that needs a signed-in person; sets `request.user`. */
+    authenticate: onRequestAsyncHookHandler
+    /** `onRequest` hook after `authenticate` in scopes for admins only. */
+    requireAdmin: onRequestAsyncHookHandler
+    signAccessToken (claims: Omit<AccessClaims, 'userId'>): string
+  }
+}
+
+// RFC 9068 §2.1: a token of another type, an id token say, is not an access token.
+const TYPE = 'at+jwt'
+
+// A token of ours is under 1 KiB. What is larger is not looked at.
+const MAX_TOKEN = 4096
+
+/** Access tokens: RFC 9068 in shape, Ed25519, every choice pinned (RFC 8725). */
+export default fp(async function jwt (app) {
+  const { JWT_ISSUER, JWT_AUDIENCE, ACCESS_TOKEN_TTL_SECONDS } = app.config
+
+  await app.register(fastifyJwt, {
+    secret: {
+      // Signing names its key itself, see signAccessToken.
+      private: async () => app.keys.current.privateKey,
+      public: async (_request: FastifyRequest, token: { header: { kid?: string } }) => {
+        const kid = token.header.kid
+        const set = typeof kid === 'string' ? await app.keys.find(kid) : undefined
+        if (set === undefined) throw new Unauthorized()
+        return set.publicKey
+      }
+    },
+    decode: { complete: true },
+    verify: {
+      algorithms: ['EdDSA'],
+      allowedIss: JWT_ISSUER,
+      allowedAud: JWT_AUDIENCE,
+      checkTyp: TYPE,
+      requiredClaims: ['iss', 'aud', 'sub', 'userId', 'email', 'role', 'sid', 'jti', 'iat', 'exp'],
+      cache: false
+    }
+  })
+
+  app.decorate('signAccessToken', (claims) => {
+    const { sub, ...rest } = claims
+    return app.jwt.sign({ ...rest, userId: sub }, {
+      algorithm: 'EdDSA',
+      key: app.keys.current.privateKey,
+      kid: app.keys.current.jwk.kid,
+      typ: TYPE,
+      iss: JWT_ISSUER,
+      aud: JWT_AUDIENCE,
+      sub,
+      jti: newId(),
+      expiresIn: ACCESS_TOKEN_TTL_SECONDS * 1000
+    })
+  })
+
+  app.decorate('authenticate', async (request) => {
+    if ((request.headers.authorization?.length ?? 0) > MAX_TOKEN) throw new Unauthorized()
+    try {
+      await request.jwtVerify()
+    } catch (error) {
+      // One answer for every bad token: what is wrong with it is nobody's business. A secret that cannot be fetched is not its fault.
+      if ((error as { statusCode?: number }).statusCode === 503) throw error
+      throw new Unauthorized()
+    }
+  })
+
+  app.decorate('requireAdmin', async (request) => {
+    if (request.user.role !== 'admin') throw new Forbidden()
+  })
+}, { name: 'jwt', dependencies: ['config', 'keys'] })

@@ -1,0 +1,42 @@
+import fp from 'fastify-plugin'
+import { pino, type DestinationStream, type Logger } from 'pino'
+import type { Config } from './config.ts'
+
+// Allow-listed: what a log line may say of an error. Never its own further properties, which in SDK and SMTP errors
+// hold requests, addresses and answers.
+function errorFields (error: Error & { code?: unknown, statusCode?: unknown, $metadata?: { requestId?: string, attempts?: number } }) {
+  const { name, code, statusCode, message, stack, $metadata } = error
+  return { type: name, code, statusCode, message, stack, awsRequestId: $metadata?.requestId, attempts: $metadata?.attempts }
+}
+
+/**
+ * Structured logs to standard output, written synchronously: a transport's worker loses its last lines when Lambda
+ * freezes the process.
+ */
+export function createLogger (config: Config, destination: DestinationStream = pino.destination({ dest: 1, sync: true })): Logger {
+  return pino({
+    level: config.LOG_LEVEL,
+    base: { service: config.SERVICE_NAME, environment: config.STAGE },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: label => ({ level: label }) },
+    serializers: {
+      err: errorFields,
+      // Fastify puts whole requests and responses into some lines of its own: nothing of them but this is logged.
+      req: request => ({ method: request.method, route: request.routeOptions?.url }),
+      res: reply => ({ statusCode: reply.statusCode })
+    }
+  }, destination)
+}
+
+/** One line for every answer: the route's pattern and never the address asked for, which may hold anything. */
+export default fp(async function logging (app) {
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info({
+      method: request.method,
+      route: request.is404 ? undefined : request.routeOptions.url,
+      statusCode: reply.statusCode,
+      durationMs: Math.round(reply.elapsedTime * 10) / 10,
+      userId: request.user?.userId
+    }, 'answered')
+  })
+}, { name: 'logging' })

@@ -1,0 +1,16 @@
+import { SQSClient } from '@aws-sdk/client-sqs'
+import fp from 'fastify-plugin'
+import { awsClientOptions } from './aws.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    sqs: SQSClient
+  }
+}
+
+/** One SQS client for the life of the process. */
+export default fp(async function sqs (app) {
+  const client = new SQSClient(awsClientOptions(app.config))
+  app.decorate('sqs', client)
+  app.addHook('onClose', async () => { client.destroy() })
+}, { name: 'sqs', dependencies: ['config'] })

@@ -1,0 +1,37 @@
+import createError from '@fastify/error'
+
+/** One refused field: `pointer` is a JSON Pointer (RFC 6901) into the body, or the parameter's name after `#/`. */
+export interface FieldError {
+  pointer: string
+  detail: string
+}
+
+const ValidationError = createError('VALIDATION_FAILED', '%s', 400)
+
+/** A 400 that names the fields; for rules that a JSON Schema cannot say. */
+export function validationError (errors: FieldError[]): Error & { errors: FieldError[] } {
+  const message = errors.map(e => `${e.pointer.slice(1).replaceAll('/', '.') || 'body'}: ${e.detail}`).join('; ')
+  return Object.assign(new ValidationError(message), { errors })
+}
+
+// What every module may answer; a module's own errors are in its `errors.ts`.
+export const NotFound = createError('NOT_FOUND', 'There is nothing at this address', 404)
+export const MethodNotAllowed = createError('METHOD_NOT_ALLOWED', 'This address does not take this method; see the Allow header', 405)
+export const Unauthorized = createError('AUTH_TOKEN_INVALID', 'A valid access token is required', 401)
+export const Forbidden = createError('FORBIDDEN', 'The role of this account does not allow this operation', 403)
+export const Gone = createError('V1_GONE', 'Version 1 of this API has been switched off; use version 2', 410)
+export const TooManyRequests = createError('RATE_LIMITED', 'Too many requests; try again after the time in Retry-After', 429)
+export const Unavailable = createError('DEPENDENCY_UNAVAILABLE', 'A part this service depends on does not answer; try again', 503)
+
+const NETWORK_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ERR_STREAM_PREMATURE_CLOSE'])
+const TRANSIENT_NAMES = new Set(['TimeoutError', 'AbortError', 'NetworkingError', 'ThrottlingException', 'ProvisionedThroughputExceededException',
+  'RequestLimitExceeded', 'InternalServerError', 'ServiceUnavailable', 'LimitExceededException', 'TransactionConflictException', 'TransactionInProgressException'])
+
+/** Whether an error says that a dependency failed or refused for the moment, rather than that the request was wrong. */
+export function isUnavailable (error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const e = error as { name?: string, code?: string, $metadata?: { httpStatusCode?: number }, $retryable?: unknown, CancellationReasons?: { Code?: string }[] }
+  if (e.$retryable !== undefined || TRANSIENT_NAMES.has(e.name ?? '') || NETWORK_CODES.has(e.code ?? '')) return true
+  if ((e.$metadata?.httpStatusCode ?? 0) >= 500) return true
+  return e.CancellationReasons?.some(r => r.Code === 'TransactionConflict' || r.Code === 'ThrottlingError' || r.Code === 'ProvisionedThroughputExceeded') ?? false
+}
