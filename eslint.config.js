@@ -1,0 +1,25 @@
+import neostandard, { resolveIgnoresFromGitignore } from 'neostandard'
+
+export default [
+  // Fixtures are wrong on purpose; test/house lints them through ESLint's API with their own path.
+  { ignores: [...resolveIgnoresFromGitignore(), 'test/**/fixtures/**'] },
+  ...neostandard({ ts: true }),
+  {
+    files: ['**/*.ts'],
+    rules: {
+      // `import type` and `import { type X }` say what is gone at run time, which the boundaries' rules rest on.
+      '@typescript-eslint/consistent-type-imports': ['error', { disallowTypeAnnotations: false }],
+      '@typescript-eslint/no-explicit-any': 'error',
+      // A TypeBox value and its type share a name; the compiler refuses every other redeclaration.
+      '@typescript-eslint/no-redeclare': 'off',
+      // `void promise` says that nobody waits for it.
+      'no-void': 'off',
+      'no-console': 'error'
+    }
+  },
+  {
+    // A person at a terminal reads these; the service itself logs.
+    files: ['scripts/**', 'local/**', 'test/**', 'bench/**', 'src/server.ts'],
+    rules: { 'no-console': 'off' }
+  }
+]

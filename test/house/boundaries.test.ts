@@ -1,0 +1,127 @@
+import { cruise, type ICruiseResult } from 'dependency-cruiser'
+import extractDepcruiseOptions from 'dependency-cruiser/config-utl/extract-depcruise-options'
+import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config'
+import { globSync } from 'node:fs'
+import { resolve } from 'node:path'
+import t, { type Test } from 'tap'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const options = await extractDepcruiseOptions(resolve(ROOT, '.dependency-cruiser.cjs'))
+const rules = options.ruleSet?.forbidden ?? []
+
+/** What the project's own rules say of the folders under `baseDir`. */
+async function look (baseDir: string, folders: string[]) {
+  const { output } = await cruise(folders, { ...options, baseDir, validate: true }, options.enhancedResolveOptions,
+    { tsConfig: extractTSConfig(resolve(ROOT, 'tsconfig.json')) })
+  const { modules, summary } = output as ICruiseResult
+  return {
+    files: modules.map(module => module.source),
+    typeOnly: modules.flatMap(module => module.dependencies).filter(to => to.dependencyTypes.includes('type-only')).length,
+    violations: summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} -> ${to}`)
+  }
+}
+
+t.test('the project keeps its boundaries, and every file was looked at', async t => {
+  const folders = ['src', 'local', 'scripts', 'test']
+  const { files, typeOnly, violations } = await look(ROOT, folders)
+  t.same(violations, [])
+  const present = globSync(folders.map(folder => `${folder}/**/*.ts`), { cwd: ROOT })
+  t.ok(present.length > 40, `${present.length} files`)
+  t.same(present.filter(file => !files.includes(file)), [], 'no file was passed over')
+  t.ok(typeOnly > 20, `TypeScript was understood: ${typeOnly} type-only imports seen`)
+})
+
+// A small service that keeps every rule; each violation below is planted into it.
+const CLEAN = {
+  'src/app.ts': "import users from './modules/users/index.ts'\nimport cache from './plugins/cache.ts'\nexport default [users, cache]",
+  'src/plugins/cache.ts': "import { Redis } from 'ioredis'\nimport { newId } from '../shared/ids.ts'\nexport interface Cache { id: string }\nexport default [Redis, newId]",
+  'src/shared/ids.ts': "import { randomUUID } from 'node:crypto'\nexport const newId = randomUUID",
+  'src/modules/users/index.ts': "import { createService } from './service.ts'\nexport default createService",
+  'src/modules/users/contract.ts': 'export interface UsersService { id: string }',
+  'src/modules/users/service.ts': "import type { Cache } from '../../plugins/cache.ts'\nimport { save } from './repository.ts'\nexport const createService = (cache: Cache) => save(cache.id)",
+  'src/modules/users/repository.ts': "import { GetCommand } from '@aws-sdk/lib-dynamodb'\nexport const save = (id: string) => [id, GetCommand]",
+  'src/modules/email/index.ts': "import type { UsersService } from '../users/contract.ts'\nexport default (users: UsersService) => users",
+  'src/modules/email/queue.ts': "import type { SQSEvent } from 'aws-lambda'\nexport const read = (event: SQSEvent) => event",
+  'src/modules/health/index.ts': 'export default 1',
+  'local/engines.ts': "import app from '../src/app.ts'\nexport default app",
+  'scripts/start.ts': "import engines from '../local/engines.ts'\nexport default engines",
+  'test/helper.ts': 'export default 1'
+}
+
+// Each adds one file to the clean service, or writes one anew.
+const PLANTED: Record<string, Record<string, [file: string, text: string]>> = {
+  'module-to-module-only-through-contract': {
+    'a module that imports another one’s service': ['src/modules/email/worker.ts', "import { createService } from '../users/service.ts'\nexport default createService"],
+    'a module that imports the type of another one’s service': ['src/modules/email/worker.ts', "import type { createService } from '../users/service.ts'\nexport type X = typeof createService"],
+    'a module whose name begins with the other one’s': ['src/modules/users-admin/index.ts', "import { save } from '../users/repository.ts'\nexport default save"]
+  },
+  'contract-only-as-type': {
+    'a contract imported at run time': ['src/modules/email/worker.ts', "import * as users from '../users/contract.ts'\nexport default users"]
+  },
+  'module-to-plugin-only-as-type': {
+    'a module that takes the cache by import': ['src/modules/email/worker.ts', "import cache from '../../plugins/cache.ts'\nexport default cache"]
+  },
+  'plugin-knows-no-module': {
+    'a plugin that knows the users': ['src/plugins/jwt.ts', "import type { UsersService } from '../modules/users/contract.ts'\nexport type X = UsersService"]
+  },
+  'shared-is-a-leaf': {
+    'a shared file that knows a plugin': ['src/shared/errors.ts', "import type { Cache } from '../plugins/cache.ts'\nexport type X = Cache"]
+  },
+  'src-stands-alone': {
+    'production code that uses a test helper': ['src/server.ts', "import helper from '../test/helper.ts'\nexport default helper"]
+  },
+  'health-knows-no-module': {
+    'a health check that asks the users module': ['src/modules/health/probes.ts', "import type { UsersService } from '../users/contract.ts'\nexport type X = UsersService"]
+  },
+  'no-cycle': {
+    'two files that need each other': ['src/modules/users/repository.ts', "import { createService } from './service.ts'\nexport const save = (id: string) => [id, createService]"]
+  },
+  'aws-only-at-the-edges': {
+    'a worker that calls AWS itself': ['src/modules/email/worker.ts', "import { SQSClient } from '@aws-sdk/client-sqs'\nexport default SQSClient"],
+    'a repository’s name in another module’s folder of stream.ts': ['src/modules/users/stream.ts', "import { SQSClient } from '@aws-sdk/client-sqs'\nexport default SQSClient"]
+  },
+  'service-knows-no-framework': {
+    'a service that knows Fastify': ['src/modules/email/service.ts', "import type { FastifyInstance } from 'fastify'\nexport type X = FastifyInstance"],
+    'a service that knows a plugin of Fastify': ['src/modules/email/service.ts', "import createError from '@fastify/error'\nexport default createError"]
+  },
+  'no-dev-dependency-in-src': {
+    'production code that needs a tool': ['src/server.ts', "import { SMTPServer } from 'smtp-server'\nexport default SMTPServer"]
+  },
+  'no-unresolvable': {
+    'an import of nothing': ['src/server.ts', "import x from './nowhere.ts'\nexport default x"]
+  }
+}
+
+t.test('every rule has a violation planted for it', async t => {
+  t.same(Object.keys(PLANTED), rules.map(rule => rule.name))
+})
+
+t.test('a service that keeps every rule passes', async t => {
+  const { files, violations } = await look(plant(t, CLEAN), ['src', 'local', 'scripts', 'test'])
+  t.same(violations, [])
+  t.same(Object.keys(CLEAN).filter(file => !files.includes(file)), [])
+})
+
+for (const [rule, violations] of Object.entries(PLANTED)) {
+  for (const [name, [file, text]] of Object.entries(violations)) {
+    t.test(`${rule} catches ${name}`, async t => {
+      const found = (await look(plant(t, { ...CLEAN, [file]: text }), ['src', 'local', 'scripts', 'test'])).violations
+      t.match(found.join('\n'), new RegExp(`^${rule}: ${file.replaceAll('.', '\\.')} -> `, 'm'))
+    })
+  }
+}
+
+/** Writes the files into a folder that sees the project's packages. */
+function plant (t: Test, files: Record<string, string>): string {
+  const dir: Record<string, unknown> = {
+    node_modules: t.fixture('symlink', resolve(ROOT, 'node_modules')),
+    'package.json': t.fixture('file', JSON.stringify({ type: 'module', dependencies: { ioredis: '*', fastify: '*', '@aws-sdk/client-sqs': '*', '@aws-sdk/lib-dynamodb': '*', '@fastify/error': '*' }, devDependencies: { 'smtp-server': '*', '@types/aws-lambda': '*' } }))
+  }
+  for (const [path, text] of Object.entries(files)) {
+    const parts = path.split('/')
+    let at = dir
+    for (const part of parts.slice(0, -1)) at = (at[part] ??= {}) as Record<string, unknown>
+    at[parts.at(-1)!] = text
+  }
+  return t.testdir(dir as Parameters<Test['testdir']>[0])
+}
