@@ -111,4 +111,3 @@ export default fp(async function errors (app) {
   app.setNotFoundHandler(() => { throw new NotFound() })
   app.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply))
 }, { name: 'errors', dependencies: ['correlation'] })
-
