@@ -1,5 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyBaseLogger, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyHttpOptions } from 'fastify'
+import type { Server } from 'node:http'
 import auth from './modules/auth/index.ts'
 import email from './modules/email/index.ts'
 import health from './modules/health/index.ts'
@@ -29,7 +30,7 @@ export interface AppOptions {
   docs: DocsOptions
   logger?: FastifyBaseLogger
   /** further options of the server: time-outs of the plain one, say */
-  server?: FastifyServerOptions
+  server?: FastifyHttpOptions<Server>
   /** stands in for modules/email where it has been extracted */
   email?: typeof email
 }

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
 
 const DIGITS = 8
 
@@ -30,4 +30,12 @@ export function isCodeFor (codeKeys: readonly Buffer[], challengeId: string, cod
 /** A keyed name for a person's data where the data itself must not stand (counters, logs). 128 bits, base64url. */
 export function pseudonym (pseudonymKey: Buffer, value: string): string {
   return createHmac('sha256', pseudonymKey).update(value).digest('base64url').slice(0, 22)
+}
+
+/** How long a code can be used after it was asked for. */
+const CHALLENGE_LIFETIME_MS = 10 * 60_000
+
+/** A new challenge id and, as ISO 8601, until when its code can be used. */
+export function newChallenge (now: Date): { challengeId: string, expiresAt: string } {
+  return { challengeId: randomUUID(), expiresAt: new Date(now.getTime() + CHALLENGE_LIFETIME_MS).toISOString() }
 }

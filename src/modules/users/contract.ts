@@ -37,6 +37,8 @@ export type UsersEntry = RegistrationRequested | UserRegistered | UserVerified |
 export type RegistrationOutcome =
   | { outcome: 'created', entry: UserRegistered }
   | { outcome: 'exists', user: User }
+  /** all of it was done before: this is a late repetition, and there may be no account any more */
+  | { outcome: 'done' }
 
 /** What other modules may ask of the users module. */
 export interface UsersService {
