@@ -1,6 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
+import { isIP } from 'node:net'
 import { canonicalEmail } from '../shared/email-address.ts'
 
 const Text = (description: string, options: object = {}) => Type.String({ minLength: 1, description, ...options })
@@ -35,7 +36,7 @@ export const ConfigSchema = Type.Object({
   JWT_ISSUER: Text('iss of access tokens', { default: 'user-service' }),
   JWT_AUDIENCE: Text('aud of access tokens', { default: 'user-service' }),
   ACCESS_TOKEN_TTL_SECONDS: Type.Integer({ minimum: 30, maximum: 3600, default: 600, description: 'life of an access token' }),
-  CORS_ORIGIN: Type.Optional(List('origins a browser may call from, exact, comma separated; unset = no CORS', '^https?://[^\\s/*]+$')),
+  CORS_ORIGIN: Type.Optional(List('origins a browser may call from, exact, comma separated; unset = no CORS', '^https?://[^\\s/*]+$', { minItems: 1 })),
   RATE_LIMIT_MAX: Type.Integer({ minimum: 1, default: 100, description: 'requests a client address may make in a window; stricter route classes are fractions of it' }),
   RATE_LIMIT_WINDOW_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 60, description: 'length of that window' }),
   EMAIL_FROM: Text('sender of every mail: an address, or "Name <address>"'),
@@ -44,7 +45,7 @@ export const ConfigSchema = Type.Object({
   V1_SUNSET: Text('day on which v1 ends, in the Sunset header', { pattern: '^\\d{4}-\\d{2}-\\d{2}$', default: '2027-12-31' }),
   V1_ENABLED: Type.Boolean({ default: true, description: 'false answers 410 on every v1 path' }),
   DOCS_ENABLED: Type.Boolean({ default: true, description: 'serve Swagger UI at /docs' }),
-  TRUST_PROXY: Type.Optional(List('proxies whose X-Forwarded-For counts, CIDR list; plain server only', '^[0-9a-fA-F.:]+(/\\d{1,3})?$'))
+  TRUST_PROXY: Type.Optional(List('proxies whose X-Forwarded-For counts, CIDR list; plain server only', '^[0-9a-fA-F.:]+(/\\d{1,3})?$', { minItems: 1 }))
 }, { additionalProperties: false })
 export type Config = Static<typeof ConfigSchema>
 
@@ -68,6 +69,18 @@ function wrong (name: string, schema: TSchema, value: unknown): string {
   return `${name} is not valid (expected ${schema['type'] === undefined ? 'one of: ' : `${String(schema['type'])}: `}${what})`
 }
 
+/** Whether a text of the calendar's form is a day of it: `Date` takes the 30th of February for the 2nd of March. */
+function isDay (text: string): boolean {
+  const date = new Date(text)
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
+}
+
+function isRange (text: string): boolean {
+  const [address = '', prefix = '0'] = text.split('/')
+  const version = isIP(address)
+  return version !== 0 && Number(prefix) <= (version === 4 ? 32 : 128)
+}
+
 /**
  * Reads and checks the configuration. Empty variables count as unset; variables that are not ours are ignored.
  *
@@ -88,6 +101,16 @@ export function loadConfig (env: Record<string, string | undefined>): Config {
   }
   const add = (name: string, message: string) => { if (!faults.has(name)) faults.set(name, `${name} ${message}`) }
 
+  for (const [name, value] of Object.entries(config)) {
+    if (name.includes('URL') && typeof value === 'string' && !URL.canParse(value)) add(name, 'is not valid (expected a URL)')
+  }
+  // What a browser sends: lower case, no port where it is the scheme's own. Another spelling would never match.
+  if (Array.isArray(config['CORS_ORIGIN']) && !config['CORS_ORIGIN'].every(origin => URL.canParse(origin) && new URL(origin).origin === origin)) {
+    add('CORS_ORIGIN', 'is not valid (expected origins as a browser sends them: scheme, host, port where it is not the usual one)')
+  }
+  if (Array.isArray(config['TRUST_PROXY']) && !config['TRUST_PROXY'].every(isRange)) {
+    add('TRUST_PROXY', 'is not valid (expected addresses or CIDR ranges, comma separated)')
+  }
   if (env['CORS_ORIGIN']?.includes('*') === true) {
     faults.set('CORS_ORIGIN', 'CORS_ORIGIN is not valid: * cannot be combined with credentials, name the origins')
   }
@@ -97,7 +120,7 @@ export function loadConfig (env: Record<string, string | undefined>): Config {
   if (config['JWT_SECRET'] !== undefined && config['JWT_SECRET_ARN'] !== undefined) {
     add('JWT_SECRET', 'and JWT_SECRET_ARN are both set: set one of them')
   }
-  if (typeof config['V1_SUNSET'] === 'string' && Number.isNaN(Date.parse(config['V1_SUNSET']))) {
+  if (typeof config['V1_SUNSET'] === 'string' && !isDay(config['V1_SUNSET'])) {
     add('V1_SUNSET', 'is not valid (expected a day of the calendar: YYYY-MM-DD)')
   }
   if (typeof config['EMAIL_FROM'] === 'string') {
