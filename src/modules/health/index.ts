@@ -1,6 +1,21 @@
 import fp from 'fastify-plugin'
+import { createProbes } from './probes.ts'
+import { healthRoutes } from './routes.ts'
 
-/** Whether the process lives, and whether what it needs answers. */
+/** Whether the process lives, and whether what it needs answers. Sees plugins only, no other module. */
 export default fp(async function health (app) {
-  app.get('/health/live', { config: { rateLimit: false } }, async () => ({ status: 'healthy' }))
+  let draining = false
+  app.decorate('health', { drain () { draining = true } })
+  // Runs once for the whole app, not on requests: it leaks to nobody.
+  app.addHook('preClose', async () => { draining = true })
+
+  const probe = createProbes({
+    dynamodb: app.dynamodb,
+    sqs: app.sqs,
+    cache: app.cache,
+    table: app.config.USERS_TABLE,
+    queueUrl: app.config.EMAIL_QUEUE_URL,
+    onFailure: (dependency, error) => app.log.warn({ err: error, dependency }, 'health: a dependency does not answer')
+  })
+  await app.register(healthRoutes, { probe, isDraining: () => draining })
 }, { name: 'health', dependencies: ['config', 'dynamodb', 'sqs', 'cache'] })

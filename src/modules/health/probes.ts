@@ -1,0 +1,74 @@
+import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs'
+import { GetCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import type { Cache } from '../../plugins/cache.ts'
+
+export interface Check {
+  status: 'healthy' | 'unhealthy'
+  latencyMs: number
+}
+
+export interface Checks {
+  dynamodb: Check
+  sqs: Check
+  redis: Check | { status: 'disabled', latencyMs: number }
+}
+
+export interface Report {
+  checks: Checks
+  /** when the dependencies were asked, ISO 8601 */
+  timestamp: string
+}
+
+/** Milliseconds a dependency has to answer. A load balancer gives the whole check two seconds or more. */
+const DEADLINE = 1000
+
+/** Milliseconds a report is good for: however many ask, each dependency is asked once a second. */
+const REUSE = 1000
+
+/** Never written: ids are UUIDs, and the table's other keys have a `#`. A look-up of nothing costs half a read unit and needs no permission of its own. */
+const PROBE_KEY = { userId: 'health' }
+
+async function timed (ask: (deadline: AbortSignal) => Promise<unknown>, onFailure: (error: unknown) => void): Promise<Check> {
+  const start = performance.now()
+  let status: Check['status'] = 'healthy'
+  try {
+    await ask(AbortSignal.timeout(DEADLINE))
+  } catch (error) {
+    onFailure(error)
+    status = 'unhealthy'
+  }
+  return { status, latencyMs: Math.round((performance.now() - start) * 10) / 10 }
+}
+
+export interface ProbeOptions {
+  dynamodb: DynamoDBDocumentClient
+  sqs: SQSClient
+  cache: Cache
+  table: string
+  queueUrl: string
+  onFailure: (dependency: keyof Checks, error: unknown) => void
+}
+
+/** Asks every dependency at once, and never rejects; concurrent callers share one report. */
+export function createProbes ({ dynamodb, sqs, cache, table, queueUrl, onFailure }: ProbeOptions): () => Promise<Report> {
+  async function ask (): Promise<Report> {
+    const timestamp = new Date().toISOString()
+    const [dynamodbCheck, sqsCheck, redisCheck] = await Promise.all([
+      timed(abortSignal => dynamodb.send(new GetCommand({ TableName: table, Key: PROBE_KEY }), { abortSignal }), error => onFailure('dynamodb', error)),
+      timed(abortSignal => sqs.send(new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ['QueueArn'] }), { abortSignal }), error => onFailure('sqs', error)),
+      cache.shared
+        ? timed(async () => { if (await cache.ping() === undefined) throw new Error('Redis does not answer') }, error => onFailure('redis', error))
+        : { status: 'disabled' as const, latencyMs: 0 }
+    ])
+    return { checks: { dynamodb: dynamodbCheck, sqs: sqsCheck, redis: redisCheck }, timestamp }
+  }
+
+  let report: Promise<Report> | undefined
+  return () => {
+    if (report === undefined) {
+      report = ask()
+      void report.then(() => setTimeout(() => { report = undefined }, REUSE).unref())
+    }
+    return report
+  }
+}

@@ -1,0 +1,23 @@
+import { Type } from '@sinclair/typebox'
+
+const Healthy = Type.Union([Type.Literal('healthy'), Type.Literal('unhealthy')])
+const Timestamp = Type.String({ format: 'date-time', description: 'When the dependencies were asked; a report is reused for a second' })
+
+const Check = Type.Object({
+  status: Type.Union([Type.Literal('healthy'), Type.Literal('unhealthy'), Type.Literal('disabled')]),
+  latencyMs: Type.Number({ minimum: 0 })
+}, { title: 'Check' })
+
+export const Liveness = Type.Object({ status: Type.Literal('healthy') }, { title: 'Liveness' })
+
+export const Readiness = Type.Object({
+  status: Healthy,
+  checks: Type.Object({ dynamodb: Check, sqs: Check, redis: Check }),
+  timestamp: Timestamp,
+  version: Type.String({ description: 'Version of the running service', examples: ['1.0.0'] })
+}, { title: 'Readiness' })
+
+const Status = Type.Object({ status: Healthy })
+
+/** The article's health answer: bare, without the envelope of the other v1 answers. */
+export const HealthV1 = Type.Object({ dynamodb: Status, sqs: Status, timestamp: Timestamp }, { title: 'HealthV1' })
