@@ -10,10 +10,12 @@ import type { Config } from './config.ts'
  * a 503 before API Gateway or a person gives up. DynamoDB answers in single-digit milliseconds; 600 ms is far beyond
  * its p99.99 and the first connection's TLS handshake.
  */
-export function awsClientOptions (config: Config) {
+export function awsClientOptions (config: Config, endpoint = config.AWS_ENDPOINT_URL) {
   const agent = { keepAlive: true, maxSockets: 64 }
   return {
     region: config.AWS_REGION,
+    // The SDK reads these variables by itself, but only from the process's environment: configuration can be injected.
+    ...(endpoint === undefined ? {} : { endpoint }),
     maxAttempts: 3,
     retryMode: 'standard',
     requestHandler: new NodeHttpHandler({

@@ -11,7 +11,7 @@ declare module 'fastify' {
 
 /** One DynamoDB document client for the life of the process. */
 export default fp(async function dynamodb (app) {
-  const client = new DynamoDBClient(awsClientOptions(app.config))
+  const client = new DynamoDBClient(awsClientOptions(app.config, app.config.AWS_ENDPOINT_URL_DYNAMODB))
   app.decorate('dynamodb', DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } }))
   app.addHook('onClose', async () => { client.destroy() })
 }, { name: 'dynamodb', dependencies: ['config'] })

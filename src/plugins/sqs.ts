@@ -10,7 +10,7 @@ declare module 'fastify' {
 
 /** One SQS client for the life of the process. */
 export default fp(async function sqs (app) {
-  const client = new SQSClient(awsClientOptions(app.config))
+  const client = new SQSClient(awsClientOptions(app.config, app.config.AWS_ENDPOINT_URL_SQS))
   app.decorate('sqs', client)
   app.addHook('onClose', async () => { client.destroy() })
 }, { name: 'sqs', dependencies: ['config'] })

