@@ -1,8 +1,15 @@
+import type { Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.ts'
 import { ConfigError, loadConfig } from './plugins/config.ts'
 
-/** Seconds a stopping server keeps answering what it has begun; a load balancer notices the red readiness in less. */
-const GRACE_SECONDS = 8
+/** Milliseconds a stopping server goes on answering, each answer the last of its connection: until nobody is connected, and long enough for a load balancer to see the red readiness. */
+const DRAIN = { least: 2000, most: 5000 }
+
+/** Milliseconds after which it is gone, whatever still runs: orchestrators kill after ten seconds or more. */
+const GRACE = 9000
+
+const connections = (server: Server) => new Promise<number>((resolve) => { server.getConnections((_error, count) => resolve(count)) })
 
 async function main () {
   const config = loadConfig(process.env)
@@ -14,21 +21,31 @@ async function main () {
       // Fastify turns Node's own limit off. A client that drips bytes is closed after ten seconds.
       requestTimeout: 10_000,
       http: { headersTimeout: 8_000, connectionsCheckingInterval: 1_000 },
+      // What arrives while the last connections end is still answered.
+      return503OnClosing: false,
       forceCloseConnections: 'idle'
     }
   })
 
   let stopping = false
-  const stop = async (signal: string) => {
-    if (stopping) return
+  app.server.prependListener('request', (_request, response) => {
+    if (stopping) response.setHeader('connection', 'close')
+  })
+  async function stop (signal: NodeJS.Signals) {
+    if (stopping) process.exit(1) // asked twice: now
     stopping = true
     app.log.info({ signal }, 'stopping')
-    setTimeout(() => process.exit(1), GRACE_SECONDS * 1000).unref()
+    setTimeout(() => process.exit(1), GRACE).unref()
+    // Readiness turns red first; whoever still holds a connection learns with its next answer that it ends.
+    app.health.drain()
+    const start = Date.now()
+    const drained = async () => Date.now() > start + DRAIN.most || (Date.now() > start + DRAIN.least && await connections(app.server) === 0)
+    while (signal === 'SIGTERM' && !await drained()) await sleep(50)
     await app.close()
     process.exit(0)
   }
-  process.on('SIGTERM', () => void stop('SIGTERM'))
-  process.on('SIGINT', () => void stop('SIGINT'))
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
 
   await app.listen({ host: config.HOST, port: config.PORT })
 }
