@@ -45,7 +45,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthRoutesOptions> = asyn
   app.get('/v1/health', {
     ...quiet,
     schema: {
-      operationId: 'health.check',
+      operationId: 'v1.health.check',
       tags: ['service'],
       summary: 'State of the dependencies',
       response: { 200: { ...HealthV1, description: 'Both answer' }, 503: { ...HealthV1, description: 'One of them does not' } }
