@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Node } from 'yaml'
+import type { Pattern } from './filters.ts'
 
 /** `AWS::DynamoDB::Table`, as far as an engine needs it: names and shapes are CreateTable's. */
 export interface TableDefinition {
@@ -19,10 +20,43 @@ export interface QueueDefinition {
   redrive?: { queue: string, maxReceiveCount: number }
 }
 
+/** Event source of a function that reads a table's stream. */
+export interface StreamMapping {
+  table: string
+  batchSize: number
+  /** `Infinity` when the template sets none: until the record leaves the stream */
+  maximumRetries: number
+  bisects: boolean
+  reportsItemFailures: boolean
+  filters: Pattern[]
+  failureQueue?: string
+}
+
+/** Event source of a function that reads a queue. */
+export interface QueueMapping {
+  queue: string
+  batchSize: number
+  reportsItemFailures: boolean
+}
+
 /** What of a deployment the local engines stand in for, by logical id. Local resources are named by their logical ids. */
 export interface Template {
   tables: Record<string, TableDefinition>
   queues: Record<string, QueueDefinition>
+  streamMappings: StreamMapping[]
+  queueMappings: QueueMapping[]
+}
+
+interface Resource { Type: string, Properties?: Record<string, unknown> }
+
+/** Properties that an event of a serverless function and an `AWS::Lambda::EventSourceMapping` have in common. */
+interface MappingProperties {
+  BatchSize?: number
+  MaximumRetryAttempts?: number
+  BisectBatchOnFunctionError?: boolean
+  FunctionResponseTypes?: string[]
+  FilterCriteria?: { Filters: { Pattern: string }[] }
+  DestinationConfig?: { OnFailure: { Destination: unknown } }
 }
 
 /** `!Ref X` as `{Ref: 'X'}`, `!GetAtt X.Arn` as `{'Fn::GetAtt': ['X', 'Arn']}` …: the long form of CloudFormation's tags. */
@@ -44,7 +78,7 @@ function plain (node: unknown, document: Document): unknown {
 }
 
 /** A CloudFormation template as plain data, with its short tags in their long form. */
-export function parseTemplate (text: string): { Resources: Record<string, { Type: string, Properties: Record<string, unknown> }> } {
+export function parseTemplate (text: string): { Resources: Record<string, Resource> } {
   const document = parseDocument(text, { logLevel: 'silent' })
   if (document.errors.length > 0) throw document.errors[0]!
   return plain(document.contents, document) as ReturnType<typeof parseTemplate>
@@ -68,13 +102,63 @@ function queueOf (properties: Record<string, unknown>): QueueDefinition {
   }
 }
 
-/** Tables and queues as `template.yaml` has them: the one source of keys, indexes and redrive policies. */
+function streamMappingOf (table: string, properties: MappingProperties): StreamMapping {
+  const { BatchSize = 100, MaximumRetryAttempts = -1, BisectBatchOnFunctionError = false, FunctionResponseTypes = [], FilterCriteria, DestinationConfig } = properties
+  return {
+    table,
+    batchSize: BatchSize,
+    maximumRetries: MaximumRetryAttempts === -1 ? Infinity : MaximumRetryAttempts,
+    bisects: BisectBatchOnFunctionError,
+    reportsItemFailures: FunctionResponseTypes.includes('ReportBatchItemFailures'),
+    filters: (FilterCriteria?.Filters ?? []).map(({ Pattern }) => JSON.parse(Pattern) as Pattern),
+    ...(DestinationConfig === undefined ? {} : { failureQueue: logicalId(DestinationConfig.OnFailure.Destination) })
+  }
+}
+
+function queueMappingOf (queue: string, { BatchSize = 10, FunctionResponseTypes = [] }: MappingProperties): QueueMapping {
+  return { queue, batchSize: BatchSize, reportsItemFailures: FunctionResponseTypes.includes('ReportBatchItemFailures') }
+}
+
+/** Sources of a function's events: `[logical id of table or queue, properties]`. */
+function sourcesOf ({ Type, Properties = {} }: Resource): [source: string, properties: MappingProperties][] {
+  if (Type === 'AWS::Lambda::EventSourceMapping') return [[logicalId(Properties['EventSourceArn']), Properties as MappingProperties]]
+  if (Type !== 'AWS::Serverless::Function') return []
+  const events = Object.values((Properties['Events'] ?? {}) as Record<string, { Type: string, Properties: MappingProperties & { Stream?: unknown, Queue?: unknown } }>)
+  return events.filter(event => event.Type === 'DynamoDB' || event.Type === 'SQS')
+    .map(event => [logicalId(event.Properties.Stream ?? event.Properties.Queue), event.Properties])
+}
+
+/**
+ * Tables, queues and event-source mappings as `template.yaml` has them: the one source of keys, indexes, redrive
+ * policies, batch sizes and filters. A source that two functions read under different conditions counts once.
+ */
 export function readTemplate (file: string | URL = new URL('../template.yaml', import.meta.url)): Template {
   const { Resources } = parseTemplate(readFileSync(file, 'utf8'))
-  const template: Template = { tables: {}, queues: {} }
-  for (const [id, { Type, Properties }] of Object.entries(Resources)) {
+  const template: Template = { tables: {}, queues: {}, streamMappings: [], queueMappings: [] }
+  for (const [id, { Type, Properties = {} }] of Object.entries(Resources)) {
     if (Type === 'AWS::DynamoDB::Table') template.tables[id] = Properties as unknown as TableDefinition
-    if (Type === 'AWS::SQS::Queue') template.queues[id] = queueOf(Properties ?? {})
+    if (Type === 'AWS::SQS::Queue') template.queues[id] = queueOf(Properties)
   }
+  const seen = new Set<string>()
+  for (const [source, properties] of Object.values(Resources).flatMap(sourcesOf)) {
+    if (seen.has(source)) continue
+    seen.add(source)
+    if (source in template.tables) template.streamMappings.push(streamMappingOf(source, properties))
+    if (source in template.queues) template.queueMappings.push(queueMappingOf(source, properties))
+  }
+  if (seen.size === 0) Object.assign(template, UNTIL_THE_TEMPLATE_HAS_FUNCTIONS)
   return template
+}
+
+const UNTIL_THE_TEMPLATE_HAS_FUNCTIONS = {
+  streamMappings: ['UsersTable', 'AuthTable'].map(table => ({
+    table,
+    batchSize: 10,
+    maximumRetries: 5,
+    bisects: true,
+    reportsItemFailures: true,
+    filters: [{ eventName: ['INSERT'], dynamodb: { NewImage: { kind: { S: ['outbox'] } } } }],
+    failureQueue: 'RelayFailureQueue'
+  })),
+  queueMappings: [{ queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true }]
 }

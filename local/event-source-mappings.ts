@@ -1,0 +1,368 @@
+import {
+  DescribeStreamCommand, DynamoDBStreamsClient, GetRecordsCommand, GetShardIteratorCommand, ListStreamsCommand, type _Record, type Shard
+} from '@aws-sdk/client-dynamodb-streams'
+import { ChangeMessageVisibilityCommand, DeleteMessageBatchCommand, ReceiveMessageCommand, SendMessageCommand, type Message, type SQSClient } from '@aws-sdk/client-sqs'
+import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LOCAL_AWS } from './aws.ts'
+import type { Checkpoints } from './checkpoints.ts'
+import { matches } from './filters.ts'
+import type { QueueMapping, StreamMapping } from './template.ts'
+
+// What AWS runs between a table's stream or a queue and a function, after its documentation:
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html
+
+export type StreamHandler = (event: DynamoDBStreamEvent) => Promise<DynamoDBBatchResponse | void>
+export type QueueHandler = (event: SQSEvent) => Promise<SQSBatchResponse | void>
+
+/** Milliseconds between two looks at a stream that has nothing new. AWS looks four times a second; a person is waiting here. */
+const POLL_INTERVAL = 100
+
+/** What is told of things that go wrong behind the requests. */
+export interface Reporter {
+  warn (details: object, message: string): void
+}
+
+/** Index of the first record that a handler named as failed; -1 when it named none, 0 when what it named is not in the batch. */
+function firstFailure (response: DynamoDBBatchResponse | SQSBatchResponse | void, ids: string[]): number {
+  const failed = response?.batchItemFailures ?? []
+  if (failed.length === 0) return -1
+  const positions = failed.map(({ itemIdentifier }) => ids.indexOf(itemIdentifier))
+  return Math.max(0, Math.min(...positions))
+}
+
+// ── Streams ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Records of one shard, in order, and how to go on after them. */
+export interface StreamPage {
+  shardId: string
+  records: DynamoDBRecord[]
+}
+
+export interface StreamReader {
+  streamArn (): Promise<string>
+  /** The next records of any shard after what was committed; `undefined` when there are none at this moment. */
+  read (): Promise<StreamPage | undefined>
+  /** Moves on to after a record of the last page. */
+  commit (shardId: string, sequenceNumber: string): void
+}
+
+/** Lambda's JSON form of an attribute value: binary as base64, which the SDK has as bytes. */
+function lambdaImage (image: Record<string, unknown> | undefined) {
+  if (image === undefined) return undefined
+  return JSON.parse(JSON.stringify(image, (_key, value: unknown) => value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value))
+}
+
+function lambdaRecord ({ dynamodb, ...record }: _Record, streamArn: string): DynamoDBRecord {
+  const { ApproximateCreationDateTime, Keys, NewImage, OldImage, ...rest } = dynamodb!
+  const images = { Keys: lambdaImage(Keys), NewImage: lambdaImage(NewImage), OldImage: lambdaImage(OldImage) }
+  return {
+    eventID: record.eventID!,
+    eventName: record.eventName!,
+    eventVersion: record.eventVersion!,
+    eventSource: record.eventSource!,
+    awsRegion: LOCAL_AWS.region,
+    dynamodb: {
+      ApproximateCreationDateTime: Math.floor(ApproximateCreationDateTime!.getTime() / 1000),
+      ...Object.fromEntries(Object.entries(images).filter(([, image]) => image !== undefined)),
+      ...rest
+    },
+    eventSourceARN: streamArn,
+    ...(record.userIdentity === undefined ? {} : { userIdentity: { type: record.userIdentity.Type, principalId: record.userIdentity.PrincipalId } })
+  } as DynamoDBRecord
+}
+
+/** Reads a table's stream from its oldest record on, or from where the checkpoints say. */
+export function createStreamReader (client: DynamoDBStreamsClient, tableName: string, checkpoints: Checkpoints): StreamReader {
+  let arn: string | undefined
+  const iterators = new Map<string, string>()
+  const closed = new Set<string>()
+
+  async function streamArn () {
+    if (arn === undefined) {
+      const { Streams = [] } = await client.send(new ListStreamsCommand({ TableName: tableName }))
+      arn = Streams.at(-1)?.StreamArn
+      if (arn === undefined) throw new Error(`${tableName} has no stream`)
+    }
+    return arn
+  }
+
+  async function shards () {
+    const all: Shard[] = []
+    let ExclusiveStartShardId: string | undefined
+    do {
+      const { StreamDescription } = await client.send(new DescribeStreamCommand({ StreamArn: await streamArn(), ExclusiveStartShardId }))
+      all.push(...StreamDescription?.Shards ?? [])
+      ExclusiveStartShardId = StreamDescription?.LastEvaluatedShardId
+    } while (ExclusiveStartShardId !== undefined)
+    const open = all.filter(({ ShardId }) => !closed.has(ShardId!))
+    // A child's records come after its parent's.
+    return open.filter(({ ParentShardId }) => !open.some(({ ShardId }) => ShardId === ParentShardId)).map(({ ShardId }) => ShardId!)
+  }
+
+  async function iteratorOf (shardId: string) {
+    const SequenceNumber = checkpoints.get(await streamArn(), shardId)
+    const start = { StreamArn: await streamArn(), ShardId: shardId }
+    const oldest = () => client.send(new GetShardIteratorCommand({ ...start, ShardIteratorType: 'TRIM_HORIZON' }))
+    const { ShardIterator } = SequenceNumber === undefined
+      ? await oldest()
+      : await client.send(new GetShardIteratorCommand({ ...start, ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', SequenceNumber })).catch((error: Error) => {
+        // What the checkpoint names has left the stream, or belongs to another one: all there is comes after it.
+        if (error.name === 'TrimmedDataAccessException' || error.name === 'ValidationException') return oldest()
+        throw error
+      })
+    return ShardIterator!
+  }
+
+  return {
+    streamArn,
+    async read () {
+      for (const shardId of await shards()) {
+        const ShardIterator = iterators.get(shardId) ?? await iteratorOf(shardId)
+        iterators.delete(shardId) // only kept when there was nothing behind it; else the commit says where to go on
+        const { Records = [], NextShardIterator } = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 1000 }))
+        if (Records.length > 0) return { shardId, records: await Promise.all(Records.map(async record => lambdaRecord(record, await streamArn()))) }
+        if (NextShardIterator === undefined) closed.add(shardId)
+        else iterators.set(shardId, NextShardIterator)
+      }
+      return undefined
+    },
+    commit (shardId, sequenceNumber) { checkpoints.set(arn!, shardId, sequenceNumber) }
+  }
+}
+
+export interface StreamDelivery {
+  mapping: StreamMapping
+  handler: StreamHandler
+  /** called with the last record that is done with, whether it was handled or given up */
+  onDone: (record: DynamoDBRecord) => void
+  /** called with the records of a batch that is given up */
+  onDiscard: (records: DynamoDBRecord[], cause: { attempts: number, error: unknown }) => Promise<void>
+  /** milliseconds before the n-th retry, counted from 1 */
+  backOff: (retry: number) => number
+  signal?: AbortSignal | undefined
+}
+
+const sequenceNumber = (record: DynamoDBRecord): string => record.dynamodb!.SequenceNumber!
+
+/** One batch, in order: retried from its first failed record on, bisected, and in the end given up, as the mapping says. */
+async function deliverBatch (batch: DynamoDBRecord[], delivery: StreamDelivery): Promise<void> {
+  const { mapping, handler, onDone, onDiscard, backOff, signal } = delivery
+  let rest = batch
+  for (let attempts = 1; rest.length > 0; attempts++) {
+    let failedAt: number
+    let error: unknown = 'batchItemFailures'
+    try {
+      const response = await handler({ Records: rest })
+      failedAt = mapping.reportsItemFailures ? firstFailure(response, rest.map(sequenceNumber)) : -1
+    } catch (thrown) {
+      failedAt = 0
+      error = thrown
+    }
+    if (failedAt !== 0) {
+      const done = failedAt === -1 ? rest : rest.slice(0, failedAt)
+      onDone(done.at(-1)!)
+      rest = rest.slice(done.length)
+      if (rest.length > 0) attempts = 0 // what failed is a new batch: its first attempt was part of another
+      continue
+    }
+    if (mapping.bisects && rest.length > 1) {
+      // Splitting is not counted as a retry.
+      const middle = Math.ceil(rest.length / 2)
+      await deliverBatch(rest.slice(0, middle), delivery)
+      signal?.throwIfAborted()
+      rest = rest.slice(middle)
+      attempts = 0
+      continue
+    }
+    if (attempts > mapping.maximumRetries) {
+      await onDiscard(rest, { attempts, error })
+      onDone(rest.at(-1)!)
+      return
+    }
+    await sleep(backOff(attempts), undefined, { signal })
+  }
+}
+
+/** The records of a page that the mapping asks for, batch by batch. */
+export async function deliverPage (page: StreamPage, delivery: StreamDelivery): Promise<void> {
+  const { mapping, onDone, signal } = delivery
+  const wanted = page.records.filter(record => matches(mapping.filters, record))
+  for (let i = 0; i < wanted.length; i += mapping.batchSize) {
+    await deliverBatch(wanted.slice(i, i + mapping.batchSize), delivery)
+    signal?.throwIfAborted()
+  }
+  onDone(page.records.at(-1)!)
+}
+
+/** What AWS sends to the failure destination: where the records are, not what they are. */
+function failureMessage (mapping: StreamMapping, streamArn: string, shardId: string, records: DynamoDBRecord[], attempts: number, error: unknown) {
+  const time = (record: DynamoDBRecord) => new Date(record.dynamodb!.ApproximateCreationDateTime! * 1000).toISOString()
+  return {
+    requestContext: { requestId: randomUUID(), functionArn: 'local', condition: 'RetryAttemptsExhausted', approximateInvokeCount: attempts },
+    responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: error === 'batchItemFailures' ? null : 'Unhandled' },
+    version: '1.0',
+    timestamp: new Date().toISOString(),
+    DDBStreamBatchInfo: {
+      shardId,
+      startSequenceNumber: sequenceNumber(records[0]!),
+      endSequenceNumber: sequenceNumber(records.at(-1)!),
+      approximateArrivalOfFirstRecord: time(records[0]!),
+      approximateArrivalOfLastRecord: time(records.at(-1)!),
+      batchSize: records.length,
+      streamArn
+    },
+    eventSource: mapping.table
+  }
+}
+
+export interface Mapping {
+  /** Stops taking new batches and resolves when the one in hand is done, or has been put back. */
+  stop (): Promise<void>
+}
+
+/** Runs `step` again and again until stopped; an error of the engine is reported once and waited out. */
+function runLoop (name: string, log: Reporter, step: (signal: AbortSignal) => Promise<void>): Mapping {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const running = (async () => {
+    let isFailing = false
+    while (!signal.aborted) {
+      try {
+        await step(signal)
+        isFailing = false
+      } catch (error) {
+        if (signal.aborted) return
+        if (!isFailing) log.warn({ err: error }, `${name}: interrupted, going on when the engine answers`)
+        isFailing = true
+        await sleep(500, undefined, { signal }).catch(() => {})
+      }
+    }
+  })()
+  return {
+    async stop () {
+      stopping.abort()
+      await running
+    }
+  }
+}
+
+/** Half a second, doubled with each retry up to half a minute; AWS does not publish its own figures. */
+const defaultBackOff = (retry: number) => Math.min(30_000, 250 * 2 ** retry)
+
+export interface StreamMappingOptions {
+  mapping: StreamMapping
+  handler: StreamHandler
+  streams: DynamoDBStreamsClient
+  sqs: SQSClient
+  queueUrl: (id: string) => string
+  checkpoints: Checkpoints
+  log: Reporter
+  backOff?: (retry: number) => number
+}
+
+/** Feeds a table's stream to a function, as its event-source mapping in the template says. */
+export function startStreamMapping ({ mapping, handler, streams, sqs, queueUrl, checkpoints, log, backOff = defaultBackOff }: StreamMappingOptions): Mapping {
+  const reader = createStreamReader(streams, mapping.table, checkpoints)
+  return runLoop(`stream of ${mapping.table}`, log, async signal => {
+    const page = await reader.read()
+    if (page === undefined) return await sleep(POLL_INTERVAL, undefined, { signal })
+    await deliverPage(page, {
+      mapping,
+      handler,
+      backOff,
+      signal,
+      onDone: record => reader.commit(page.shardId, sequenceNumber(record)),
+      async onDiscard (records, { attempts, error }) {
+        log.warn({ err: error instanceof Error ? error : undefined, records: records.length }, `stream of ${mapping.table}: given up after ${attempts} attempts`)
+        if (mapping.failureQueue === undefined) return
+        const body = failureMessage(mapping, await reader.streamArn(), page.shardId, records, attempts, error)
+        await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl(mapping.failureQueue), MessageBody: JSON.stringify(body) }))
+      }
+    })
+  })
+}
+
+// ── Queues ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function lambdaMessage (message: Message, queueArn: string): SQSRecord {
+  return {
+    messageId: message.MessageId!,
+    receiptHandle: message.ReceiptHandle!,
+    body: message.Body!,
+    attributes: message.Attributes as unknown as SQSRecord['attributes'],
+    messageAttributes: Object.fromEntries(Object.entries(message.MessageAttributes ?? {}).map(([name, { StringValue, BinaryValue, DataType }]) => [name, {
+      ...(StringValue === undefined ? {} : { stringValue: StringValue }),
+      ...(BinaryValue === undefined ? {} : { binaryValue: Buffer.from(BinaryValue).toString('base64') }),
+      stringListValues: [],
+      binaryListValues: [],
+      dataType: DataType as SQSRecord['messageAttributes'][string]['dataType']
+    }])),
+    md5OfBody: message.MD5OfBody!,
+    ...(message.MD5OfMessageAttributes === undefined ? {} : { md5OfMessageAttributes: message.MD5OfMessageAttributes }),
+    eventSource: 'aws:sqs',
+    eventSourceARN: queueArn,
+    awsRegion: LOCAL_AWS.region
+  } as SQSRecord
+}
+
+export interface QueueStep {
+  mapping: QueueMapping
+  handler: QueueHandler
+  sqs: SQSClient
+  queueUrl: string
+  queueArn: string
+  /** seconds to wait for a first message */
+  wait: number
+  /** seconds after which a failed message is shown again; unset leaves it to the queue's visibility time-out, as AWS does */
+  retryAfter?: number
+  signal?: AbortSignal
+}
+
+/** Receives one batch, hands it over and deletes what was handled. Resolves to what came and what failed. */
+export async function deliverMessages ({ mapping, handler, sqs, queueUrl, queueArn, wait, retryAfter, signal }: QueueStep): Promise<{ received: number, error?: unknown, failed: number }> {
+  const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({
+    QueueUrl: queueUrl,
+    MaxNumberOfMessages: Math.min(10, mapping.batchSize),
+    WaitTimeSeconds: wait,
+    MessageSystemAttributeNames: ['All'],
+    MessageAttributeNames: ['All']
+  }), signal === undefined ? {} : { abortSignal: signal })
+  if (Messages.length === 0) return { received: 0, failed: 0 }
+  let failed = Messages
+  let thrown: unknown
+  try {
+    const response = await handler({ Records: Messages.map(message => lambdaMessage(message, queueArn)) })
+    const ids = (mapping.reportsItemFailures ? response?.batchItemFailures ?? [] : []).map(({ itemIdentifier }) => itemIdentifier)
+    // An id that is not in the batch fails the whole of it.
+    const isKnown = ids.every(id => Messages.some(({ MessageId }) => MessageId === id))
+    failed = isKnown ? Messages.filter(({ MessageId }) => ids.includes(MessageId!)) : Messages
+  } catch (error) {
+    thrown = error
+  }
+  const done = Messages.filter(message => !failed.includes(message))
+  if (done.length > 0) {
+    await sqs.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries: done.map(({ ReceiptHandle }, i) => ({ Id: String(i), ReceiptHandle })) }))
+  }
+  if (retryAfter !== undefined) {
+    for (const { ReceiptHandle } of failed) await sqs.send(new ChangeMessageVisibilityCommand({ QueueUrl: queueUrl, ReceiptHandle, VisibilityTimeout: retryAfter }))
+  }
+  return { received: Messages.length, failed: failed.length, error: thrown }
+}
+
+export interface QueueMappingOptions extends Pick<QueueStep, 'mapping' | 'handler' | 'sqs' | 'queueUrl' | 'queueArn'> {
+  log: Reporter
+  /** batches at once; AWS starts with five */
+  concurrency?: number
+}
+
+/** Feeds a queue to a function, as its event-source mapping in the template says. */
+export function startQueueMapping ({ log, concurrency = 5, ...step }: QueueMappingOptions): Mapping {
+  const name = `queue ${step.mapping.queue}`
+  const loops = Array.from({ length: concurrency }, () => runLoop(name, log, async signal => {
+    const { failed, error } = await deliverMessages({ ...step, wait: 20, signal })
+    if (failed > 0) log.warn({ err: error, messages: failed }, `${name}: failed, shown again after the visibility time-out`)
+  }))
+  return { async stop () { await Promise.all(loops.map(loop => loop.stop())) } }
+}

@@ -1,0 +1,250 @@
+import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
+import { SQSClient } from '@aws-sdk/client-sqs'
+import type { FauxqsServer } from 'fauxqs'
+import { simpleParser, type ParsedMail } from 'mailparser'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SMTPServer } from 'smtp-server'
+import { LOCAL_AWS } from '../local/aws.ts'
+import { createCheckpoints } from '../local/checkpoints.ts'
+import { createTables, startDynamodb, type DynamodbEngine, type DynamodbKind } from '../local/dynamodb.ts'
+import { createStreamReader, deliverMessages, deliverPage, type StreamReader } from '../local/event-source-mappings.ts'
+import { startRedis, type RedisEngine } from '../local/redis.ts'
+import { queueArn, startSqs, type SqsEngine } from '../local/sqs.ts'
+import { readTemplate } from '../local/template.ts'
+import type { App, AppOptions } from '../src/app.ts'
+import type { Tokens } from '../src/modules/auth/contract.ts'
+
+/** The part of a tap test that the helper needs. */
+export interface Test {
+  teardown (fn: () => unknown): void
+}
+
+// The SDK signs what it sends to the local engines too; nothing else of the environment is touched.
+process.env['AWS_ACCESS_KEY_ID'] = LOCAL_AWS.credentials.accessKeyId
+process.env['AWS_SECRET_ACCESS_KEY'] = LOCAL_AWS.credentials.secretAccessKey
+
+const template = readTemplate()
+
+/** An engine that a test of faults can stop and start again: same port, same data. */
+export interface Restartable {
+  stop (signal?: NodeJS.Signals): Promise<void>
+  start (): Promise<void>
+}
+
+export interface SmtpSink extends Restartable {
+  readonly url: string
+  /** set to refuse mails: the answer to give instead of 250, or `undefined` to take this one */
+  refuse: ((mail: ParsedMail) => string | undefined) | undefined
+}
+
+export interface Engines {
+  /** a complete environment for loadConfig */
+  env: Record<string, string>
+  /** what the SMTP sink has taken, in order of arrival */
+  mails: ParsedMail[]
+  sqs: FauxqsServer
+  dynamodbEndpoint: string
+  sqsEndpoint: string
+  redisUrl?: string
+  /** URL of a queue by its logical id */
+  queueUrl (id: string): string
+  faults: { dynamodb: Restartable, smtp: SmtpSink, redis?: Restartable }
+}
+
+/** How far `pump` has read the streams of a set of engines. */
+const readers = new WeakMap<Engines, StreamReader[]>()
+
+async function startSmtpSink (mails: ParsedMail[]): Promise<SmtpSink> {
+  let server: SMTPServer
+  let port = 0
+  async function start () {
+    server = new SMTPServer({
+      authOptional: true,
+      disabledCommands: ['STARTTLS', 'AUTH'],
+      onData (stream, session, callback) {
+        simpleParser(stream).then(mail => {
+          const refusal = sink.refuse?.(mail)
+          if (refusal !== undefined) return callback(Object.assign(new Error(refusal), { responseCode: Number(refusal.slice(0, 3)) || 451 }))
+          mails.push(mail)
+          callback()
+        }, callback)
+      }
+    })
+    server.on('error', () => {}) // a client that was killed
+    await new Promise<void>(resolve => { server.listen(port, '127.0.0.1', resolve) })
+    port = (server.server.address() as AddressInfo).port
+  }
+  const sink: SmtpSink = {
+    get url () { return `smtp://127.0.0.1:${port}` },
+    refuse: undefined,
+    start,
+    stop: () => new Promise(resolve => { server.close(resolve) })
+  }
+  await start()
+  return sink
+}
+
+export interface EngineOptions {
+  dynamodb?: DynamodbKind
+  redis?: boolean
+}
+
+/** Real engines on free ports, with the template's tables and queues; everything is gone when the test ends. */
+export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis = false }: EngineOptions = {}): Promise<Engines> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'user-service-test-'))
+  t.teardown(() => rm(dataDir, { recursive: true, force: true }))
+
+  let dynamodb: DynamodbEngine = await startDynamodb({ kind, dataDir: join(dataDir, 'dynamodb') })
+  t.teardown(() => dynamodb.stop('SIGKILL'))
+  await createTables(dynamodb.endpoint, template.tables)
+  const sqs: SqsEngine = await startSqs({ queues: template.queues })
+  t.teardown(() => sqs.stop())
+  const mails: ParsedMail[] = []
+  const smtp = await startSmtpSink(mails)
+  t.teardown(() => smtp.stop())
+  let redis: RedisEngine | undefined = wantsRedis ? await startRedis() : undefined
+  t.teardown(() => redis?.stop('SIGKILL'))
+
+  return {
+    env: {
+      NODE_ENV: 'test',
+      LOG_LEVEL: 'trace',
+      PUBLIC_URL: 'http://localhost:3000',
+      AWS_REGION: LOCAL_AWS.region,
+      AWS_ENDPOINT_URL_DYNAMODB: dynamodb.endpoint,
+      AWS_ENDPOINT_URL_SQS: sqs.endpoint,
+      USERS_TABLE: 'UsersTable',
+      AUTH_TABLE: 'AuthTable',
+      EMAIL_TABLE: 'EmailTable',
+      EMAIL_QUEUE_URL: sqs.queueUrl('EmailQueue'),
+      JWT_SECRET: randomBytes(32).toString('hex'),
+      EMAIL_FROM: 'User Service <no-reply@example.com>',
+      SMTP_URL: smtp.url,
+      RATE_LIMIT_MAX: '1000000',
+      ...(redis === undefined ? {} : { REDIS_URL: redis.url })
+    },
+    mails,
+    sqs: sqs.server,
+    dynamodbEndpoint: dynamodb.endpoint,
+    sqsEndpoint: sqs.endpoint,
+    ...(redis === undefined ? {} : { redisUrl: redis.url }),
+    queueUrl: sqs.queueUrl,
+    faults: {
+      dynamodb: {
+        stop: signal => dynamodb.stop(signal),
+        async start () { dynamodb = await startDynamodb({ kind: dynamodb.kind, port: dynamodb.port, dataDir: join(dataDir, 'dynamodb') }) }
+      },
+      smtp,
+      ...(redis === undefined
+        ? {}
+        : {
+            redis: {
+              stop: (signal?: NodeJS.Signals) => redis!.stop(signal),
+              async start () { redis = await startRedis({ port: redis!.port }) }
+            }
+          })
+    }
+  }
+}
+
+export type TestApp = App & { logLines: Record<string, unknown>[] }
+
+/** The real app on real engines, ready; `logLines` grows with everything it logs. */
+export async function buildTestApp (t: Test, engines: Engines, { env = {}, ...options }: { env?: Record<string, string | undefined> } & Partial<Omit<AppOptions, 'config' | 'logger'>> = {}): Promise<TestApp> {
+  // Loaded here, so that tests of single parts do not load the whole app.
+  const [{ buildApp }, { loadConfig }, { createLogger }] = await Promise.all([import('../src/app.ts'), import('../src/plugins/config.ts'), import('../src/plugins/logging.ts')])
+  const config = loadConfig({ ...engines.env, ...env })
+  const logLines: Record<string, unknown>[] = []
+  const logger = createLogger(config, { write: line => { logLines.push(JSON.parse(line) as Record<string, unknown>) } })
+  const app = await buildApp({ config, logger, docs: { source: 'routes' }, ...options })
+  t.teardown(() => app.close())
+  await app.ready()
+  return Object.assign(app, { logLines })
+}
+
+function readersOf (engines: Engines): StreamReader[] {
+  let all = readers.get(engines)
+  if (all === undefined) {
+    const client = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: engines.dynamodbEndpoint })
+    all = template.streamMappings.map(({ table }) => createStreamReader(client, table, createCheckpoints()))
+    readers.set(engines, all)
+  }
+  return all
+}
+
+/**
+ * Does what AWS does behind the requests until nothing is left: feeds the tables' streams to the relay and the queue to
+ * the worker. Failed mails are tried again at once, until the queue's redrive policy takes them; a stream record that
+ * fails three times fails the test.
+ */
+export async function pump (app: Pick<App, 'relay' | 'email'>, engines: Engines): Promise<void> {
+  const sqs = new SQSClient({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint })
+  try {
+    for (let moved = true; moved;) {
+      moved = false
+      for (const [i, reader] of readersOf(engines).entries()) {
+        for (let page = await reader.read(); page !== undefined; page = await reader.read()) {
+          const { shardId } = page
+          moved = true
+          await deliverPage(page, {
+            mapping: { ...template.streamMappings[i]!, maximumRetries: 2 },
+            handler: event => app.relay.handleBatch(event),
+            backOff: () => 10,
+            onDone: record => reader.commit(shardId, record.dynamodb!.SequenceNumber!),
+            async onDiscard (records, { error }) {
+              throw new Error(`pump: the relay failed three times on ${JSON.stringify(records)}`, { cause: error })
+            }
+          })
+        }
+      }
+      for (const mapping of template.queueMappings) {
+        const step = { mapping, handler: app.email.handleBatch, sqs, queueUrl: engines.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), wait: 0, retryAfter: 0 }
+        while ((await deliverMessages(step)).received > 0) moved = true
+      }
+    }
+  } finally {
+    sqs.destroy()
+  }
+}
+
+/** Polls until a condition is truthy, and resolves to what it was; fails with the condition's own text. */
+export async function until<T> (condition: () => T | Promise<T>, { timeoutMs = 10_000 }: { timeoutMs?: number } = {}): Promise<NonNullable<T>> {
+  const deadline = Date.now() + timeoutMs
+  let cause: unknown
+  while (Date.now() < deadline) {
+    try {
+      const value = await condition()
+      if (value !== undefined && value !== null && value !== false && value !== 0 && value !== '') return value
+      cause = undefined
+    } catch (error) {
+      cause = error
+    }
+    await sleep(20)
+  }
+  throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`, { cause })
+}
+
+/** The 8-digit code in the newest mail to an address. */
+export function codeIn (engines: Engines, email: string): string {
+  const mail = engines.mails.findLast(({ to }) => [to ?? []].flat().some(({ value }) => value.some(({ address }) => address === email)))
+  if (mail === undefined) throw new Error(`no mail to ${email}`)
+  const code = /\b\d{8}\b/.exec(mail.text ?? '')?.[0]
+  if (code === undefined) throw new Error(`no code in the mail to ${email}: ${mail.text}`)
+  return code
+}
+
+/** Registers through v2, takes the code from the mail and exchanges it. */
+export async function signIn (app: TestApp, engines: Engines, email: string, name = 'Test Person'): Promise<Tokens> {
+  const registration = await app.inject({ method: 'POST', url: '/v2/users', payload: { email, name } })
+  if (registration.statusCode !== 202) throw new Error(`signIn: registration answered ${registration.statusCode} ${registration.body}`)
+  await pump(app, engines)
+  const { challengeId } = registration.json<{ challengeId: string }>()
+  const exchange = await app.inject({ method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'code', challengeId, code: codeIn(engines, email) } })
+  if (exchange.statusCode !== 200) throw new Error(`signIn: the exchange answered ${exchange.statusCode} ${exchange.body}`)
+  return exchange.json<Tokens>()
+}
