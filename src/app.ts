@@ -47,7 +47,7 @@ export async function buildApp (options: AppOptions) {
     loggerInstance: options.logger ?? createLogger(options.config),
     frameworkErrors: (error, request, reply) => sendError(error, request, reply),
     // Strict: nothing is coerced, dropped or filled in behind the client's back.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true } },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, discriminator: true } },
     ...options.server
   }).withTypeProvider<TypeBoxTypeProvider>()
 

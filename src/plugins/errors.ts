@@ -24,6 +24,7 @@ function fieldErrors (error: FastifyError): FieldError[] {
   return (error.validation ?? []).slice(0, MAX_FIELD_ERRORS).map(({ instancePath, keyword, params, message }) => {
     const at = error.validationContext === 'body' || error.validationContext === undefined ? instancePath : `${instancePath}`
     if (keyword === 'required') return { pointer: `${at}/${String(params['missingProperty'])}`, detail: 'is required' }
+    if (keyword === 'discriminator') return { pointer: `${at}/${String(params['tag'])}`, detail: params['tagValue'] === undefined ? 'is required' : 'is not a known value' }
     if (keyword === 'additionalProperties') return { pointer: `${at}/${String(params['additionalProperty'])}`.slice(0, 100), detail: 'is not a known property' }
     return { pointer: at, detail: message ?? 'is not valid' }
   })

@@ -46,8 +46,8 @@ export default fp(async function jwt (app) {
     secret: {
       // Signing names its key itself, see signAccessToken.
       private: async () => app.keys.current.privateKey,
-      public: async (_request: FastifyRequest, token: { header: { kid?: string } }) => {
-        const kid = token.header.kid
+      public: async (_request: FastifyRequest, token: fastifyJwt.TokenOrHeader) => {
+        const kid: unknown = token['header'].kid
         const set = typeof kid === 'string' ? await app.keys.find(kid) : undefined
         if (set === undefined) throw new Unauthorized()
         return set.publicKey
@@ -66,16 +66,16 @@ export default fp(async function jwt (app) {
 
   app.decorate('signAccessToken', (claims) => {
     const { sub, ...rest } = claims
+    const { privateKey, jwk } = app.keys.current
     return app.jwt.sign({ ...rest, userId: sub }, {
       algorithm: 'EdDSA',
-      key: app.keys.current.privateKey,
-      kid: app.keys.current.jwk.kid,
-      typ: TYPE,
+      key: privateKey,
+      header: { alg: 'EdDSA', typ: TYPE, kid: jwk.kid },
       iss: JWT_ISSUER,
       aud: JWT_AUDIENCE,
       sub,
       jti: newId(),
-      expiresIn: ACCESS_TOKEN_TTL_SECONDS * 1000
+      expiresIn: ACCESS_TOKEN_TTL_SECONDS
     })
   })
 

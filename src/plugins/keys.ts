@@ -1,6 +1,9 @@
 import { createHash, createPrivateKey, createPublicKey, hkdfSync } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 import { Unavailable } from '../shared/errors.ts'
+import { awsClientOptions } from './aws.ts'
+import type { Config } from './config.ts'
 
 /** A public signing key as RFC 8037 writes it. */
 export interface PublicJwk { kty: 'OKP', crv: 'Ed25519', x: string, kid: string, alg: 'EdDSA', use: 'sig' }
@@ -20,11 +23,11 @@ export interface Keys {
   readonly current: KeySet
   /** current first, then the one before the last rotation while it still verifies */
   readonly all: readonly KeySet[]
-  /** The key set that signed under this `kid`; looks the secret up again when it does not know it, at most once a second. */
+  /** The key set that signed under this `kid`. One that is not known is looked up, at most once a second: the answer waits for that. */
   find (kid: string): Promise<KeySet | undefined>
 }
 
-interface RootSecrets { current: string, previous?: string | undefined }
+interface RootSecrets { current: string, previous: string | undefined }
 
 // RFC 8410: PKCS #8 wrapping of a raw 32-byte Ed25519 seed.
 const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
@@ -46,9 +49,9 @@ export function deriveKeys (rootSecret: string): KeySet {
   }
 }
 
-async function fetchSecrets (arn: string, region: string): Promise<RootSecrets> {
+async function fetchSecrets (arn: string, config: Config): Promise<RootSecrets> {
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager')
-  const client = new SecretsManagerClient({ region, maxAttempts: 3 })
+  const client = new SecretsManagerClient(awsClientOptions(config))
   const read = async (VersionStage: string) => {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn, VersionStage }))
     if (SecretString === undefined || SecretString.length < 32) throw new Error(`JWT_SECRET_ARN: the ${VersionStage} version is not a text of 32 characters or more`)
@@ -67,9 +70,9 @@ async function fetchSecrets (arn: string, region: string): Promise<RootSecrets> 
 }
 
 /** Milliseconds between two look-ups of the secret: a forged `kid` must not turn into a call to Secrets Manager each. */
-const REFRESH_INTERVAL = 1000
+const LOOKUP_INTERVAL = 1000
 
-/** Milliseconds after which a running process looks for a rotation by itself, so that it signs with the current key. */
+/** Milliseconds after which a running process looks for a rotation by itself, so that it signs with the current key and forgets old ones. */
 const MAX_AGE = 300_000
 
 declare module 'fastify' {
@@ -80,46 +83,62 @@ declare module 'fastify' {
 
 /** Keys derived from the root secret: given in the configuration, or fetched once while the other plugins load. */
 export default fp(async function keys (app) {
-  const { JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_SECRET_ARN, AWS_REGION } = app.config
-  let sets: KeySet[] = []
-  let fetchedAt = 0
-  let fetching: Promise<void> | undefined
+  const { JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_SECRET_ARN } = app.config
 
-  function load (): Promise<void> {
-    fetching ??= (async () => {
-      try {
-        const root: RootSecrets = JWT_SECRET_ARN === undefined
-          ? { current: JWT_SECRET!, previous: JWT_SECRET_PREVIOUS }
-          : await fetchSecrets(JWT_SECRET_ARN, AWS_REGION)
-        sets = [root.current, root.previous].filter(secret => secret !== undefined).map(deriveKeys)
-      } finally {
-        fetchedAt = Date.now()
-        fetching = undefined
-      }
-    })()
-    return fetching
+  if (JWT_SECRET !== undefined) {
+    const all = [JWT_SECRET, JWT_SECRET_PREVIOUS].filter(secret => secret !== undefined).map(deriveKeys)
+    app.decorate('keys', { current: all[0]!, all, async find (kid) { return all.find(set => set.jwk.kid === kid) } })
+    return
   }
 
-  const loaded = load()
+  let sets: KeySet[] = []
+  /** when the last look-up began, whether it succeeded or not */
+  let lookedUpAt = 0
+  let lookup: Promise<void> | undefined
+
+  /** Looks the secret up, once for everybody who asks at the same time, and not more often than the interval allows. */
+  function lookUp (): Promise<void> {
+    lookup ??= (async () => {
+      await sleep(Math.max(0, lookedUpAt + LOOKUP_INTERVAL - Date.now()))
+      const began = Date.now()
+      try {
+        const { current, previous } = await fetchSecrets(JWT_SECRET_ARN!, app.config)
+        sets = [current, previous].filter(secret => secret !== undefined).map(deriveKeys)
+      } finally {
+        lookedUpAt = began
+        lookup = undefined
+      }
+    })()
+    return lookup
+  }
+
+  const loaded = lookUp()
   loaded.catch(() => {}) // onReady tells it
   app.addHook('onReady', async () => { await loaded })
 
+  /** The sets held; when they are old, newer ones are fetched meanwhile. */
+  function held (): KeySet[] {
+    if (lookup === undefined && Date.now() - lookedUpAt > MAX_AGE) lookUp().catch(error => app.log.warn({ err: error }, 'the root secret could not be looked up'))
+    return sets
+  }
+
   app.decorate('keys', {
-    get current () {
-      if (JWT_SECRET_ARN !== undefined && Date.now() - fetchedAt > MAX_AGE) load().catch(error => app.log.warn({ err: error }, 'the root secret could not be refreshed'))
-      return sets[0]!
-    },
-    get all () { return sets },
+    get current () { return held()[0]! },
+    get all () { return held() },
     async find (kid) {
-      const known = sets.find(set => set.jwk.kid === kid)
-      if (known !== undefined || JWT_SECRET_ARN === undefined || Date.now() - fetchedAt < REFRESH_INTERVAL) return known
-      try {
-        await load()
-      } catch {
-        // Whether the token is good cannot be told now; calling it bad would sign people out.
-        throw new Unavailable()
+      const askedAt = Date.now()
+      let known = held().find(set => set.jwk.kid === kid)
+      // A look-up that began before the question may not have seen the rotation that the question comes from.
+      while (known === undefined && lookedUpAt <= askedAt) {
+        try {
+          await lookUp()
+        } catch {
+          // Whether the token is good cannot be told now; calling it bad would sign people out.
+          throw new Unavailable()
+        }
+        known = sets.find(set => set.jwk.kid === kid)
       }
-      return sets.find(set => set.jwk.kid === kid)
+      return known
     }
   })
 }, { name: 'keys', dependencies: ['config'] })
