@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** A server process of ours. */
 export interface Child {
-  /** Ends it and everything it started; resolves when it is gone. */
-  stop (signal?: NodeJS.Signals): Promise<void>
+  /** Ends it, after three seconds in any case; resolves when it is gone. */
+  stop (signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
   /** Resolves when it has ended, by whatever cause. */
   readonly ended: Promise<void>
 }
@@ -37,6 +37,7 @@ trap 'kill $child 2>/dev/null' TERM
 wait $child; code=$?
 while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
 kill $watcher 2>/dev/null
+wait $watcher
 exit $code`
 
 /** Ends what is left of an earlier run: the process group in a pid file, if it still runs the same command. */
@@ -72,13 +73,11 @@ export async function startChild ({ name, command, args, cwd, isReady, timeout =
   if (group === undefined) throw new Error(`${name} cannot start: there is no sh`)
   if (pidFile !== undefined) writeFileSync(pidFile, String(group))
 
-  async function stop (signal: NodeJS.Signals = 'SIGTERM') {
-    try {
-      process.kill(-group!, signal)
-    } catch {
-      // It is gone already.
-    }
-    const late = setTimeout(() => { try { process.kill(-group!, 'SIGKILL') } catch { /* gone */ } }, 3000)
+  async function stop (signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM') {
+    // The guard is left to end by itself, so that it takes leave of the child and no zombie remains.
+    if (signal === 'SIGTERM') child.kill('SIGTERM')
+    else child.stdin.destroy()
+    const late = setTimeout(() => { child.stdin.destroy() }, 3000)
     await exitOf(child)
     clearTimeout(late)
     if (pidFile !== undefined) rmSync(pidFile, { force: true })

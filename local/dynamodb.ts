@@ -27,7 +27,7 @@ export interface DynamodbEngine {
   readonly endpoint: string
   /** Resolves when the engine has ended, by whatever cause. */
   readonly ended: Promise<void>
-  stop (signal?: NodeJS.Signals): Promise<void>
+  stop (signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
 
 /** DynamoDB Local 3 is compiled for this version of Java. */

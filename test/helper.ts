@@ -32,7 +32,7 @@ const template = readTemplate()
 
 /** An engine that a test of faults can stop and start again: same port, same data. */
 export interface Restartable {
-  stop (signal?: NodeJS.Signals): Promise<void>
+  stop (signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
   start (): Promise<void>
 }
 
@@ -144,7 +144,7 @@ export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis
         ? {}
         : {
             redis: {
-              stop: (signal?: NodeJS.Signals) => redis!.stop(signal),
+              stop: (signal?: 'SIGTERM' | 'SIGKILL') => redis!.stop(signal),
               async start () { redis = await startRedis({ port: redis!.port }) }
             }
           })
