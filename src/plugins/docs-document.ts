@@ -28,7 +28,7 @@ const ABOUT = `Registration, sign-in and profiles.
 
 An account is opened and signed in to with an e-mail address alone: a code goes to the address, and whoever sends it back has proved to own it. There are no passwords.`
 
-const COMMON = `Every answer carries \`x-correlation-id\`: yours, if the request had one of up to 64 letters, digits, dots, dashes and underscores, else a new one. Quote it when you report a problem. Bodies are JSON in UTF-8 of up to 64 KiB; properties that are not documented are refused. A known path asked with another method is a 405 with \`Allow\`.`
+const COMMON = 'Every answer carries `x-correlation-id`: yours, if the request had one of up to 64 letters, digits, dots, dashes and underscores, else a new one. Quote it when you report a problem. Bodies are JSON in UTF-8 of up to 64 KiB; properties that are not documented are refused. A known path asked with another method is a 405 with `Allow`.'
 
 const shared = {
   openapi: '3.1.0',
@@ -219,7 +219,7 @@ export function finishDocument (document: Document, version: Version, unlimited:
           continue
         }
         if (unsaid) response.description = STATUS_CODES[status]!
-        response.headers = { ...response.headers, ...common }
+        response.headers = { ...response.headers, ...common, ...headerReferences(SHARED_FAULTS[Number(status)]?.headers ?? []) }
         for (const media of Object.values(response.content ?? {})) media.schema = hoist(media.schema)
         const isFault = Object.values(response.content ?? {}).some(media => media.schema['$ref'] === faultSchema['$ref'])
         if (isFault) response.content = faultContent
