@@ -11,7 +11,9 @@ export interface Versioned { version: number }
  */
 interface Store {
   get (key: string): Promise<string | undefined>
-  /** Keeps the newer of what it has and what it is given. */
+  /** Keeps the newer of what it has and what it is given: for what was only read. */
+  fill (key: string, version: number, entry: string, ttl: number): Promise<void>
+  /** As `fill`, for what was written: once this resolves, `get` never gives anything older. */
   put (key: string, version: number, entry: string, ttl: number): Promise<void>
   drop (key: string): Promise<void>
   /** Milliseconds of a round trip, or `undefined` when the store does not answer. */
@@ -39,41 +41,57 @@ const MAX_ENTRIES = 10_000
 
 function memoryStore (): Store {
   const entries = new LRUCache<string, { version: number, entry: string }>({ max: MAX_ENTRIES })
+  async function put (key: string, version: number, entry: string, ttl: number) {
+    const held = entries.get(key)
+    if (held === undefined || held.version < version) entries.set(key, { version, entry }, { ttl })
+  }
   return {
     async get (key) { return entries.get(key)?.entry },
-    async put (key, version, entry, ttl) {
-      const held = entries.get(key)
-      if (held === undefined || held.version < version) entries.set(key, { version, entry }, { ttl })
-    },
+    fill: put,
+    put,
     async drop (key) { entries.delete(key) },
     async ping () { return undefined },
     close () {}
   }
 }
 
-// One round trip, atomic: two instances that write the same key in the wrong order leave the newer one.
+// One round trip, atomic: two instances that write the same key in the wrong order leave the newer one. What is not a
+// text of ours, whatever its type, is replaced.
 const PUT_IF_NEWER = `
-local held = redis.call('GET', KEYS[1])
-if held then
+local held = redis.pcall('GET', KEYS[1])
+if type(held) == 'string' then
   local version = tonumber(string.match(held, '^(%d+):'))
   if version and version >= tonumber(ARGV[1]) then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`
 
+/** Milliseconds Redis has for an answer. It takes less than one; reading from the table takes five. */
+const DEADLINE = 50
+
+// The client's own time-out begins when it sends a command, and it sends none while a pipeline before it is waiting.
+function inTime<T> (answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('Redis did not answer in time')), DEADLINE)
+    answer.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
 async function redisStore (url: string, log: FastifyBaseLogger): Promise<Store> {
   // Loaded only where it is configured: the client and the breaker cost a cold start about 35 ms.
-  const [{ Redis }, { BrokenCircuitError, circuitBreaker, ConsecutiveBreaker, handleAll }] = await Promise.all([import('ioredis'), import('cockatiel')])
+  const [{ Redis }, { BrokenCircuitError, circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen }] = await Promise.all([import('ioredis'), import('cockatiel')])
   const redis = new Redis(url, {
     enableAutoPipelining: true,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     connectTimeout: 200,
-    commandTimeout: 50,
+    commandTimeout: DEADLINE,
+    socketTimeout: 1000, // a connection that swallows what it is sent is given up, not only its commands
     retryStrategy: attempt => Math.min(attempt * 100, 1000)
   })
   // Opens after five failures in a row; one trial a second after that, so that reads are cached again within seconds.
-  const breaker = circuitBreaker(handleAll, { halfOpenAfter: 1000, breaker: new ConsecutiveBreaker(5) })
+  // A server that refuses a command does answer.
+  const breaker = circuitBreaker(handleWhen(error => (error as Error).name !== 'ReplyError'), { halfOpenAfter: 1000, breaker: new ConsecutiveBreaker(5) })
   breaker.onBreak(() => log.warn('cache: Redis does not answer, reading without it'))
   breaker.onReset(() => log.info('cache: Redis answers again'))
   redis.on('error', error => log.debug({ code: (error as { code?: string }).code }, 'cache: connection error'))
@@ -82,15 +100,21 @@ async function redisStore (url: string, log: FastifyBaseLogger): Promise<Store> 
   const missed = new LRUCache<string, { version: number, entry: string }>({ max: MAX_ENTRIES, ttl: 3_600_000 })
 
   async function attempt<T> (command: () => Promise<T>): Promise<{ ok: true, value: T } | { ok: false }> {
+    // The breaker would make everybody wait for the outcome of the one trial.
+    if (breaker.state === CircuitState.HalfOpen) return { ok: false }
     try {
-      return { ok: true, value: await breaker.execute(command) }
+      return { ok: true, value: await breaker.execute(() => inTime(command())) }
     } catch (error) {
       if (!(error instanceof BrokenCircuitError)) log.debug({ code: (error as { code?: string }).code }, 'cache: command failed')
       return { ok: false }
     }
   }
+  const fill = (key: string, version: number, entry: string, ttl: number) => attempt(() => redis.eval(PUT_IF_NEWER, 1, key, version, entry, ttl))
+
   async function put (key: string, version: number, entry: string, ttl: number) {
-    const { ok } = await attempt(() => redis.eval(PUT_IF_NEWER, 1, key, version, entry, ttl))
+    const { ok } = await fill(key, version, entry, ttl)
+    const late = missed.get(key)
+    if (late !== undefined && late.version > version) return
     if (ok) missed.delete(key)
     else missed.set(key, { version, entry }, { ttl })
   }
@@ -99,12 +123,13 @@ async function redisStore (url: string, log: FastifyBaseLogger): Promise<Store> 
     async get (key) {
       const late = missed.get(key)
       if (late !== undefined) {
-        await put(key, late.version, late.entry, missed.getRemainingTTL(key))
+        await put(key, late.version, late.entry, Math.ceil(missed.getRemainingTTL(key)))
         return undefined
       }
       const got = await attempt(() => redis.get(key))
       return got.ok ? got.value ?? undefined : undefined
     },
+    async fill (key, version, entry, ttl) { await fill(key, version, entry, ttl) },
     put,
     async drop (key) { await attempt(() => redis.del(key)) },
     async ping () {
@@ -134,9 +159,11 @@ function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache 
   // Up to a tenth shorter, so that what was cached together does not expire together.
   const ttl = () => Math.round(ttlSeconds * 1000 * (1 - Math.random() / 10))
 
+  const entryOf = (version: number, value: Versioned | undefined) => `${version}:${value === undefined ? '' : JSON.stringify(value)}`
+
   async function put (key: string, version: number, value: Versioned | undefined) {
     flights.delete(key) // a load that began before this write may not be joined after it
-    if (ttlSeconds > 0) await store.put(key, version, `${version}:${value === undefined ? '' : JSON.stringify(value)}`, ttl())
+    if (ttlSeconds > 0) await store.put(key, version, entryOf(version, value), ttl())
   }
 
   return {
@@ -157,7 +184,7 @@ function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache 
       try {
         const value = await flight
         // Not awaited: the reader has what it came for. A flight that a write has dropped is older than that write.
-        if (value !== undefined && flights.get(key) === flight) void put(key, value.version, value)
+        if (value !== undefined && ttlSeconds > 0 && flights.get(key) === flight) void store.fill(key, value.version, entryOf(value.version, value), ttl())
         return value
       } finally {
         if (flights.get(key) === flight) flights.delete(key)

@@ -1,0 +1,50 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import type { Test } from 'tap'
+
+/** What the line between two parties does: carry, carry late, carry nothing and keep the line open, or cut it. */
+export type Line = 'clear' | { delayMs: number } | 'silent' | 'reset'
+
+export interface TcpProxy {
+  readonly port: number
+  /** Changes the line; `reset` cuts what is connected and everything that connects. */
+  set (line: Line): void
+}
+
+/** A TCP proxy in front of a local port, for faults of the network between this process and a server. */
+export async function startTcpProxy (t: Test, targetPort: number): Promise<TcpProxy> {
+  let line: Line = 'clear'
+  const pairs = new Set<[Socket, Socket]>()
+
+  function carry (from: Socket, to: Socket) {
+    from.on('data', chunk => {
+      if (line === 'silent') return
+      if (typeof line === 'object') setTimeout(() => to.write(chunk), line.delayMs)
+      else to.write(chunk)
+    })
+    from.on('close', () => to.destroy())
+    from.on('error', () => to.destroy())
+  }
+
+  const server = createServer(client => {
+    if (line === 'reset') { client.resetAndDestroy(); return }
+    const target = connect(targetPort, '127.0.0.1')
+    const pair: [Socket, Socket] = [client, target]
+    pairs.add(pair)
+    client.once('close', () => pairs.delete(pair))
+    carry(client, target)
+    carry(target, client)
+  })
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => {
+    server.close()
+    for (const pair of pairs) for (const socket of pair) socket.destroy()
+  })
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    set (to) {
+      line = to
+      if (to === 'reset') for (const [client] of pairs) client.resetAndDestroy()
+    }
+  }
+}
