@@ -1,7 +1,7 @@
 import fp from 'fastify-plugin'
-import { checkMessage } from './schemas.ts'
 import { createQueue } from './queue.ts'
 import { createRepository } from './repository.ts'
+import { checkMessage } from './schemas.ts'
 import { createSender } from './sender.ts'
 import { createWorker } from './worker.ts'
 
@@ -11,7 +11,11 @@ export default fp(async function email (app) {
   const queue = createQueue(sqs, config.EMAIL_QUEUE_URL)
   const sender = createSender(config)
   const worker = createWorker({
-    config, count, log, queue, sender,
+    config,
+    count,
+    log,
+    queue,
+    sender,
     codeKey: () => app.keys.current.code,
     repository: createRepository(dynamodb, config.EMAIL_TABLE)
   })

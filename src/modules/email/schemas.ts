@@ -25,11 +25,13 @@ export const EmailMessageSchema = Type.Object({
  * Checks a message before it is queued, and again where it is sent: what stands in a queue may have been put there by
  * anybody who can reach it.
  *
- * @throws {MessageInvalid} naming the field and never its value
+ * @throws {MessageInvalid} naming the field, and nothing that stands in the message
  */
 export function checkMessage (message: unknown): asserts message is EmailMessage {
   if (!Value.Check(EmailMessageSchema, message)) {
-    throw new MessageInvalid(Value.Errors(EmailMessageSchema, message).First()?.path.slice(1, 50) || 'not an object')
+    const field = Value.Errors(EmailMessageSchema, message).First()?.path.slice(1) ?? ''
+    // The name of an unknown property is the sender's words too.
+    throw new MessageInvalid(Object.hasOwn(EmailMessageSchema.properties, field) ? field : 'not of the form of one')
   }
   if (canonicalEmail(message.email) !== message.email) throw new MessageInvalid('email')
   if (message.challengeId === undefined && message.type !== 'EMAIL_CHANGED_NOTICE') throw new MessageInvalid('challengeId')

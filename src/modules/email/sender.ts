@@ -19,6 +19,8 @@ export interface Mailbox {
   address: string
 }
 
+type SenderConfig = Pick<Config, 'SMTP_URL' | 'AWS_REGION' | 'AWS_ENDPOINT_URL'>
+
 /** Where mails go. */
 export interface Sender {
   /** Resolves once the mail has been taken. Throws EMAIL_REFUSED. */
@@ -49,10 +51,11 @@ async function smtpTransport (url: string): Promise<Transporter> {
 }
 
 // SES puts a Message-ID of its own in place of ours.
-async function sesTransport (region: string): Promise<Transporter> {
+async function sesTransport ({ AWS_REGION, AWS_ENDPOINT_URL }: SenderConfig): Promise<Transporter> {
   const [{ createTransport }, { SESv2Client, SendEmailCommand }] = await Promise.all([import('nodemailer'), import('@aws-sdk/client-sesv2')])
   const sesClient = new SESv2Client({
-    region,
+    region: AWS_REGION,
+    ...(AWS_ENDPOINT_URL === undefined ? {} : { endpoint: AWS_ENDPOINT_URL }),
     // The queue repeats. An attempt whose answer was lost may have been a mail: the SDK must not repeat it at once.
     maxAttempts: 1,
     requestHandler: { connectionTimeout: 5_000, requestTimeout: SEND_TIMEOUT, throwOnRequestTimeout: true }
@@ -69,12 +72,12 @@ function refusal (error: unknown): Error {
 }
 
 /** The sender that is configured: an SMTP server, or SES where none is. Loaded with the first mail: most processes send none. */
-export function createSender (config: Pick<Config, 'SMTP_URL' | 'AWS_REGION'>): Sender {
+export function createSender (config: SenderConfig): Sender {
   let transport: Promise<Transporter> | undefined
 
   return {
     async send ({ messageId, to, ...mail }) {
-      transport ??= config.SMTP_URL === undefined ? sesTransport(config.AWS_REGION) : smtpTransport(config.SMTP_URL)
+      transport ??= config.SMTP_URL === undefined ? sesTransport(config) : smtpTransport(config.SMTP_URL)
       const open = await transport
       try {
         await open.sendMail({

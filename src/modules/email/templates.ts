@@ -30,7 +30,7 @@ function wording (type: EmailType, brand: string, contact: string): Wording {
       heading: 'Confirm your address',
       lead: `Welcome to ${brand}. One step is left: confirm that this address is yours, with this code or the button below it.`,
       button: 'Confirm address',
-      notYou: `If you did not register at ${brand}, ignore this mail. Without the code nothing comes of it, and we forget the address by ourselves.`
+      notYou: `If you did not register at ${brand}, ignore this mail. Without the code nothing comes of it, and we forget the address after seven days.`
     }
     case 'SIGN_IN_CODE': return {
       subject: 'Your sign-in code',
@@ -159,7 +159,7 @@ function layout ({ words, greeting, brand, publicUrl, code, link }: LayoutConten
       .card { padding: 28px 20px 20px !important }
     }
     @media (prefers-color-scheme: dark) {
-      .page { background-color: #0e1320 !important }
+      .back, .page { background-color: #0e1320 !important }
       .card { background-color: #182032 !important; border-color: #2b3650 !important }
       .code { background-color: #101727 !important; border-color: #33405e !important }
       .button { background-color: #3d6bf0 !important }
@@ -170,7 +170,7 @@ function layout ({ words, greeting, brand, publicUrl, code, link }: LayoutConten
     }
   </style>
 </head>
-<body style="margin:0;padding:0;word-spacing:normal;-webkit-text-size-adjust:100%;-ms-text-size-adjust:100%">
+<body class="back" style="margin:0;padding:0;background-color:#eef1f6;word-spacing:normal;-webkit-text-size-adjust:100%;-ms-text-size-adjust:100%">
   <div style="display:none;max-height:0;overflow:hidden;mso-hide:all;font-size:1px;line-height:1px;opacity:0">${words.preheader}${{ markup: '&#847;&zwnj;&nbsp;'.repeat(60) }}</div>
   <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0"><tr>
     <td class="page" align="center" bgcolor="#eef1f6" style="background-color:#eef1f6;padding:40px 16px">

@@ -18,8 +18,8 @@ import { greetingName, renderMail } from './templates.ts'
  */
 const BACK_OFF = [30, 120]
 
-/** Waiting mends no invalid message: it goes through its three receives, and to the dead-letter queue, at once. */
-const NO_BACK_OFF = 0
+/** Seconds until an invalid message comes back. Waiting mends nothing about it: it is soon where a person finds it. */
+const INVALID_BACK_OFF = 1
 
 interface WorkerOptions {
   config: Pick<Config, 'EMAIL_FROM' | 'PUBLIC_URL'>
@@ -100,7 +100,7 @@ export function createWorker ({ config, codeKey, repository, queue, sender, coun
       await deliver(message, correlationId, log)
     } catch (err) {
       const receives = Number(record.attributes.ApproximateReceiveCount)
-      const seconds = err instanceof MessageInvalid ? NO_BACK_OFF : BACK_OFF[receives - 1] ?? BACK_OFF.at(-1)!
+      const seconds = err instanceof MessageInvalid ? INVALID_BACK_OFF : BACK_OFF[receives - 1] ?? BACK_OFF.at(-1)!
       if (!(err instanceof MessageBusy)) count('MailsFailed')
       log.warn({ err, receives, retryInSeconds: seconds }, 'message failed')
       await queue.showIn(record.receiptHandle, seconds).catch(err => log.warn({ err }, 'the back-off could not be set; the message comes back when its visibility ends'))

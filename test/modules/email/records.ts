@@ -1,0 +1,33 @@
+import type { SQSRecord } from 'aws-lambda'
+import { randomUUID } from 'node:crypto'
+import type { EmailMessage } from '../../../src/modules/email/contract.ts'
+
+let n = 0
+
+/** A message that the worker sends; each call makes another one. */
+export function emailMessage (changes: Partial<EmailMessage> = {}): EmailMessage {
+  return {
+    type: 'SIGN_IN_CODE',
+    messageId: randomUUID(),
+    userId: randomUUID(),
+    email: `reader-${++n}@example.com`,
+    name: 'Ada Lovelace',
+    challengeId: randomUUID(),
+    ...changes
+  }
+}
+
+/** A queue record as Lambda hands it over. */
+export function sqsRecord (body: unknown, { correlationId = 'test-1', receives = 1, receiptHandle = 'unknown' } = {}): SQSRecord {
+  return {
+    messageId: randomUUID(),
+    receiptHandle,
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+    attributes: { ApproximateReceiveCount: String(receives), SentTimestamp: '0', SenderId: 'test', ApproximateFirstReceiveTimestamp: '0' },
+    messageAttributes: { correlationId: { stringValue: correlationId, dataType: 'String', stringListValues: [], binaryListValues: [] } },
+    md5OfBody: '',
+    eventSource: 'aws:sqs',
+    eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:EmailQueue',
+    awsRegion: 'us-east-1'
+  }
+}

@@ -1,0 +1,247 @@
+import { ChangeMessageVisibilityCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
+import type { SQSRecord } from 'aws-lambda'
+import { randomUUID } from 'node:crypto'
+import t from 'tap'
+import { codeFor } from '../../../src/shared/codes.ts'
+import { buildTestApp, pump, startEngines, type TestApp } from '../../helper.ts'
+import { emailMessage, sqsRecord } from './records.ts'
+
+const engines = await startEngines(t)
+const app = await buildTestApp(t, engines)
+const { mails } = engines
+
+const cutOff = await buildTestApp(t, engines, { env: { SMTP_URL: 'smtp://127.0.0.1:1' } }) // nobody listens there
+const sqs = new SQSClient({ region: 'us-east-1', endpoint: engines.sqsEndpoint })
+t.teardown(() => sqs.destroy())
+const QueueUrl = engines.queueUrl('EmailQueue')
+
+async function failuresIn (worker: TestApp, Records: SQSRecord[]): Promise<string[]> {
+  return (await worker.email.handleBatch({ Records })).batchItemFailures.map(({ itemIdentifier }) => itemIdentifier)
+}
+const failuresOf = (...records: SQSRecord[]) => failuresIn(app, records)
+const mailsTo = (address: string) => mails.filter(({ to }) => [to ?? []].flat().some(({ value }) => value.some(mailbox => mailbox.address === address)))
+const stored = async (messageId: string) => (await app.dynamodb.send(new GetCommand({ TableName: 'EmailTable', Key: { messageId }, ConsistentRead: true }))).Item
+const counted = (worker: TestApp, metric: string) => worker.logLines.reduce((sum, line) => sum + Number(line[metric] ?? 0), 0)
+
+/** Lets the time of a lease pass. */
+const expireLease = (messageId: string) => app.dynamodb.send(new UpdateCommand({
+  TableName: 'EmailTable', Key: { messageId }, UpdateExpression: 'SET leaseUntil = :past', ConditionExpression: 'attribute_exists(leaseUntil)', ExpressionAttributeValues: { ':past': Date.now() - 1 }
+}))
+
+/** Makes commands of the app's DynamoDB client go wrong; `before` or after they have been carried out. */
+function breakDynamodb (when: (input: Record<string, unknown>) => boolean, { times = Infinity, after = false } = {}) {
+  let left = times
+  // Below the SDK's retries: what fails here is repeated by them.
+  app.dynamodb.middlewareStack.add(next => async (args) => {
+    const item = (args.input as { Item?: Record<string, { S?: string }> }).Item
+    const hit = left > 0 && when(Object.fromEntries(Object.entries(item ?? {}).map(([name, value]) => [name, value.S ?? value])))
+    if (!hit) return next(args)
+    left--
+    if (after) await next(args)
+    throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError', code: 'ECONNRESET' })
+  }, { step: 'finalizeRequest', name: 'breakDynamodb', override: true, priority: 'low' })
+  return () => { app.dynamodb.middlewareStack.remove('breakDynamodb') }
+}
+
+t.test('each of the five messages arrives as a mail with a text and an HTML body', async (t) => {
+  const subjects = {
+    WELCOME_EMAIL: 'Confirm your e-mail address',
+    SIGN_IN_CODE: 'Your sign-in code',
+    ACCOUNT_EXISTS: 'You already have an account',
+    EMAIL_CHANGE_CODE: 'Confirm your new e-mail address',
+    EMAIL_CHANGED_NOTICE: 'Your e-mail address has been changed'
+  }
+  for (const [type, subject] of Object.entries(subjects) as [keyof typeof subjects, string][]) {
+    const { challengeId, ...message } = emailMessage({ type })
+    await app.email.enqueue(type === 'EMAIL_CHANGED_NOTICE' ? message : { ...message, challengeId: challengeId! }, `corr.${type}`)
+    await pump(app, engines)
+    const [mail, ...more] = mailsTo(message.email)
+    t.same(more, [])
+    t.equal(mail!.subject, subject)
+    t.equal(mail!.from?.text, '"User Service" <no-reply@example.com>')
+    t.same([mail!.to].flat().flatMap(to => to!.value), [{ address: message.email, name: 'Ada Lovelace' }])
+    t.equal(mail!.messageId, `<${message.messageId}@example.com>`)
+    t.equal(mail!.headers.get('x-correlation-id'), `corr.${type}`)
+    t.equal(mail!.headers.get('auto-submitted'), 'auto-generated')
+    t.match(mail!.headers.get('content-type'), { value: 'multipart/alternative' })
+    for (const body of [mail!.text!, mail!.html as string]) {
+      t.ok(body.includes('Hello Ada Lovelace,'))
+      if (type === 'EMAIL_CHANGED_NOTICE') {
+        t.notMatch(body, /\/verify/)
+        continue
+      }
+      const code = codeFor(app.keys.current.code, challengeId!)
+      t.ok(body.includes(code))
+      t.ok(body.replaceAll('&amp;', '&').includes(`http://localhost:3000/verify#challengeId=${challengeId}&code=${code}`))
+    }
+    t.same(Object.keys(await stored(message.messageId) ?? {}).sort(), ['expiresAt', 'messageId', 'state'], 'the record says nothing of the mail')
+  }
+})
+
+t.test('ten messages of which three are poison: exactly those three are reported, and seven mails arrive', async (t) => {
+  const good = Array.from({ length: 7 }, () => emailMessage())
+  const bad = ['{"type":', { ...emailMessage(), bcc: 'eve@evil.example' }, emailMessage({ email: 'Victim@example.com' })].map(body => sqsRecord(body))
+  const records = good.map(message => sqsRecord(message))
+  records.splice(2, 0, bad[0]!)
+  records.splice(5, 0, bad[1]!)
+  records.push(bad[2]!)
+  t.same(await failuresOf(...records), bad.map(({ messageId }) => messageId))
+  for (const { email } of good) t.equal(mailsTo(email).length, 1)
+})
+
+t.test('what is not a message of this queue is reported: everything that is wrong with one by one', async (t) => {
+  const message = emailMessage()
+  const { challengeId, ...codeless } = message
+  const before = mails.length
+  for (const body of ['', 'null', '[]', '"x"', '{}', '\u0000', '['.repeat(10_000), { ...message, type: 'NEWSLETTER' }, { ...message, messageId: 'x' }, { ...message, messageId: undefined },
+    { ...message, userId: '../etc' }, { ...message, challengeId: 'x' }, codeless, { ...message, name: 7 }, { ...message, name: 'a\r\nBcc: eve@evil.example' }, { ...message, name: 'a\u0000' },
+    { ...message, email: ['a@example.com', 'b@example.com'] }, { ...message, email: { address: 'a@example.com' } }, { ...message, html: '<b>' },
+    `{"__proto__":{"a":1},${JSON.stringify(message).slice(1)}`]) {
+    const record = sqsRecord(body)
+    t.same(await failuresOf(record), [record.messageId], JSON.stringify(body).slice(0, 100))
+  }
+  t.equal(mails.length, before)
+  await t.rejects(app.email.enqueue({ ...message, email: 'a@b, eve@evil.example' }, 'x'), { code: 'EMAIL_MESSAGE_INVALID' }, 'nor can one be queued')
+})
+
+t.test('a batch that fails as a whole is reported, not thrown', async (t) => {
+  const records = [sqsRecord('x'), sqsRecord('y')]
+  t.same(await failuresOf(...records), records.map(({ messageId }) => messageId))
+})
+
+t.test('poison ends in the dead-letter queue after three receives, and holds nobody up', async (t) => {
+  const good = emailMessage()
+  for (const body of ['poison 1', 'poison 2', 'poison 3']) await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: body }))
+  await app.email.enqueue(good, 'x')
+  await pump(app, engines)
+  t.equal(mailsTo(good.email).length, 1)
+  const { ready, inflight } = engines.sqs.inspectQueue('EmailDeadLetterQueue')!.messages
+  t.same(ready.map(({ body }) => body).sort(), ['poison 1', 'poison 2', 'poison 3'])
+  t.same(inflight, [])
+})
+
+t.test('messages delivered three times, out of order and at the same time, are one mail each', async (t) => {
+  const messages = Array.from({ length: 40 }, () => emailMessage())
+  const deliveries = [...messages, ...messages, ...messages].map(message => sqsRecord(message)).sort(() => Math.random() - 0.5)
+  const batches = Array.from({ length: 12 }, (_, i) => deliveries.slice(i * 10, i * 10 + 10))
+  const failed = new Set((await Promise.all(batches.map(batch => failuresOf(...batch)))).flat())
+  for (const { email } of messages) t.equal(mailsTo(email).length, 1)
+  const again = deliveries.filter(({ messageId }) => failed.has(messageId))
+  t.same(await failuresOf(...again), [], 'who came while another was sending finds it sent later')
+  for (const { email } of messages) t.equal(mailsTo(email).length, 1)
+})
+
+t.test('a message that another delivery may be sending is left to it until its lease runs out', async (t) => {
+  const message = emailMessage()
+  const lease = { messageId: message.messageId, state: 'sending', leaseId: randomUUID(), leaseUntil: Date.now() + 60_000, expiresAt: Date.now() / 1000 + 1000 }
+  await app.dynamodb.send(new PutCommand({ TableName: 'EmailTable', Item: lease }))
+  const record = sqsRecord(message)
+  t.same(await failuresOf(record), [record.messageId])
+  t.equal((await stored(message.messageId))?.['leaseId'], lease.leaseId, "another's lease is not released")
+  await expireLease(message.messageId)
+  t.same(await failuresOf(record), [])
+  t.equal(mailsTo(message.email).length, 1)
+})
+
+t.test('a record that should have expired does not count', async (t) => {
+  const message = emailMessage()
+  await app.dynamodb.send(new PutCommand({ TableName: 'EmailTable', Item: { messageId: message.messageId, state: 'sent', expiresAt: Math.floor(Date.now() / 1000) - 1 } }))
+  t.same(await failuresOf(sqsRecord(message)), [])
+  t.equal(mailsTo(message.email).length, 1)
+})
+
+t.test('a lease whose answer was lost is our own', async (t) => {
+  const message = emailMessage()
+  const mend = breakDynamodb(({ state }) => state === 'sending', { times: 1, after: true })
+  t.same(await failuresOf(sqsRecord(message)), [])
+  mend()
+  t.equal(mailsTo(message.email).length, 1)
+})
+
+t.test('a sent mail that cannot be recorded is done all the same; delivered once more, it is the same mail again', async (t) => {
+  const message = emailMessage()
+  const mend = breakDynamodb(({ state }) => state === 'sent')
+  t.same(await failuresOf(sqsRecord(message)), [])
+  mend()
+  t.ok(app.logLines.some(line => line['messageId'] === message.messageId && line['msg'] === 'a sent mail could not be recorded'))
+  const late = sqsRecord(message)
+  t.same(await failuresOf(late), [late.messageId], 'its lease is still in force')
+  await expireLease(message.messageId)
+  t.same(await failuresOf(late), [])
+  const [first, second, ...more] = mailsTo(message.email)
+  t.same(more, [])
+  t.equal(second!.messageId, first!.messageId)
+  t.equal(second!.text, first!.text)
+})
+
+t.test('without a mail server a message fails, waits longer each time, and is sent when there is one again', async (t) => {
+  const message = emailMessage()
+  await app.email.enqueue(message, 'outage')
+  for (const [receives, seconds] of [[1, 30], [2, 120]] as const) {
+    const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl }))
+    const [{ Body, ReceiptHandle }] = Messages as [{ Body: string, ReceiptHandle: string }]
+    const record = sqsRecord(Body, { receives, receiptHandle: ReceiptHandle })
+    t.same(await failuresIn(cutOff, [record]), [record.messageId])
+    const [held] = engines.sqs.inspectQueue('EmailQueue')!.messages.inflight
+    const wait = (held!.visibilityDeadline - Date.now()) / 1000
+    t.ok(wait > seconds - 5 && wait <= seconds, `shown again in ${wait} s`)
+    t.equal(await stored(message.messageId), undefined, 'the lease has been given back')
+    await sqs.send(new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout: 0 }))
+  }
+  t.equal(counted(cutOff, 'MailsFailed'), 2)
+  await pump(app, engines)
+  t.equal(mailsTo(message.email).length, 1)
+})
+
+t.test('a server that refuses a mail fails that message and no other', async (t) => {
+  const [refused, taken] = [emailMessage(), emailMessage()]
+  engines.faults.smtp.refuse = mail => JSON.stringify(mail.to).includes(refused.email) ? `550 5.1.1 <${refused.email}> unknown` : undefined
+  const record = sqsRecord(refused)
+  t.same(await failuresOf(record, sqsRecord(taken)), [record.messageId])
+  engines.faults.smtp.refuse = undefined
+  t.equal(mailsTo(taken.email).length, 1)
+  t.ok(app.logLines.some(line => String((line['err'] as { message?: string })?.message).includes('550')), 'the code of the refusal is in the log')
+})
+
+t.test('a failed message fails the same when its back-off cannot be set', async (t) => {
+  const record = sqsRecord('poison', { receiptHandle: 'no such handle' })
+  const before = app.logLines.length
+  t.same(await failuresOf(record), [record.messageId])
+  t.ok(app.logLines.slice(before).some(({ msg }) => String(msg).startsWith('the back-off could not be set')))
+})
+
+t.test('a correlation id that is not one is replaced', async (t) => {
+  const message = emailMessage()
+  t.same(await failuresOf(sqsRecord(message, { correlationId: 'a\r\nBcc: eve@evil.example' })), [])
+  const [mail] = mailsTo(message.email)
+  t.match(mail!.headers.get('x-correlation-id'), /^[0-9a-f-]{36}$/)
+  t.equal(mail!.bcc, undefined)
+})
+
+t.test('address, name, code and subject are in no log line, whatever goes wrong', async (t) => {
+  const message = emailMessage({ email: 'canary-address@example.com', name: 'Canary Nightingale' })
+  const code = codeFor(app.keys.current.code, message.challengeId!)
+  await app.email.enqueue(message, 'canary')
+  engines.faults.smtp.refuse = () => '451 try again, <canary-address@example.com>'
+  await failuresOf(sqsRecord(message))
+  engines.faults.smtp.refuse = undefined
+  await failuresOf(sqsRecord(JSON.stringify(message).slice(0, -1)), sqsRecord({ ...message, 'canary-address@example.com': 1 }), sqsRecord({ ...message, type: 'Canary Nightingale' }))
+  await failuresIn(cutOff, [sqsRecord(message)])
+  await pump(app, engines)
+  t.ok(mailsTo(message.email)[0]!.text!.includes(code))
+  const log = JSON.stringify([app.logLines, cutOff.logLines])
+  for (const secret of ['canary-address', 'Canary Nightingale', code, 'Your sign-in code', message.challengeId!]) t.notOk(log.includes(secret), secret)
+  t.ok(app.logLines.some(line => line['correlationId'] === 'canary' && line['msg'] === 'mail sent'), 'while what happened is there')
+})
+
+t.test('what was queued, sent and failed is counted', async (t) => {
+  const metrics = ['MailsQueued', 'MailsSent', 'MailsFailed'] as const
+  const before = metrics.map(metric => counted(app, metric))
+  const message = emailMessage()
+  await app.email.enqueue(message, 'x')
+  await failuresOf(sqsRecord(message), sqsRecord('poison'))
+  await failuresOf(sqsRecord(message))
+  t.same(metrics.map((metric, i) => counted(app, metric) - before[i]!), [1, 1, 1])
+  await pump(app, engines)
+})
