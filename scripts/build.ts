@@ -1,0 +1,136 @@
+import { build, type Metafile, type Plugin } from 'esbuild'
+import { zipSync } from 'fflate'
+import { createHash } from 'node:crypto'
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { builtinModules } from 'node:module'
+import { join, relative } from 'node:path'
+
+const ROOT = join(import.meta.dirname, '..')
+
+/** The major version that the Lambda runtime nodejs24.x runs. */
+const TARGET = 'node24'
+
+/**
+ * Built-ins through `require`: an ESM import of one reads each of its exports, and reading those of `http` loads
+ * Node's whole fetch. 28–38 ms of a cold start against 3.
+ */
+const builtinsByRequire: Plugin = {
+  name: 'builtins-by-require',
+  setup ({ onResolve, onLoad }) {
+    const names = builtinModules.join('|')
+    onResolve({ filter: new RegExp(`^(?:node:)?(?:${names})$`) }, ({ path, namespace, kind }) =>
+      namespace === 'builtin' || kind === 'require-call' ? { path, external: true } : { path, namespace: 'builtin' })
+    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({ contents: `module.exports = require(${JSON.stringify(path)})` }))
+  }
+}
+
+/** What the service can do without on Lambda: each has something in its place that says so, or does it. */
+const leftOut: Plugin = {
+  name: 'left-out',
+  setup ({ onResolve, onLoad }) {
+    // Swagger UI and the generator of the documents: here they are files.
+    onResolve({ filter: /\/docs-live\.ts$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
+    onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({ contents: `throw new Error('${path} is not part of the Lambda artifact')` }))
+    // Lambda puts a role's credentials into the environment and nowhere else: no profile files, SSO, or instance metadata.
+    onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, ({ resolveDir }) => ({ path: 'credentials', namespace: 'credentials', pluginData: resolveDir }))
+    onLoad({ filter: /.*/, namespace: 'credentials' }, ({ pluginData }) => ({
+      contents: "export { fromEnv as defaultProvider } from '@aws-sdk/credential-provider-env'",
+      resolveDir: pluginData
+    }))
+  }
+}
+
+/**
+ * The Lambda artifact in a directory: `index.mjs` and what must lie beside it. Not minified: that made no cold start
+ * shorter, and a stack trace says more.
+ *
+ * @returns what is in the bundle, as esbuild tells it
+ */
+export async function buildLambda (directory: string): Promise<Metafile> {
+  await rm(directory, { recursive: true, force: true })
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: { index: 'src/lambda.ts' },
+    outdir: directory,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    target: TARGET,
+    format: 'esm',
+    // The SDK's ES modules, of which unused parts are left out.
+    mainFields: ['module', 'main'],
+    // Beside the artifact and not in it: Lambda would not read it, and it is larger than the code.
+    sourcemap: 'external',
+    legalComments: 'none',
+    banner: { js: "const require = process.getBuiltinModule('module').createRequire(import.meta.url);" },
+    plugins: [builtinsByRequire, leftOut],
+    metafile: true,
+    logLevel: 'warning'
+  })
+  await rm(`${directory}.mjs.map`, { force: true })
+  await cp(join(directory, 'index.mjs.map'), `${directory}.mjs.map`)
+  await rm(join(directory, 'index.mjs.map'))
+  await cp(join(ROOT, 'docs/openapi'), join(directory, 'openapi'), { recursive: true })
+  return metafile
+}
+
+/** The plain server in one file, which finds its packages in `node_modules`: `node dist/server/index.mjs`. */
+export async function buildServer (directory: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true })
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: { index: 'src/server.ts' },
+    outdir: directory,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    target: TARGET,
+    format: 'esm',
+    sourcemap: true,
+    logLevel: 'warning'
+  })
+}
+
+/** A directory as a zip file that depends on nothing but what is in it: names in order, one date, one mode. */
+export async function zipDirectory (directory: string): Promise<Uint8Array> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  const files = entries.filter(entry => entry.isFile()).map(entry => relative(directory, join(entry.parentPath, entry.name))).sort()
+  // The date is written in local time: this one is the same day everywhere.
+  const options = { level: 9, mtime: new Date(2000, 0, 1), os: 3, attrs: 0o644 << 16 } as const
+  const contents: Parameters<typeof zipSync>[0] = {}
+  for (const file of files) contents[file.replaceAll('\\', '/')] = [await readFile(join(directory, file)), options]
+  return zipSync(contents)
+}
+
+/** Bytes in the bundle by package; our own code by its folder. */
+function composition (metafile: Metafile): [name: string, bytes: number][] {
+  const sizes = new Map<string, number>()
+  for (const output of Object.values(metafile.outputs)) {
+    for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
+      const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? (path.startsWith('src/') ? 'src' : path)
+      sizes.set(name, (sizes.get(name) ?? 0) + bytesInOutput)
+    }
+  }
+  return [...sizes].sort((a, b) => b[1] - a[1])
+}
+
+const kib = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
+
+async function main () {
+  const dist = join(ROOT, 'dist')
+  await mkdir(dist, { recursive: true })
+  const metafile = await buildLambda(join(dist, 'lambda'))
+  await buildServer(join(dist, 'server'))
+  const zip = await zipDirectory(join(dist, 'lambda'))
+  await writeFile(join(dist, 'lambda.zip'), zip)
+
+  const parts = composition(metafile)
+  const bundled = parts.reduce((sum, [, bytes]) => sum + bytes, 0)
+  if (process.argv.includes('--composition')) for (const [name, bytes] of parts) console.log(`${kib(bytes).padStart(9)}  ${name}`)
+  console.log(`dist/lambda      index.mjs ${kib(bundled)}, ${parts.length} packages (--composition lists them)`)
+  console.log(`dist/lambda.zip  ${kib(zip.length)}, sha256 ${createHash('sha256').update(zip).digest('hex')}`)
+  console.log('dist/server      node dist/server/index.mjs')
+}
+
+if (import.meta.main) await main()

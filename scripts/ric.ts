@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** The client that runs in Lambda's own Node images, as AWS publishes it. */
+const PACKAGE = 'aws-lambda-ric'
+const VERSION = '4.0.2'
+
+const CACHE = join(import.meta.dirname, '../.cache')
+const DIRECTORY = join(CACHE, `ric-${VERSION}`)
+const ENTRY = join(DIRECTORY, 'node_modules', PACKAGE, 'index.mjs')
+const CLIENT = join(DIRECTORY, 'node_modules', PACKAGE, 'rapid-client.node')
+
+/** Node's own headers, where the Node that runs this brought them along; else node-gyp fetches them. */
+const NODE_DIRECTORY = join(dirname(process.execPath), '..')
+
+/**
+ * Builds Lambda's runtime client once, in about a minute (cmake, make, a C++ compiler and Python are needed), and keeps
+ * it out of `package.json`: nobody who only works on the service has to wait for it.
+ *
+ * @returns the path of its entry
+ * @throws when it cannot be built, with the end of what the build said
+ */
+export async function buildRuntimeClient (): Promise<string> {
+  if (existsSync(CLIENT)) return ENTRY
+  await mkdir(CACHE, { recursive: true })
+  const directory = await mkdtemp(join(CACHE, 'ric-building-'))
+  try {
+    await writeFile(join(directory, 'package.json'), '{"private":true}')
+    const headers = existsSync(join(NODE_DIRECTORY, 'include/node/node.h')) ? [`--nodedir=${NODE_DIRECTORY}`] : []
+    const log = join(directory, 'build.log')
+    const code = await run(directory, log, ['install', `${PACKAGE}@${VERSION}`, '--no-audit', '--no-fund', '--foreground-scripts', ...headers])
+    if (code !== 0) throw new Error(`${PACKAGE} cannot be built: …${(await readFile(log, 'utf8')).slice(-600)}`)
+    // Whoever is first wins: two test files may have built it at the same time.
+    await rename(directory, DIRECTORY).catch(error => { if (!existsSync(CLIENT)) throw error })
+    return ENTRY
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function run (cwd: string, log: string, args: string[]): Promise<number | null> {
+  const npm = spawn('npm', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` } })
+  const chunks: Buffer[] = []
+  for (const stream of [npm.stdout, npm.stderr]) stream.on('data', chunk => chunks.push(chunk))
+  const code = await new Promise<number | null>((resolve, reject) => { npm.on('close', resolve).on('error', reject) })
+  await writeFile(log, Buffer.concat(chunks))
+  return code
+}
+
+if (import.meta.main) console.log(await buildRuntimeClient())

@@ -1,0 +1,160 @@
+import type { Context } from 'aws-lambda'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { createDispatch } from '../../src/dispatch.ts'
+import { buildEcho, PIXEL } from './echo.ts'
+import { ECHO_CASES, echoed } from './echo-cases.ts'
+import { EVENTS, sameEverywhere } from './parity.ts'
+import { albEvent, albListsEvent, functionUrlEvent, httpEvent, httpStageEvent, overLambda, overSocket, restEvent, type WireRequest } from './transports.ts'
+
+const app = await buildEcho()
+const handler = createDispatch(app)
+await app.listen({ host: '127.0.0.1', port: 0 })
+t.teardown(() => app.close())
+
+const invoke = (event: unknown) => handler(event, {} as Context)
+const socket = overSocket((app.server.address() as AddressInfo).port)
+const echo = async (event: object) => JSON.parse((await invoke(event) as { body: string }).body)
+const get = (target: string, headers: WireRequest['headers'] = []): WireRequest => ({ method: 'GET', target, headers })
+const record = (eventSource: string) => ({ eventSource, body: '{}' })
+
+t.test('a request is the same over the socket and as every kind of event', async (t) => {
+  await sameEverywhere(t, ECHO_CASES, socket, invoke, echoed)
+})
+
+t.test('a batch of the queue goes to the e-mail worker, and its answer to AWS', async (t) => {
+  const event = { Records: [record('aws:sqs'), record('aws:sqs')] }
+  t.same(await invoke(event), { email: event })
+})
+
+t.test('a batch of a table\'s stream goes to the relay', async (t) => {
+  const event = { Records: [record('aws:dynamodb')] }
+  t.same(await invoke(event), { relay: event })
+})
+
+t.test('a schedule starts the sweeper, whichever of AWS\'s schedulers sent it', async (t) => {
+  t.same(await invoke({ source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} }), { resent: 0 })
+  t.same(await invoke({ source: 'aws.scheduler', 'detail-type': 'Scheduled Event', detail: '{}' }), { resent: 0 })
+  t.same(await invoke({ source: 'user-service.schedule', 'detail-type': 'sweep' }), { resent: 0 })
+})
+
+t.test('an event of no known kind is an error, never an answer', async (t) => {
+  const unknown: Record<string, unknown> = {
+    nothing: undefined,
+    null: null,
+    text: 'hello',
+    number: 1,
+    'an empty object': {},
+    'an empty batch': { Records: [] },
+    'records that are no list': { Records: 'aws:sqs' },
+    'a record that is nothing': { Records: [null] },
+    'a batch of two sources': { Records: [record('aws:sqs'), record('aws:dynamodb')] },
+    'records of another source': { Records: [record('aws:kinesis')] },
+    'a notification of SNS, which spells it otherwise': { Records: [{ EventSource: 'aws:sns' }] },
+    'an upload, while nothing takes one': { Records: [record('aws:s3')] },
+    'an event of another application': { source: 'someone.else', 'detail-type': 'sweep' },
+    'an event of AWS that is no schedule': { source: 'aws.ec2', 'detail-type': 'Scheduled Event' },
+    'a request to an authorizer': { ...restEvent(get('/echo/a')), type: 'REQUEST', methodArn: 'arn:aws:execute-api:eu-central-1:0:abc/prod/GET/echo' },
+    'a message of a web socket': { requestContext: { connectionId: 'a', eventType: 'MESSAGE' }, body: '{}' },
+    'a batch dressed up as a request': { ...restEvent(get('/echo/a')), Records: [] }
+  }
+  for (const [name, event] of Object.entries(unknown)) await t.rejects(invoke(event), name)
+})
+
+t.test('the handler takes two parameters, as nodejs24.x asks for', async (t) => {
+  t.equal(handler.length, 2)
+})
+
+t.test('the client\'s address is what AWS saw, whatever the client says', async (t) => {
+  const forged = get('/echo/a', [['X-Forwarded-For', '203.0.113.9'], ['Forwarded', 'for=203.0.113.9'], ['X-Real-IP', '203.0.113.9'], ['X-Forwarded-Host', 'evil.example']])
+  for (const [name, toEvent] of Object.entries(EVENTS)) t.equal((await echo(toEvent(forged))).ip, '127.0.0.1', name)
+
+  const rest = restEvent(forged)
+  rest.requestContext.identity.sourceIp = '198.51.100.7'
+  t.equal((await echo(rest)).ip, '198.51.100.7', 'REST API')
+  const balanced = albEvent(forged) as { headers: Record<string, string> }
+  t.equal(balanced.headers['x-forwarded-for'], '203.0.113.9, 127.0.0.1', 'a load balancer adds the address it saw')
+})
+
+t.test('a client cannot forge the event with the adapter\'s own headers', async (t) => {
+  const event = encodeURIComponent(JSON.stringify(restEvent(get('/echo/forged'))))
+  const names = ['x-apigateway-event', 'X-ApiGateway-Event', 'x-apigateway-context', 'x-aws-lambda-fastify-request']
+  for (const [name, toEvent] of Object.entries(EVENTS)) {
+    const answer = await echo(toEvent(get('/echo/a', names.map(header => [header, event]))))
+    t.equal(answer.path, '/echo/a', name)
+    for (const header of names) t.notOk(header.toLowerCase() in answer.headers, `${name}: ${header}`)
+  }
+})
+
+t.test('a raw % in a name of the query is the client\'s, and not an exception', async (t) => {
+  for (const toEvent of [httpEvent, functionUrlEvent, albEvent, albListsEvent]) {
+    for (const query of ['%=1', '%zz=1', 'a=%zz', 'a=%', 'a=1,2&%=3,4']) {
+      t.equal((await overLambda(invoke, toEvent)(get(`/echo/a?${query}`))).status, 200, query)
+    }
+  }
+})
+
+t.test('a path with a broken escape is a 400 in the shape of every error', async (t) => {
+  for (const toEvent of [restEvent, functionUrlEvent, albEvent]) {
+    const { status, headers, body } = await overLambda(invoke, toEvent)(get('/echo/%zz'))
+    t.equal(status, 400)
+    t.match(headers['content-type'], /problem\+json/)
+    t.match(JSON.parse(body.toString()), { status: 400, code: 'URL_MALFORMED' })
+  }
+})
+
+t.test('a method that HTTP does not know is a 501 in the shape of its version', async (t) => {
+  for (const [name, toEvent] of Object.entries(EVENTS)) {
+    for (const method of ['BREW', 'get', '']) {
+      if (method === '' && name.startsWith('REST')) continue
+      const v2 = await overLambda(invoke, toEvent)({ method, target: '/v2/users', headers: [['x-correlation-id', 'abc']] })
+      t.equal(v2.status, 501, `${name}: ${method}`)
+      t.equal(v2.headers['content-type'], 'application/problem+json; charset=utf-8')
+      t.equal(v2.headers['x-correlation-id'], 'abc')
+      t.match(JSON.parse(v2.body.toString()), { code: 'METHOD_NOT_IMPLEMENTED', correlationId: 'abc', status: 501 })
+    }
+  }
+  const v1 = await overLambda(invoke, restEvent)({ method: 'BREW', target: '/v1/users' })
+  t.match(JSON.parse(v1.body.toString()), { success: false })
+})
+
+t.test('an event that cannot be a request is a 400 in the shape of every error', async (t) => {
+  const rest = restEvent(get('/echo/a'))
+  const http = httpEvent(get('/echo/a'))
+  for (const event of [{ ...rest, path: 'http://evil.example/' }, { ...rest, path: '' }, { ...rest, path: undefined }, { ...rest, body: { a: 1 } }, { ...http, rawPath: '/\ud800' }]) {
+    const answer = await invoke(event) as { statusCode: number, body: string }
+    t.equal(answer.statusCode, 400)
+    t.match(JSON.parse(answer.body), { status: 400, code: 'REQUEST_MALFORMED' })
+  }
+})
+
+t.test('a way up in the path leads nowhere, as over the socket', async (t) => {
+  for (const target of ['/nowhere/../nothing', '/nowhere/%2e%2e/nothing', '/nowhere/.%2E/nothing', '/./nothing', '/nowhere/..', '/nowhere\\..\\nothing']) {
+    t.equal((await socket(get(target))).status, 404)
+    for (const [name, toEvent] of Object.entries(EVENTS)) t.equal((await overLambda(invoke, toEvent)(get(target))).status, 404, `${name}: ${target}`)
+  }
+})
+
+t.test('a stage called v1 does not eat the path that begins with it', async (t) => {
+  t.equal((await echo(restEvent(get('/echo/v1/users'), 'echo'))).path, '/echo/v1/users')
+  t.equal((await echo(httpStageEvent('echo')(get('/echo/v1')))).path, '/echo/v1')
+})
+
+t.test('binary goes to AWS in base64, text does not', async (t) => {
+  const binary = await invoke(restEvent(get('/binary'))) as { isBase64Encoded: boolean, body: string }
+  t.ok(binary.isBase64Encoded)
+  t.same(Buffer.from(binary.body, 'base64'), PIXEL)
+  t.ok((await invoke(restEvent(get('/encoded'))) as typeof binary).isBase64Encoded, 'compressed text is binary')
+  for (const path of ['/unicode', '/echo/a', '/nothing', '/unknown']) t.notOk((await invoke(restEvent(get(path))) as typeof binary).isBase64Encoded, path)
+})
+
+t.test('an answer that Lambda would not pass on is a 500 that says nothing else', async (t) => {
+  const mebibyte = 1024 * 1024
+  const size = async (toEvent: typeof albEvent, bytes: number) => await overLambda(invoke, toEvent)(get(`/large?bytes=${bytes}`))
+  t.equal((await size(restEvent, 5.9 * mebibyte)).status, 200)
+  t.equal((await size(albEvent, 0.9 * mebibyte)).status, 200)
+  for (const answer of [await size(restEvent, 6 * mebibyte), await size(functionUrlEvent, 7 * mebibyte), await size(albEvent, mebibyte), await size(albListsEvent, mebibyte)]) {
+    t.equal(answer.status, 500)
+    t.match(JSON.parse(answer.body.toString()), { code: 'INTERNAL' })
+  }
+})

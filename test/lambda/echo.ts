@@ -1,0 +1,63 @@
+import Fastify from 'fastify'
+import { createHash } from 'node:crypto'
+import type { App } from '../../src/app.ts'
+import { createDispatch } from '../../src/dispatch.ts'
+import correlation, { correlationIdOf } from '../../src/plugins/correlation.ts'
+import errors, { sendError } from '../../src/plugins/errors.ts'
+
+/** The smallest PNG: one pixel. Not a text in any encoding. */
+export const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
+
+/**
+ * What no route of the service shows: an app that answers with what it was asked, byte for byte, and with what
+ * transports get wrong. Its e-mail worker and its relay return the event they were given.
+ */
+export async function buildEcho () {
+  const app = Fastify({
+    genReqId: correlationIdOf,
+    bodyLimit: 8 * 1024 * 1024,
+    frameworkErrors: (error, request, reply) => sendError(error, request, reply)
+  })
+  await app.register(correlation)
+  await app.register(errors)
+  app.decorate('email', { handleBatch: async (event: unknown) => ({ email: event }) } as unknown as App['email'])
+  app.decorate('relay', {
+    handleBatch: async (event: unknown) => ({ relay: event }),
+    sweep: async () => ({ resent: 0 })
+  } as unknown as App['relay'])
+
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
+  app.get('/binary', (_request, reply) => reply.type('image/png').send(PIXEL))
+  app.get('/encoded', (_request, reply) => reply.type('text/plain').header('content-encoding', 'br').send(PIXEL))
+  app.get('/cookie', (_request, reply) => reply.header('set-cookie', 'a=1; Path=/').send('one'))
+  app.get('/cookies', (_request, reply) => reply.header('set-cookie', ['a=1; Path=/', 'b=2; Secure']).send('two'))
+  app.get('/nothing', (_request, reply) => reply.code(204).send())
+  app.get('/elsewhere', (_request, reply) => reply.redirect('/nothing', 303))
+  app.get('/unicode', (_request, reply) => reply.type('text/plain; charset=utf-8').send('Zoë, 佐藤, 🦊, \u0000\u2028'))
+  app.get<{ Querystring: { bytes: string } }>('/large', (request, reply) => reply.type('text/plain').send('x'.repeat(Number(request.query.bytes))))
+  app.route({
+    method: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS'],
+    url: '/echo/*',
+    handler: async (request) => {
+      const body = request.body as Buffer | undefined
+      const { 'x-forwarded-for': _address, 'content-length': _length, connection: _connection, ...headers } = request.headers
+      return {
+        method: request.method,
+        // The query is told as it was understood: a REST API decodes it, so that its spelling is lost.
+        path: request.url.split('?')[0],
+        wildcard: (request.params as { '*': string })['*'],
+        query: request.query,
+        headers: Object.fromEntries(Object.entries(headers).sort()),
+        ip: request.ip,
+        body: body === undefined ? null : { bytes: body.length, sha256: createHash('sha256').update(body).digest('hex') }
+      }
+    }
+  })
+  return app as unknown as App
+}
+
+const app = await buildEcho()
+/** What a Lambda function of this app exports. */
+export const handler = createDispatch(app)
+await app.ready()

@@ -1,0 +1,38 @@
+import type { Test } from 'tap'
+import { albEvent, albListsEvent, functionUrlEvent, httpDomainEvent, httpEvent, httpStageEvent, overLambda, restEvent, restTextEvent, type Send, type ToEvent, type WireRequest, type WireResponse } from './transports.ts'
+
+/** Every kind of event that carries a request, the stages that are called like one of our own paths included. */
+export const EVENTS: Record<string, ToEvent> = {
+  'REST API': restEvent,
+  'REST API, stage v1': request => restEvent(request, 'v1'),
+  'REST API, text bodies': restTextEvent,
+  'HTTP API': httpEvent,
+  'HTTP API, stage v1': httpStageEvent('v1'),
+  'HTTP API, stage v1 under a domain of its own': httpDomainEvent('v1'),
+  'Function URL': functionUrlEvent,
+  'load balancer': albEvent,
+  'load balancer, lists': albListsEvent
+}
+
+/** What this event cannot carry as it was sent: not a fault of ours, and not compared. */
+export interface ParityCase extends WireRequest {
+  title: string
+  not?: (keyof typeof EVENTS)[]
+}
+
+export const TEXT_ONLY = ['REST API, text bodies']
+/** An HTTP API decodes the path: what was %2F or %41 is lost before we see it. */
+export const DECODED_PATH = ['HTTP API', 'HTTP API, stage v1', 'HTTP API, stage v1 under a domain of its own']
+/** Without lists a load balancer, as with a REST API's single values, keeps the last of several. */
+export const LAST_VALUE = ['load balancer']
+
+/** Sends each request over the socket and as every kind of event: same status, headers, cookies and body. */
+export async function sameEverywhere (t: Test, cases: ParityCase[], socket: Send, invoke: (event: unknown) => Promise<unknown>, comparable: (response: WireResponse) => object) {
+  for (const { title, not = [], ...request } of cases) {
+    const expected = comparable(await socket(request))
+    for (const [event, toEvent] of Object.entries(EVENTS)) {
+      if (not.includes(event)) continue
+      t.same(comparable(await overLambda(invoke, toEvent)(request)), expected, `${title}, ${event}`)
+    }
+  }
+}
