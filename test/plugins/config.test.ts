@@ -144,6 +144,6 @@ t.test('the server does not start on a bad configuration: one line on stderr, no
   const [[code], stdout, stderr] = await Promise.all([once(server, 'exit'), text(server.stdout), text(server.stderr)])
   t.equal(code, 1)
   t.equal(stdout, '')
-  t.match(stderr, /^Configuration: PORT .+; EMAIL_TABLE .+; CORS_ORIGIN [^\n]+\n$/)
+  t.match(stderr, /^Configuration: EMAIL_TABLE .+; PORT .+; CORS_ORIGIN [^\n]+\n$/)
   t.notMatch(stderr, /hush/)
 })
