@@ -1,0 +1,267 @@
+import t from 'tap'
+import type { Tokens } from '../../../src/modules/auth/contract.ts'
+import type { ChallengeTicket } from '../../../src/modules/users/contract.ts'
+import { pseudonym } from '../../../src/shared/codes.ts'
+import { buildTestApp, codeIn, pump, signIn, startEngines } from '../../helper.ts'
+import { recordCalls } from '../users/calls.ts'
+import { counted, intercept, itemAt, itemsOf, openChallenge, serviceAt, transactionConflict } from './support.ts'
+
+const engines = await startEngines(t)
+const app = await buildTestApp(t, engines)
+
+let n = 0
+const newAddress = () => `person-${++n}@example.com`
+const post = (url: string, payload: object, headers: Record<string, string> = {}) => app.inject({ method: 'POST', url, payload, headers })
+const exchange = (challengeId: string, code: string) => post('/v2/auth/tokens', { grantType: 'code', challengeId, code })
+
+/** The body of an answer, less what differs between any two. */
+function sameness (answer: { statusCode: number, json: () => Record<string, unknown> }) {
+  const { correlationId, ...body } = answer.json()
+  return { status: answer.statusCode, body }
+}
+
+/** How many comparisons have failed today for an address that has had no other. */
+async function failuresOf (email: string) {
+  const item = await itemAt(app.dynamodb, `failures#${pseudonym(app.keys.current.pseudonym, email)}`, new Date().toISOString().slice(0, 10))
+  return item?.['failures']
+}
+
+t.test('a code from the mail signs in, in version 2 and in version 1', async (t) => {
+  const email = newAddress()
+  await signIn(app, engines, email, 'Ada')
+  for (const version of ['v2', 'v1']) {
+    const payload = (body: { success?: boolean, data?: unknown }) => {
+      if (version === 'v2') return body as never
+      t.equal(body.success, true)
+      return body.data as never
+    }
+    const asked = await post(`/${version}/auth/challenges`, { email: email.toUpperCase() })
+    t.equal(asked.statusCode, 202)
+    const ticket: ChallengeTicket = payload(asked.json())
+    t.same(Object.keys(ticket).sort(), ['challengeId', 'expiresAt'])
+    await pump(app, engines)
+    const answer = await post(`/${version}/auth/tokens`, { grantType: 'code', challengeId: ticket.challengeId, code: codeIn(engines, email) })
+    t.equal(answer.statusCode, 200)
+    t.equal(answer.headers['cache-control'], 'no-store')
+    const tokens: Tokens = payload(answer.json())
+    t.same(Object.keys(tokens).sort(), ['accessToken', 'expiresIn', 'refreshToken', 'tokenType', 'user'])
+    t.match(tokens, { tokenType: 'Bearer', expiresIn: 600, user: { email, name: 'Ada', status: 'ACTIVE', role: 'user' } })
+    t.equal((await app.inject({ url: '/v2/users/me', headers: { authorization: `Bearer ${tokens.accessToken}` } })).statusCode, 200)
+  }
+})
+
+t.test('the first code verifies the address of a new account', async (t) => {
+  const email = newAddress()
+  const { challengeId } = (await post('/v2/users', { email, name: 'Ada' })).json()
+  await pump(app, engines)
+  t.equal((await app.users.findByEmail(email))!.status, 'PENDING_VERIFICATION')
+  t.equal((await exchange(challengeId, codeIn(engines, email))).json().user.status, 'ACTIVE')
+})
+
+t.test('asking for a code is one AWS call, and the same for known and unknown addresses', async (t) => {
+  const known = newAddress()
+  await signIn(app, engines, known)
+  const mailsBefore = engines.mails.length
+  const unknown = newAddress()
+  const answers = []
+  for (const email of [known, unknown]) {
+    const calls = recordCalls(app)
+    answers.push(await post('/v2/auth/challenges', { email }))
+    t.same(calls.stop(), ['PutItemCommand'])
+  }
+  t.same(answers.map(answer => [answer.statusCode, Object.keys(answer.json()).sort()]), [[202, ['challengeId', 'expiresAt']], [202, ['challengeId', 'expiresAt']]])
+  await pump(app, engines)
+  t.equal(engines.mails.length, mailsBefore + 1, 'only the known address gets a mail')
+
+  const work = []
+  for (const answer of answers) {
+    const calls = recordCalls(app)
+    t.equal((await exchange(answer.json().challengeId, '00000000')).statusCode, 401)
+    work.push(calls.stop())
+  }
+  t.same(work[0], work[1], 'and a wrong code costs the same work')
+})
+
+t.test('bad input is refused with the field named, and nothing is asked of the table', async (t) => {
+  const challengeId = '0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'
+  const code = '12345678'
+  const bad: [url: string, body: object, pointer: string][] = [
+    ['/auth/challenges', {}, '/email'],
+    ['/auth/challenges', { email: 5 }, '/email'],
+    ['/auth/challenges', { email: 'nobody' }, '/email'],
+    ['/auth/challenges', { email: 'a@b.example\r\nBcc: c@d.example' }, '/email'],
+    ['/auth/challenges', { email: 'a@example.com', role: 'admin' }, '/role'],
+    ['/auth/tokens', {}, '/grantType'],
+    ['/auth/tokens', { grantType: 'password' }, '/grantType'],
+    ['/auth/tokens', { grantType: null, challengeId, code }, '/grantType'],
+    ['/auth/tokens', { grantType: 'code', code }, '/challengeId'],
+    ['/auth/tokens', { grantType: 'code', challengeId: 'x', code }, '/challengeId'],
+    ['/auth/tokens', { grantType: 'code', challengeId }, '/code'],
+    ['/auth/tokens', { grantType: 'code', challengeId, code: 12345678 }, '/code'],
+    ['/auth/tokens', { grantType: 'code', challengeId, code: '1234567' }, '/code'],
+    ['/auth/tokens', { grantType: 'code', challengeId, code: '１２３４５６７８' }, '/code'],
+    ['/auth/tokens', { grantType: 'code', challengeId, code, refreshToken: 'x' }, '/refreshToken'],
+    ['/auth/tokens', { grantType: 'refresh_token' }, '/refreshToken'],
+    ['/auth/tokens', { grantType: 'refresh_token', refreshToken: ['x'] }, '/refreshToken'],
+    ['/auth/tokens', { grantType: 'refresh_token', refreshToken: 'x', code }, '/code']
+  ]
+  const calls = recordCalls(app)
+  for (const [url, body, pointer] of bad) {
+    const v2 = await post(`/v2${url}`, body)
+    t.equal(v2.statusCode, 400, JSON.stringify(body))
+    t.same(v2.json().errors.map((error: { pointer: string }) => error.pointer), [pointer], JSON.stringify(body))
+    const v1 = await post(`/v1${url}`, body)
+    t.equal(v1.statusCode, 400)
+    t.match(v1.json(), { success: false, error: pointer.slice(1) })
+  }
+  t.equal((await post('/v2/auth/revoke', {})).statusCode, 400)
+  t.same(calls.stop(), [])
+})
+
+t.test('whatever is wrong with a code, the answer is one', async (t) => {
+  const email = newAddress()
+  const { user } = await signIn(app, engines, email)
+  const answers: Record<string, ReturnType<typeof sameness>> = {}
+  const told = async (what: string, challengeId: string, code: string) => { answers[what] = sameness(await exchange(challengeId, code)) }
+  const failuresBefore = counted(app, 'CodeFailures')
+
+  await told('unknown challenge', '0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42', '12345678')
+  const challenge = await openChallenge(app, email)
+  await told('wrong code', challenge.challengeId, challenge.wrongCode)
+  t.equal((await exchange(challenge.challengeId, challenge.code)).statusCode, 200)
+  await told('used', challenge.challengeId, challenge.code)
+  const late = await openChallenge(app, email, new Date(Date.now() - 10 * 60_000 - 1000))
+  t.ok(await itemAt(app.dynamodb, `challenge#${late.challengeId}`, 'challenge'), 'the table still has the expired one')
+  await told('expired', late.challengeId, late.code)
+  const tried = await openChallenge(app, email)
+  for (let i = 0; i < 5; i++) await exchange(tried.challengeId, tried.wrongCode)
+  await told('tried too often', tried.challengeId, tried.code)
+  const nobody = await openChallenge(app, newAddress())
+  await told('no account', nobody.challengeId, nobody.code)
+  await app.users.update(user.id, { status: 'SUSPENDED' }, 'test')
+  const suspended = await openChallenge(app, email)
+  await told('suspended', suspended.challengeId, suspended.code)
+
+  for (const [what, answer] of Object.entries(answers)) t.same(answer, answers['unknown challenge'], what)
+  t.match(answers['used'], { status: 401, body: { code: 'AUTH_CODE_INVALID', status: 401 } })
+  t.equal(counted(app, 'CodeFailures') - failuresBefore, Object.keys(answers).length + 5)
+})
+
+t.test('of 50 wrong codes at once, five are compared', async (t) => {
+  const email = newAddress()
+  await signIn(app, engines, email)
+  const { challengeId, code, wrongCode } = await openChallenge(app, email)
+  const answers = await Promise.all(Array.from({ length: 50 }, () => exchange(challengeId, wrongCode)))
+  t.same(new Set(answers.map(answer => answer.statusCode)), new Set([401]))
+  t.equal((await itemAt(app.dynamodb, `challenge#${challengeId}`, 'challenge'))!['tries'], 5)
+  t.equal(await failuresOf(email), 5)
+  t.equal((await exchange(challengeId, code)).statusCode, 401)
+})
+
+t.test('of 50 right codes at once, one starts a session', async (t) => {
+  const email = newAddress()
+  const { user } = await signIn(app, engines, email)
+  await app.auth.revokeAll(user.id)
+  const signInsBefore = counted(app, 'SignIns')
+  const { challengeId, code } = await openChallenge(app, email)
+  const answers = await Promise.all(Array.from({ length: 50 }, () => exchange(challengeId, code)))
+  t.equal(answers.filter(answer => answer.statusCode === 200).length, 1)
+  t.equal(answers.filter(answer => answer.statusCode === 401).length, 49)
+  t.equal((await itemsOf(app.dynamodb)).filter(item => item['pk'] === `user#${user.id}`).length, 1)
+  t.equal(counted(app, 'SignIns') - signInsBefore, 1)
+})
+
+t.test('an address has 20 failures a day, over all its challenges, and a fresh start the next day', async (t) => {
+  const email = newAddress()
+  await signIn(app, engines, email)
+  t.equal(await failuresOf(email), 0, 'a success gives its failure back')
+  for (let i = 0; i < 5; i++) {
+    const { challengeId, wrongCode } = await openChallenge(app, email)
+    await Promise.all(Array.from({ length: 5 }, () => exchange(challengeId, wrongCode)))
+  }
+  t.equal(await failuresOf(email), 20)
+  const today = await openChallenge(app, email)
+  t.equal((await exchange(today.challengeId, today.code)).statusCode, 401)
+  t.equal((await openChallenge(app, newAddress()).then(({ challengeId, code }) => exchange(challengeId, code))).statusCode, 401)
+
+  const tomorrow = new Date(Date.now() + 24 * 3600_000)
+  const challenge = await openChallenge(app, email, tomorrow)
+  t.ok(await serviceAt(app, { now: tomorrow }).exchangeCode(challenge.challengeId, challenge.code, 'test'))
+})
+
+t.test('a challenge that is opened again keeps what has happened to it', async (t) => {
+  const email = newAddress()
+  await signIn(app, engines, email)
+  const challenge = await openChallenge(app, email)
+  for (let i = 0; i < 4; i++) await exchange(challenge.challengeId, challenge.wrongCode)
+  await app.auth.openChallenge({ ...challenge, email })
+  t.equal((await exchange(challenge.challengeId, challenge.code)).statusCode, 200, 'the fifth try')
+  await app.auth.openChallenge({ ...challenge, email })
+  t.equal((await exchange(challenge.challengeId, challenge.code)).statusCode, 401)
+})
+
+t.test('neither codes nor tokens nor, in counters, addresses are in the table', async (t) => {
+  const email = newAddress()
+  await signIn(app, engines, email)
+  const { challengeId } = (await post('/v2/auth/challenges', { email })).json()
+  await pump(app, engines)
+  const code = codeIn(engines, email)
+  const tokens = (await exchange(challengeId, code)).json()
+  const items = await itemsOf(app.dynamodb)
+  const text = JSON.stringify(items)
+  for (const secret of [code, tokens.refreshToken, tokens.accessToken]) t.notOk(text.includes(secret))
+  const holders = items.filter(item => JSON.stringify(item).includes(email)).map(item => String(item['pk']).split('#')[0])
+  t.same(new Set(holders), new Set(['challenge']))
+})
+
+t.test('a transaction that meets another is tried again, and when it always does the answer is 503 and the code still good', async (t) => {
+  const email = newAddress()
+  await signIn(app, engines, email)
+  const challenge = await openChallenge(app, email)
+  let restore = intercept(app.dynamodb, 'TransactWriteItemsCommand', async () => { throw transactionConflict() })
+  const refused = await exchange(challenge.challengeId, challenge.code)
+  restore()
+  t.equal(refused.statusCode, 503)
+  t.ok(refused.headers['retry-after'])
+  restore = intercept(app.dynamodb, 'TransactWriteItemsCommand', async (send, attempt) => { if (attempt <= 2) throw transactionConflict(); return await send() })
+  const answer = await exchange(challenge.challengeId, challenge.code)
+  restore()
+  t.equal(answer.statusCode, 200)
+})
+
+t.test('a sign-in whose answer from the table is lost is a sign-in', async (t) => {
+  const email = newAddress()
+  await signIn(app, engines, email)
+  const challenge = await openChallenge(app, email)
+  let sent = 0
+  const restore = intercept(app.dynamodb, 'TransactWriteItemsCommand', async (send, attempt) => {
+    const answer = await send()
+    sent = attempt
+    if (attempt === 1) throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError', code: 'ECONNRESET' })
+    return answer
+  })
+  t.equal((await exchange(challenge.challengeId, challenge.code)).statusCode, 200)
+  restore()
+  t.equal(sent, 2)
+})
+
+t.test('with the table out of reach every route says 503, and works again afterwards', async (t) => {
+  const email = newAddress()
+  const { refreshToken } = await signIn(app, engines, email)
+  const { challengeId, code } = await openChallenge(app, email)
+  await engines.faults.dynamodb.stop('SIGKILL')
+  for (const [url, body] of [
+    ['/v2/auth/challenges', { email }],
+    ['/v2/auth/tokens', { grantType: 'code', challengeId, code }],
+    ['/v2/auth/tokens', { grantType: 'refresh_token', refreshToken }],
+    ['/v2/auth/revoke', { refreshToken }]
+  ] as const) {
+    const answer = await post(url, body)
+    t.equal(answer.statusCode, 503, url)
+    t.ok(answer.headers['retry-after'])
+    t.notMatch(answer.body, /AuthTable|127\.0\.0\.1|ECONN/)
+  }
+  await engines.faults.dynamodb.start()
+  t.equal((await exchange(challengeId, code)).statusCode, 200)
+  t.equal((await post('/v2/auth/tokens', { grantType: 'refresh_token', refreshToken })).statusCode, 200)
+})
