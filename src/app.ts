@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyBaseLogger, type FastifyHttpOptions } from 'fastify'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyHttpOptions } from 'fastify'
 import type { Server } from 'node:http'
 import auth from './modules/auth/index.ts'
 import email from './modules/email/index.ts'
@@ -42,8 +42,7 @@ export async function buildApp (options: AppOptions) {
     bodyLimit: 64 * 1024,
     genReqId: correlationIdOf,
     requestIdHeader: false,
-    requestIdLogLabel: 'correlationId',
-    disableRequestLogging: true,
+    logController: new LogController({ requestIdLogLabel: 'correlationId', disableRequestLogging: true }),
     loggerInstance: options.logger ?? createLogger(options.config),
     frameworkErrors: (error, request, reply) => sendError(error, request, reply),
     // Strict: nothing is coerced, dropped or filled in behind the client's back.

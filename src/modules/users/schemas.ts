@@ -27,8 +27,13 @@ export const User = Type.Object({
   version: Type.Integer({ minimum: 1, description: 'Grows by one with each change; the ETag follows it' })
 }, { $id: 'User', title: 'User' })
 
-/** What the users table, and so the cache, holds of a user. */
-export const StoredUser = Type.Object({ ...User.properties, expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' })) }, Strict)
+/** What the users table, and so the cache, holds of a user. TypeBox's own check refuses every `format` nobody registered: its dates are plain texts. */
+export const StoredUser = Type.Object({
+  ...User.properties,
+  createdAt: Type.String(),
+  updatedAt: Type.String(),
+  expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' }))
+}, Strict)
 export type StoredUser = Static<typeof StoredUser>
 
 export const Registration = Type.Object({ email: Email, name: Name }, { ...Strict, title: 'Registration' })

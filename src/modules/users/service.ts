@@ -158,7 +158,7 @@ export function createUsersService (parts: {
           const user = nextVersion(previous, { role, ...(verified ? { status: 'ACTIVE' } : {}) })
           const entry: UsersEntry = verified
             ? outboxEntry('user.verified', correlationId, { user: publicUser(user) }, now())
-            : outboxEntry('user.updated', correlationId, { user: publicUser(user), changed: ['role'] }, now())
+            : outboxEntry('user.updated', correlationId, { user: publicUser(user), changed: ['role' as const] }, now())
           return { user, entry }
         })
         if (verified) count('UsersVerified')
