@@ -174,7 +174,8 @@ export function createAuthRepository (client: DynamoDBDocumentClient, table: str
             Update: {
               TableName: table,
               Key: challengeKey(challengeId),
-              UpdateExpression: 'SET usedBy = :sid',
+              // The address has done its part; whoever deletes their account leaves none behind.
+              UpdateExpression: 'SET usedBy = :sid REMOVE email',
               // Used by this very session: an earlier attempt succeeded and its answer was lost.
               ConditionExpression: 'expiresAt > :now AND (attribute_not_exists(usedBy) OR usedBy = :sid)',
               ExpressionAttributeValues: { ':sid': sid, ':now': seconds() }
