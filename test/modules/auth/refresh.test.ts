@@ -1,0 +1,225 @@
+import { DeleteCommand } from '@aws-sdk/lib-dynamodb'
+import { createHash, randomBytes } from 'node:crypto'
+import t from 'tap'
+import type { Tokens } from '../../../src/modules/auth/contract.ts'
+import { buildTestApp, pump, signIn, startEngines, type TestApp } from '../../helper.ts'
+import { counted, intercept, itemsOf, openChallenge, serviceAt, TABLE } from './support.ts'
+
+const DAY = 24 * 3600_000
+
+const engines = await startEngines(t)
+const app = await buildTestApp(t, engines)
+
+let n = 0
+const someone = () => signIn(app, engines, `person-${++n}@example.com`)
+const refresh = (refreshToken: string, at: TestApp = app) => at.inject({ method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'refresh_token', refreshToken } })
+const refreshed = async (refreshToken: string, at?: TestApp) => (await refresh(refreshToken, at)).json<Tokens>().refreshToken
+const revoke = (refreshToken: string) => app.inject({ method: 'POST', url: '/v2/auth/revoke', payload: { refreshToken } })
+const sessionsOf = async (userId: string) => (await itemsOf(app.dynamodb)).filter(item => item['pk'] === `user#${userId}`)
+const sidOf = ({ accessToken }: Tokens) => app.jwt.decode<{ sid: string }>(accessToken)!.sid
+
+/** The app's service by a clock that stands still until it is moved. */
+function later () {
+  const clock = { now: new Date() }
+  const service = serviceAt(app, clock)
+  return { service, pass: (ms: number) => { clock.now = new Date(clock.now.getTime() + ms) } }
+}
+
+t.test('each use gives a new token of the same session and the person as they are now', async (t) => {
+  const first = await someone()
+  await app.users.update(first.user.id, { name: 'Renamed' }, 'test')
+  const answer = await refresh(first.refreshToken)
+  t.equal(answer.statusCode, 200)
+  t.equal(answer.headers['cache-control'], 'no-store')
+  const second: Tokens = answer.json()
+  t.not(second.refreshToken, first.refreshToken)
+  t.not(second.accessToken, first.accessToken)
+  t.equal(sidOf(second), sidOf(first))
+  t.equal(second.user.name, 'Renamed')
+  t.equal((await app.inject({ url: '/v2/users/me', headers: { authorization: `Bearer ${second.accessToken}` } })).statusCode, 200)
+  t.equal((await refresh(second.refreshToken)).statusCode, 200)
+  t.match((await app.inject({ method: 'POST', url: '/v1/auth/tokens', payload: { grantType: 'refresh_token', refreshToken: await refreshed(second.refreshToken) } })).json(),
+    { success: true, data: { tokenType: 'Bearer' } })
+})
+
+t.test('a token is opaque, 256 bits of secret, and stored as its SHA-256 only', async (t) => {
+  const { refreshToken, user } = await someone()
+  t.match(refreshToken, /^[A-Za-z0-9_-]{107}$/)
+  const [session] = await sessionsOf(user.id)
+  t.equal(session!['currentHash'], createHash('sha256').update(refreshToken).digest('hex'))
+  // Its secret part is nowhere, in no encoding that the table could hold.
+  const secret = Buffer.from(refreshToken, 'base64url').subarray(32, 64)
+  for (const encoding of ['hex', 'base64', 'base64url'] as const) t.notOk(JSON.stringify(await itemsOf(app.dynamodb)).includes(secret.toString(encoding)))
+})
+
+t.test('within ten seconds an old token gives what it gave, however far the family has gone on', async (t) => {
+  const { service, pass } = later()
+  const { refreshToken: first } = await someone()
+  const second = (await service.refresh(first)).refreshToken
+  pass(9_000)
+  t.equal((await service.refresh(first)).refreshToken, second)
+  const third = (await service.refresh(second)).refreshToken
+  t.equal((await service.refresh(first)).refreshToken, third, 'the newest of the one lineage')
+  t.equal((await service.refresh(second)).refreshToken, third)
+})
+
+t.test('50 uses at once, over two instances, are one lineage', async (t) => {
+  const other = await buildTestApp(t, engines)
+  const { refreshToken, user } = await someone()
+  const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(refreshToken, i % 2 === 0 ? app : other)))
+  t.same(new Set(answers.map(answer => answer.statusCode)), new Set([200]))
+  const next = new Set(answers.map(answer => answer.json<Tokens>().refreshToken))
+  t.equal(next.size, 1)
+  t.equal((await sessionsOf(user.id)).length, 1)
+  t.equal((await refresh([...next][0]!)).statusCode, 200)
+})
+
+t.test('an old token that turns up later ends the session, for whoever holds which token', async (t) => {
+  for (const generations of [1, 2, 12]) {
+    const { service, pass } = later()
+    const { refreshToken: stolen, user } = await someone()
+    let current = stolen
+    for (let i = 0; i < generations; i++) {
+      current = (await service.refresh(current)).refreshToken
+      pass(11_000)
+    }
+    const before = counted(app, 'RefreshReuse')
+    await t.rejects(service.refresh(stolen), { code: 'AUTH_REFRESH_TOKEN_INVALID' })
+    t.equal(counted(app, 'RefreshReuse') - before, 1)
+    await t.rejects(service.refresh(current), { code: 'AUTH_REFRESH_TOKEN_INVALID' }, `${generations} generations on`)
+    t.same(await sessionsOf(user.id), [])
+  }
+})
+
+t.test('and does so after a restart too', async (t) => {
+  const { service, pass } = later()
+  pass(-60_000)
+  const { refreshToken: stolen } = await someone()
+  const current = (await service.refresh(stolen)).refreshToken
+  const restarted = await buildTestApp(t, engines)
+  t.equal((await refresh(stolen, restarted)).statusCode, 401)
+  t.equal((await refresh(current, restarted)).statusCode, 401)
+})
+
+t.test('a guess ends nobody\'s session, even one that knows whose it is', async (t) => {
+  const { refreshToken, user } = await someone()
+  const bytes = Buffer.from(refreshToken, 'base64url')
+  const before = counted(app, 'RefreshReuse')
+  for (let i = 0; i < 20; i++) {
+    const guess = Buffer.concat([bytes.subarray(0, 32), randomBytes(48)]).toString('base64url')
+    t.equal((await refresh(guess)).statusCode, 401)
+    t.equal((await revoke(guess)).statusCode, 204)
+  }
+  const proofOfAnother = Buffer.concat([bytes.subarray(0, 32), randomBytes(32), bytes.subarray(64)]).toString('base64url')
+  t.equal((await refresh(proofOfAnother)).statusCode, 401)
+  t.equal(counted(app, 'RefreshReuse'), before)
+  t.equal((await sessionsOf(user.id)).length, 1)
+  t.equal((await refresh(refreshToken)).statusCode, 200)
+})
+
+t.test('whatever is no good token gets one answer', async (t) => {
+  const { refreshToken } = await someone()
+  const ended = await someone()
+  await revoke(ended.refreshToken)
+  const bytes = Buffer.from(refreshToken, 'base64url')
+  const bad = [
+    'x', '.', '0'.repeat(107), refreshToken.slice(0, -1), `${refreshToken}A`, ` ${refreshToken}`, `${refreshToken}=`, refreshToken.toLowerCase(),
+    `${refreshToken.slice(0, -1)}${refreshToken.endsWith('A') ? 'B' : 'A'}`, bytes.toString('hex'), `${refreshToken}\u0000`, '\u{1f600}'.repeat(50), 'A'.repeat(1024),
+    Buffer.concat([randomBytes(16), bytes.subarray(16)]).toString('base64url'), Buffer.concat([bytes.subarray(0, 16), randomBytes(64)]).toString('base64url'),
+    Buffer.alloc(80).toString('base64url'), Buffer.alloc(80, 255).toString('base64url'), ended.refreshToken, ended.accessToken
+  ]
+  const bodies = new Set<string>()
+  for (const token of bad) {
+    const answer = await refresh(token)
+    t.equal(answer.statusCode, 401, token.slice(0, 40))
+    const { correlationId, ...body } = answer.json()
+    bodies.add(JSON.stringify(body))
+    t.equal((await revoke(token)).statusCode, 204)
+  }
+  t.equal(bodies.size, 1)
+  t.match([...bodies][0], /"code":"AUTH_REFRESH_TOKEN_INVALID"/)
+  t.equal((await refresh(refreshToken)).statusCode, 200)
+})
+
+t.test('a session ends after 30 days without use, and after 90 days in any case, before TTL removes it', async (t) => {
+  const idle = later()
+  const { refreshToken, user } = await someone()
+  idle.pass(30 * DAY + 1000)
+  await t.rejects(idle.service.refresh(refreshToken), { code: 'AUTH_REFRESH_TOKEN_INVALID' })
+  t.equal((await sessionsOf(user.id)).length, 1, 'the table still has it')
+
+  const { service, pass } = later()
+  let current = (await someone()).refreshToken
+  for (let day = 29; day < 90; day += 29) {
+    pass(29 * DAY)
+    current = (await service.refresh(current)).refreshToken
+  }
+  pass(3 * DAY - 10_000)
+  current = (await service.refresh(current)).refreshToken
+  pass(20_000)
+  await t.rejects(service.refresh(current), { code: 'AUTH_REFRESH_TOKEN_INVALID' })
+})
+
+t.test('signing out ends the session, with its current token or an old one', async (t) => {
+  for (const which of ['current', 'old'] as const) {
+    const { refreshToken: old, user } = await someone()
+    const current = await refreshed(old)
+    t.equal((await revoke(which === 'current' ? current : old)).statusCode, 204)
+    t.same(await sessionsOf(user.id), [])
+    t.equal((await refresh(current)).statusCode, 401)
+    t.equal((await revoke(current)).statusCode, 204)
+  }
+})
+
+t.test('who was suspended or deleted cannot refresh, and the session is gone', async (t) => {
+  const suspended = await someone()
+  await app.users.update(suspended.user.id, { status: 'SUSPENDED' }, 'test')
+  t.equal((await refresh(suspended.refreshToken)).statusCode, 401)
+  t.same(await sessionsOf(suspended.user.id), [])
+  const deleted = await someone()
+  await app.users.remove(deleted.user.id, 'test')
+  t.equal((await refresh(deleted.refreshToken)).statusCode, 401)
+  t.same(await sessionsOf(deleted.user.id), [])
+})
+
+t.test('all sessions of a user end together, and nobody else\'s', async (t) => {
+  const { user } = await someone()
+  const bystander = await someone()
+  const { service } = later()
+  for (let i = 0; i < 59; i++) {
+    const { challengeId, code } = await openChallenge(app, user.email)
+    await service.exchangeCode(challengeId, code, 'test')
+  }
+  t.equal((await sessionsOf(user.id)).length, 60)
+  await app.users.update(user.id, { status: 'SUSPENDED' }, 'test')
+  await pump(app, engines)
+  t.same(await sessionsOf(user.id), [])
+  await app.auth.revokeAll(user.id)
+  t.equal((await sessionsOf(bystander.user.id)).length, 1)
+})
+
+t.test('a rotation whose answer from the table is lost gives the token it wrote', async (t) => {
+  const { refreshToken } = await someone()
+  const restore = intercept(app.dynamodb, 'UpdateItemCommand', async (send, attempt) => {
+    const answer = await send()
+    if (attempt === 1) throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError', code: 'ECONNRESET' })
+    return answer
+  })
+  const answer = await refresh(refreshToken)
+  restore()
+  t.equal(answer.statusCode, 200)
+  t.equal((await refresh(answer.json<Tokens>().refreshToken)).statusCode, 200)
+})
+
+t.test('a session that ends while its token is being used stays ended', async (t) => {
+  const { refreshToken, user } = await someone()
+  const [session] = await sessionsOf(user.id)
+  const restore = intercept(app.dynamodb, 'UpdateItemCommand', async (send, attempt) => {
+    if (attempt === 1) await app.dynamodb.send(new DeleteCommand({ TableName: TABLE, Key: { pk: session!['pk'], sk: session!['sk'] } }))
+    return await send()
+  })
+  const answer = await refresh(refreshToken)
+  restore()
+  t.equal(answer.statusCode, 401)
+  t.same(await sessionsOf(user.id), [])
+})
