@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import './contract.ts'
+import type {} from './contract.ts'
 import { createAuthRepository } from './repository.ts'
 import routesV1 from './routes.v1.ts'
 import routesV2 from './routes.v2.ts'
