@@ -1,0 +1,94 @@
+import { simpleParser } from 'mailparser'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { SMTPServer } from 'smtp-server'
+import t from 'tap'
+import { canonicalEmail } from '../../../src/shared/email-address.ts'
+import { buildTestApp, startEngines } from '../../helper.ts'
+import { emailMessage, sqsRecord } from './records.ts'
+
+/** What an SMTP server was told, before anything parsed it. */
+interface Delivery {
+  from: string
+  to: string[]
+  raw: string
+}
+
+const deliveries: Delivery[] = []
+const server = new SMTPServer({
+  authOptional: true,
+  disabledCommands: ['STARTTLS', 'AUTH'],
+  closeTimeout: 100,
+  async onData (stream, { envelope: { mailFrom, rcptTo } }, done) {
+    const chunks = await stream.toArray()
+    deliveries.push({ from: mailFrom === false ? '' : mailFrom.address, to: rcptTo.map(({ address }) => address), raw: Buffer.concat(chunks).toString() })
+    done()
+  }
+})
+server.listen(0, '127.0.0.1')
+await once(server.server, 'listening')
+t.teardown(() => new Promise<void>(resolve => { server.close(resolve) }))
+
+const engines = await startEngines(t)
+const app = await buildTestApp(t, engines, { env: { SMTP_URL: `smtp://127.0.0.1:${(server.server.address() as AddressInfo).port}`, EMAIL_FROM: '"Acme, Inc. (Notes)" <no-reply@example.com>' } })
+
+const headersOf = (raw: string) => [...raw.split('\r\n\r\n')[0]!.matchAll(/^([A-Za-z-]+):/gm)].map(([, name]) => name!.toLowerCase()).sort()
+
+t.test('a mail has one sender, one recipient and always the same headers', async (t) => {
+  const message = emailMessage()
+  await app.email.handleBatch({ Records: [sqsRecord(message)] })
+  const { from, to, raw } = deliveries.pop()!
+  t.equal(from, 'no-reply@example.com')
+  t.same(to, [message.email])
+  t.same(headersOf(raw), ['auto-submitted', 'content-type', 'date', 'from', 'message-id', 'mime-version', 'subject', 'to', 'x-auto-response-suppress', 'x-correlation-id', 'x-entity-ref-id'])
+  t.match(await simpleParser(raw), { from: { value: [{ name: 'Acme, Inc. (Notes)', address: 'no-reply@example.com' }] } })
+})
+
+t.test('whatever a name holds, the mail goes to the address alone and has no other headers', async (t) => {
+  const names = ['Eve <eve@evil.example>', 'eve@evil.example,', '"Eve" <eve@evil.example>, "x', 'a, b, c', 'group: eve@evil.example;', '=?utf-8?Q?Bcc:_eve@evil.example?=',
+    '=?utf-8?B?PGV2ZUBldmlsLmV4YW1wbGU+?=', '=?utf-8?Q?=0D=0ABcc:_eve@evil.example?=', '\\"\\', '" <eve@evil.example>', '(comment)', '<>', '@', ';', ':', '%0d%0aBcc: eve@evil.example',
+    '\u202eelpmaxe.live@eve', '＜eve＠evil.example＞', 'Zoë 🙈'.repeat(16), 'é'.repeat(100), '\ufffe\uffff', "'; DROP TABLE users; --", '${jndi:ldap://evil}', '{{7*7}}', ' '.repeat(50)]
+  const plain = emailMessage()
+  await app.email.handleBatch({ Records: [sqsRecord(plain)] })
+  const usual = headersOf(deliveries.pop()!.raw)
+  for (const name of names) {
+    const message = emailMessage({ name })
+    t.same(await app.email.handleBatch({ Records: [sqsRecord(message)] }), { batchItemFailures: [] }, name)
+    const [{ to, raw }, ...more] = deliveries.splice(0) as [Delivery]
+    t.same(more, [])
+    t.same(to, [message.email])
+    t.same(headersOf(raw), usual)
+    const mail = await simpleParser(raw)
+    t.same([mail.to].flat().flatMap(to => to!.value).map(({ address }) => address), [message.email])
+    t.same([mail.cc, mail.bcc], [undefined, undefined])
+    t.equal(mail.subject, 'Your sign-in code')
+  }
+})
+
+t.test('a name with characters that SQS refuses can be queued', async (t) => {
+  const message = emailMessage({ name: 'Ada \ufffe\uffff' })
+  await app.email.enqueue(message, 'x')
+  const { body } = engines.sqs.inspectQueue('EmailQueue')!.messages.ready[0]!
+  t.notMatch(body, /[\ufffe\uffff]/)
+  t.same(JSON.parse(body), message)
+})
+
+t.test('an address in any other spelling than its canonical one is sent nothing', async (t) => {
+  const addresses = ['Ada@example.com', 'ada@EXAMPLE.com', ' ada@example.com', 'ada@example.com ', 'ada@example.com\r\nBcc: eve@evil.example', 'ada@example.com, eve@evil.example', 'ada@example.com;eve@evil.example',
+    '<ada@example.com>', 'Ada <ada@example.com>', '"ada"@example.com', '"a, eve@evil.example"@example.com', 'ada@example.com>, <eve@evil.example', 'ada@@example.com', 'ada@eve@evil.example', 'ada@example.com\0',
+    '=?utf-8?Q?ada=40example.com?=', '\u212aate@example.com', 'ada@ex\u0430mple.com', 'ada@\uff45xample.com', 'ada@bücher.example', 'ada@[127.0.0.1]', 'ada@localhost', 'ada', '@example.com', '', 'ada@example.com.',
+    'group: ada@example.com;', 'ada(comment)@example.com', 'ada@example..com', `${'a'.repeat(65)}@example.com`]
+  for (const email of addresses) {
+    const record = sqsRecord({ ...emailMessage(), email })
+    t.same((await app.email.handleBatch({ Records: [record] })).batchItemFailures, [{ itemIdentifier: record.messageId }], JSON.stringify(email))
+    await t.rejects(app.email.enqueue({ ...emailMessage(), email }, 'x'), { code: 'EMAIL_MESSAGE_INVALID' })
+  }
+  t.same(deliveries, [])
+})
+
+t.test('an address with everything that an address may hold is one recipient', async (t) => {
+  for (const email of ["o'brien+news.letter!#$%&*/=?^_`{|}~-@example.com", 'ada@xn--bcher-kva.example', `${'a'.repeat(64)}@example.com`]) {
+    t.same(await app.email.handleBatch({ Records: [sqsRecord(emailMessage({ email }))] }), { batchItemFailures: [] })
+    t.same(deliveries.pop()!.to.map(canonicalEmail), [email], 'the server of this test shows domains in Unicode')
+  }
+})
