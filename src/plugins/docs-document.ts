@@ -138,6 +138,8 @@ const HEADERS_V1 = {
   link: text('The version that succeeds this one', '</openapi/v2.json>; rel="successor-version"')
 }
 
+const LIMIT_HEADERS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']
+
 const FAULT_MEDIA_TYPE = { v1: 'application/json', v2: 'application/problem+json' }
 
 const headerReferences = (names: string[]) => Object.fromEntries(names.map(name => [name, { $ref: `#/components/headers/${name}` }]))
@@ -200,7 +202,7 @@ export function finishDocument (document: Document, version: Version, unlimited:
     const { body } = renderFault({ status: Number(status), code: error.code!, detail: error.message, instance: `/${version}/users`, correlationId: EXAMPLE_ID, errors: error.errors }, version)
     responses[name] = {
       description,
-      headers: headerReferences(['x-correlation-id', ...headers, ...lifecycle]),
+      headers: headerReferences(['x-correlation-id', ...headers, ...LIMIT_HEADERS, ...lifecycle]),
       content: { [FAULT_MEDIA_TYPE[version]]: { schema: faultSchema, example: body } }
     }
     return { $ref: `#/components/responses/${name}` }
@@ -208,7 +210,7 @@ export function finishDocument (document: Document, version: Version, unlimited:
 
   for (const [path, operations] of Object.entries(document.paths)) {
     const limited = !unlimited.has(path)
-    const common = headerReferences(['x-correlation-id', ...(limited ? ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] : []), ...lifecycle])
+    const common = headerReferences(['x-correlation-id', ...(limited ? LIMIT_HEADERS : []), ...lifecycle])
     for (const [method, operation] of Object.entries(operations)) {
       for (const media of Object.values(operation.requestBody?.content ?? {})) media.schema = hoist(media.schema)
       for (const [status, response] of Object.entries(operation.responses)) {

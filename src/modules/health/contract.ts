@@ -1,6 +1,6 @@
 /** What the entry of a server may ask of the health module. */
 export interface HealthService {
-  /** Turns readiness red, so that no new work is sent here; closing the app does it too, but only when it is already closing. */
+  /** Turns readiness red for good, so that no new work is sent here. To be called some time before the app is closed. */
   drain (): void
 }
 

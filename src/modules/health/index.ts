@@ -6,8 +6,6 @@ import { healthRoutes } from './routes.ts'
 export default fp(async function health (app) {
   let draining = false
   app.decorate('health', { drain () { draining = true } })
-  // Runs once for the whole app, not on requests: it leaks to nobody.
-  app.addHook('preClose', async () => { draining = true })
 
   const probe = createProbes({
     dynamodb: app.dynamodb,
