@@ -48,8 +48,8 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
     app.addContentTypeParser('application/merge-patch+json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
 
     for (const { path, suffix, whose, params } of [
-      { path: '/users/me', suffix: 'Me', whose: 'own account', params: undefined },
-      { path: '/users/:id', suffix: '', whose: 'account, your own unless you are an admin', params: IdParams }
+      { path: '/users/me', suffix: 'Me', whose: 'your own account', params: undefined },
+      { path: '/users/:id', suffix: '', whose: 'an account, your own unless you are an admin', params: IdParams }
     ]) {
       const target = async (request: FastifyRequest) => await accessibleUser(app.users, request.user, (request.params as { id?: string }).id ?? 'me')
       const common = { tags, security, ...(params === undefined ? {} : { params }) }
@@ -59,9 +59,9 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
         schema: {
           ...common,
           operationId: `users.get${suffix}`,
-          summary: `Read an ${whose}`,
+          summary: `Read ${whose}`,
           headers: ReadHeaders,
-          response: { 200: { ...UserSchema, ...etag }, 304: Type.Null({ description: 'Not changed since the ETag in If-None-Match' }), 401: Problem, 404: Problem }
+          response: { 200: { ...UserSchema, ...etag }, 304: Type.Null({ description: 'Not changed since the ETag in If-None-Match', ...etag }), 401: Problem, 404: Problem }
         }
       }, async (request, reply) => sendUser(request, reply, await target(request)))
 
@@ -69,7 +69,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
         schema: {
           ...common,
           operationId: `users.update${suffix}`,
-          summary: `Change an ${whose}`,
+          summary: `Change ${whose}`,
           description: 'Admins may also set `status` and `role`.',
           consumes: ['application/merge-patch+json', 'application/json'],
           body: UserPatch,
@@ -86,7 +86,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
         schema: {
           ...common,
           operationId: `users.delete${suffix}`,
-          summary: `Delete an ${whose}`,
+          summary: `Delete ${whose}`,
           description: 'Personal data is erased, sessions end, the address is free again.',
           response: { 204: Type.Null({ description: 'Deleted' }), 401: Problem, 404: Problem, 409: Problem }
         }

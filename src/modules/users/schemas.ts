@@ -47,7 +47,7 @@ export const UserPatch = Type.Object({
   name: Type.Optional(Name),
   status: Type.Optional(Type.Union([Type.Literal('ACTIVE'), Type.Literal('SUSPENDED')], { description: 'Admins only' })),
   role: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('admin')], { description: 'Admins only' }))
-}, { ...Strict, minProperties: 1, title: 'UserPatch' })
+}, { ...Strict, minProperties: 1, title: 'UserPatch', examples: [{ name: 'Ada King' }] })
 
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'User id' }) })
 export const UserIdParams = Type.Object({ userId: Type.String({ maxLength: 64, description: 'User id' }) })
