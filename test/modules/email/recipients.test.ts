@@ -47,7 +47,7 @@ t.test('a mail has one sender, one recipient and always the same headers', async
 t.test('whatever a name holds, the mail goes to the address alone and has no other headers', async (t) => {
   const names = ['Eve <eve@evil.example>', 'eve@evil.example,', '"Eve" <eve@evil.example>, "x', 'a, b, c', 'group: eve@evil.example;', '=?utf-8?Q?Bcc:_eve@evil.example?=',
     '=?utf-8?B?PGV2ZUBldmlsLmV4YW1wbGU+?=', '=?utf-8?Q?=0D=0ABcc:_eve@evil.example?=', '\\"\\', '" <eve@evil.example>', '(comment)', '<>', '@', ';', ':', '%0d%0aBcc: eve@evil.example',
-    '\u202eelpmaxe.live@eve', '＜eve＠evil.example＞', 'Zoë 🙈'.repeat(16), 'é'.repeat(100), '\ufffe\uffff', "'; DROP TABLE users; --", '${jndi:ldap://evil}', '{{7*7}}', ' '.repeat(50)]
+    '\u202eelpmaxe.live@eve', '＜eve＠evil.example＞', 'Zoë 🙈'.repeat(16), 'é'.repeat(100), '\ufffe\uffff', "'; DROP TABLE users; --", '$' + '{jndi:ldap://evil}', '{{7*7}}', ' '.repeat(50)]
   const plain = emailMessage()
   await app.email.handleBatch({ Records: [sqsRecord(plain)] })
   const usual = headersOf(deliveries.pop()!.raw)
