@@ -12,8 +12,9 @@ import correlation, { correlationIdOf } from './plugins/correlation.ts'
 import cors from './plugins/cors.ts'
 import docs, { type DocsOptions } from './plugins/docs.ts'
 import dynamodb from './plugins/dynamodb.ts'
-import errors, { sendError } from './plugins/errors.ts'
+import errors from './plugins/errors.ts'
 import eventBus from './plugins/event-bus.ts'
+import { answerClientError, sendFrameworkError } from './plugins/framework-errors.ts'
 import jwt from './plugins/jwt.ts'
 import keys from './plugins/keys.ts'
 import logging, { createLogger } from './plugins/logging.ts'
@@ -44,7 +45,10 @@ export async function buildApp (options: AppOptions) {
     requestIdHeader: false,
     logController: new LogController({ requestIdLogLabel: 'correlationId', disableRequestLogging: true }),
     loggerInstance: options.logger ?? createLogger(options.config),
-    frameworkErrors: (error, request, reply) => sendError(error, request, reply),
+    frameworkErrors: sendFrameworkError,
+    clientErrorHandler: answerClientError,
+    // How long an id may be is the schemas' to say: they answer as the API documents say.
+    routerOptions: { maxParamLength: 16_384 },
     // Strict: nothing is coerced, dropped or filled in behind the client's back.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, discriminator: true } },
     ...options.server
@@ -57,8 +61,8 @@ export async function buildApp (options: AppOptions) {
   await app.register(correlation)
   await app.register(logging)
   await app.register(securityHeaders)
-  await app.register(errors)
   await app.register(v1Lifecycle)
+  await app.register(errors)
   await app.register(metrics)
   await app.register(cors)
   await app.register(rateLimit)

@@ -17,20 +17,30 @@ const FASTIFY_ERRORS: Record<string, readonly [code: string, detail: string]> = 
 /** A body with ten thousand unknown properties is answered with the first few of them. */
 const MAX_FIELD_ERRORS = 20
 
+/** Characters of a property's name that are repeated to who sent it. */
+const MAX_NAME = 60
+
+const UNKNOWN_VALUE = 'is not a known value'
+
 /** Seconds. One window of a breaker, and long enough for a throttled table to recover its burst. */
 const RETRY_AFTER = '5'
 
 function fieldErrors (error: FastifyError): FieldError[] {
-  return (error.validation ?? []).slice(0, MAX_FIELD_ERRORS).map(({ instancePath, keyword, params, message }) => {
-    const at = error.validationContext === 'body' || error.validationContext === undefined ? instancePath : `${instancePath}`
-    if (keyword === 'required') return { pointer: `${at}/${String(params['missingProperty'])}`, detail: 'is required' }
-    if (keyword === 'discriminator') return { pointer: `${at}/${String(params['tag'])}`, detail: params['tagValue'] === undefined ? 'is required' : 'is not a known value' }
-    if (keyword === 'additionalProperties') return { pointer: `${at}/${String(params['additionalProperty'])}`.slice(0, 100), detail: 'is not a known property' }
-    return { pointer: at, detail: message ?? 'is not valid' }
+  const place = error.validationContext === 'body' ? '' : '#'
+  const faults = (error.validation ?? [])
+    // Of a choice, that nothing in it fits is told once, and not why each of its branches does not.
+    .filter(({ schemaPath }) => !/\/anyOf\/\d/.test(schemaPath))
+    .slice(0, MAX_FIELD_ERRORS)
+  return faults.map(({ instancePath, keyword, params, message }) => {
+    const below = (name: unknown) => `${place}${instancePath}/${String(name).slice(0, MAX_NAME).replaceAll('~', '~0').replaceAll('/', '~1')}`
+    if (keyword === 'required') return { pointer: below(params['missingProperty']), detail: 'is required' }
+    if (keyword === 'discriminator') return { pointer: below(params['tag']), detail: params['tagValue'] === undefined ? 'is required' : UNKNOWN_VALUE }
+    if (keyword === 'additionalProperties') return { pointer: below(params['additionalProperty']), detail: 'is not a known property' }
+    return { pointer: `${place}${instancePath}`, detail: keyword === 'anyOf' ? UNKNOWN_VALUE : message ?? 'is not valid' }
   })
 }
 
-const summary = (errors: FieldError[]) => errors.map(e => `${e.pointer.slice(1).replaceAll('/', '.') || 'body'} ${e.detail}`).join('; ')
+const summary = (errors: FieldError[]) => errors.map(e => `${e.pointer.replace(/^#?\//, '').replaceAll('/', '.') || 'body'} ${e.detail}`).join('; ')
 
 function faultOf (error: FastifyError & { errors?: FieldError[] }, request: FastifyRequest): Fault {
   const base = { instance: request.url.split('?', 1)[0]!.slice(0, 256), correlationId: request.id }

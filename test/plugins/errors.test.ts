@@ -1,0 +1,253 @@
+import type { InjectOptions, LightMyRequestResponse } from 'fastify'
+import { connect, type AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import t, { type Test } from 'tap'
+import { buildTestApp, signIn, startEngines } from '../helper.ts'
+import { startTcpProxy } from '../tcp-proxy.ts'
+
+const engines = await startEngines(t)
+const app = await buildTestApp(t, engines)
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
+/** What every failure has in common, whichever version was asked; then what the version's own shape says. */
+function isFailure (t: Test, answer: LightMyRequestResponse, status: number, code: string) {
+  const { url } = answer.raw.req as unknown as { url: string }
+  t.equal(answer.statusCode, status, `${url} -> ${status}`)
+  t.match(answer.headers['x-correlation-id'], UUID)
+  t.equal(answer.headers['x-content-type-options'], 'nosniff')
+  t.equal(answer.headers['cache-control'], 'no-store')
+  // Nothing of how it is made: no stack, no file, no table, no request id of AWS, no name of a library.
+  t.notMatch(answer.body, /node_modules|\.ts\b|\bat .+:\d+|Table|arn:|dynamodb|aws|fastify|FST_|SyntaxError|Unexpected token/i)
+  const body = answer.json()
+  if (/^\/v1(\/|\?|$)/.test(url)) {
+    t.equal(answer.headers['content-type'], 'application/json; charset=utf-8')
+    t.match(answer.headers, { deprecation: /^@\d{10}$/, sunset: / GMT$/, link: '</openapi/v2.json>; rel="successor-version"' })
+    t.same(body, { success: false, error: body.error, correlationId: answer.headers['x-correlation-id'] })
+    t.match(body.error, /^[^\n]{5,}$/)
+  } else {
+    t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
+    t.equal(answer.headers['deprecation'], undefined)
+    t.match(body, {
+      type: `urn:user-service:problem:${code.toLowerCase().replaceAll('_', '-')}`,
+      title: String,
+      status,
+      detail: /^[^\n]{5,}$/,
+      code,
+      correlationId: answer.headers['x-correlation-id']
+    })
+    t.equal(body.instance, url.split('?')[0]!.slice(0, 256))
+  }
+  return body
+}
+
+const json = { 'content-type': 'application/json' }
+const post = (url: string, payload: string | object, headers: Record<string, string> = json) => app.inject({ method: 'POST', url, payload, headers })
+
+for (const v of ['/v1', '/v2']) {
+  t.test(`${v}: an unknown path is 404, whatever the method`, async t => {
+    for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS'] as const) isFailure(t, await app.inject({ method, url: `${v}/nowhere` }), 404, 'NOT_FOUND')
+    isFailure(t, await app.inject(`${v}?a=b`), 404, 'NOT_FOUND')
+    isFailure(t, await post(`${v}/nowhere`, '{', json), 404, 'NOT_FOUND')
+  })
+
+  t.test(`${v}: a known path with a method it does not take is 405, and Allow names those it takes`, async t => {
+    for (const method of ['GET', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'] as const) {
+      const answer = await app.inject({ method: method as 'GET', url: `${v}/users` })
+      isFailure(t, answer, 405, 'METHOD_NOT_ALLOWED')
+      t.equal(answer.headers['allow'], 'POST')
+    }
+    const answer = await app.inject({ method: 'PUT', url: `${v}/users/0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42?x=1` })
+    isFailure(t, answer, 405, 'METHOD_NOT_ALLOWED')
+    t.equal(answer.headers['allow'], 'DELETE, GET, HEAD, PATCH')
+  })
+
+  t.test(`${v}: 64 KiB of body are read, one byte more is 413`, async t => {
+    const start = '{"email":"ada@example.com","name":"'
+    const sized = (bytes: number) => `${start}${'x'.repeat(bytes - start.length - 2)}"}`
+    isFailure(t, await post(`${v}/users`, sized(65_536)), 400, 'VALIDATION_FAILED')
+    isFailure(t, await post(`${v}/users`, sized(65_537)), 413, 'BODY_TOO_LARGE')
+  })
+
+  t.test(`${v}: a body that is not JSON by its type is 415`, async t => {
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml', 'application/jsonx', 'text/json', 'nonsense', '']) {
+      isFailure(t, await post(`${v}/users`, '{"email":"ada@example.com","name":"Ada"}', { 'content-type': type }), 415, 'UNSUPPORTED_MEDIA_TYPE')
+    }
+  })
+
+  t.test(`${v}: JSON that cannot be read is 400 and is not quoted`, async t => {
+    for (const body of ['{', '{"email":', 'hushhush', '{"email":"a@b.example",}', "{'email':1}", '\u0000', 'NaN', '{"name":"\u0001"}', '[1,]']) {
+      const answer = await post(`${v}/users`, body)
+      isFailure(t, answer, 400, 'BODY_MALFORMED')
+      t.notMatch(answer.body, /hushhush/)
+    }
+    isFailure(t, await post(`${v}/users`, ''), 400, 'BODY_MALFORMED')
+  })
+
+  t.test(`${v}: a body of the wrong shape is 400`, async t => {
+    for (const body of ['null', '[]', '"text"', '7', 'true', '{}', '[[[[]]]]']) isFailure(t, await post(`${v}/users`, body), 400, 'VALIDATION_FAILED')
+  })
+
+  t.test(`${v}: __proto__ and constructor are refused and change nothing`, async t => {
+    for (const body of ['{"__proto__":{"role":"admin"},"email":"a@example.com","name":"Ada"}', '{"email":"a@example.com","name":"Ada","constructor":{"prototype":{"role":"admin"}}}']) {
+      t.equal((await post(`${v}/users`, body)).statusCode, 400)
+    }
+    t.equal(({} as { role?: string }).role, undefined)
+  })
+
+  t.test(`${v}: a body as deep as it can be is refused at once`, async t => {
+    for (const body of [`${'['.repeat(32_000)}${']'.repeat(32_000)}`, `{"email":"a@example.com","name":${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}}`]) {
+      const start = performance.now()
+      isFailure(t, await post(`${v}/users`, body), 400, 'VALIDATION_FAILED')
+      const took = performance.now() - start
+      t.ok(took < 250, `${took.toFixed(0)} ms`)
+    }
+  })
+
+  t.test(`${v}: a path that is no URL is 400`, async t => {
+    for (const path of ['/users/%zz', '/%', '/users/%E0%A4%A']) isFailure(t, await app.inject(`${v}${path}`), 400, 'URL_MALFORMED')
+  })
+
+  t.test(`${v}: no token is 401 and asks for one; a bad token is called so`, async t => {
+    const url = `${v}/users/0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42`
+    const none = await app.inject(url)
+    isFailure(t, none, 401, 'AUTH_TOKEN_INVALID')
+    t.equal(none.headers['www-authenticate'], 'Bearer realm="user-service"')
+    const bad = await app.inject({ url, headers: { authorization: 'Bearer hushhush' } })
+    isFailure(t, bad, 401, 'AUTH_TOKEN_INVALID')
+    t.equal(bad.headers['www-authenticate'], 'Bearer realm="user-service", error="invalid_token"')
+  })
+}
+
+t.test('every refused field is named with a JSON Pointer', async t => {
+  const fields = async (body: object) => isFailure(t, await post('/v2/users', body), 400, 'VALIDATION_FAILED').errors.map((e: { pointer: string }) => e.pointer)
+  t.same(await fields({}), ['/email', '/name'])
+  t.same(await fields({ email: 7, name: 'A' }), ['/email', '/name'])
+  t.same(await fields({ email: 'ada@example.com', name: 'Ada', role: 'admin', 'a/b~c': 1 }), ['/role', '/a~1b~0c'])
+  t.same(isFailure(t, await post('/v2/auth/tokens', {}), 400, 'VALIDATION_FAILED').errors, [{ pointer: '/grantType', detail: 'is required' }])
+  t.same(isFailure(t, await post('/v2/auth/tokens', { grantType: 'password' }), 400, 'VALIDATION_FAILED').errors, [{ pointer: '/grantType', detail: 'is not a known value' }])
+  const { accessToken } = await signIn(app, engines, 'fields@example.com')
+  const patch = await app.inject({ method: 'PATCH', url: '/v2/users/me', headers: { authorization: `Bearer ${accessToken}` }, payload: { status: 'GONE', name: 'x' } })
+  t.same(isFailure(t, patch, 400, 'VALIDATION_FAILED').errors.map((e: object) => Object.values(e).join(' ')).sort(), ['/name must NOT have fewer than 2 characters', '/status is not a known value'])
+  for (const length of [65, 101, 8000]) {
+    const path = await app.inject({ url: `/v2/users/${'x'.repeat(length)}`, headers: { authorization: `Bearer ${accessToken}` } })
+    t.same(isFailure(t, path, 400, 'VALIDATION_FAILED').errors.map((e: { pointer: string }) => e.pointer), ['#/id'])
+  }
+})
+
+t.test('a thousand unknown properties are answered with the first few', async t => {
+  const body = isFailure(t, await post('/v2/users', Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`unknown${i}`.repeat(3), 1]))), 400, 'VALIDATION_FAILED')
+  t.equal(body.errors.length, 20)
+  const long = await post('/v2/users', { ['x'.repeat(60_000)]: 1 })
+  t.ok(long.body.length < 2000, `${long.body.length} bytes`)
+})
+
+t.test('a client over its limit is 429 with Retry-After and RateLimit headers', async t => {
+  const limited = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '10', RATE_LIMIT_WINDOW_SECONDS: '30' } })
+  for (const [v, version] of [['/v1', 1], ['/v2', 2]] as const) {
+    const ask = () => limited.inject({ method: 'POST', url: `${v}/auth/challenges`, payload: { email: 'x' }, remoteAddress: `192.0.2.${version}` })
+    // A fifth of ten: mails cost money and codes are compared.
+    for (let i = 1; i <= 2; i++) {
+      const { statusCode, headers } = await ask()
+      t.equal(statusCode, 400)
+      t.match(headers, { 'ratelimit-limit': '2', 'ratelimit-remaining': String(2 - i), 'ratelimit-reset': /^\d+$/ })
+    }
+    const refused = await ask()
+    isFailure(t, refused, 429, 'RATE_LIMITED')
+    t.match(refused.headers, { 'ratelimit-limit': '2', 'ratelimit-remaining': '0', 'ratelimit-reset': /^\d+$/ })
+    t.ok(Number(refused.headers['retry-after']) >= 1 && Number(refused.headers['retry-after']) <= 30, `Retry-After: ${refused.headers['retry-after']}`)
+  }
+})
+
+t.test('with V1_ENABLED=false every v1 path is 410 and v2 goes on', async t => {
+  const after = await buildTestApp(t, engines, { env: { V1_ENABLED: 'false' } })
+  const requests: InjectOptions[] = [
+    { method: 'POST', url: '/v1/users', payload: { email: 'ada@example.com', name: 'Ada' } },
+    { method: 'POST', url: '/v1/users', payload: '{', headers: json },
+    { method: 'PUT', url: '/v1/users' },
+    { url: '/v1/users/x' },
+    { url: '/v1/health' },
+    { url: '/v1/nowhere' },
+    { url: '/v1' },
+    { method: 'POST', url: '/v1/auth/tokens', payload: {} }
+  ]
+  for (const request of requests) isFailure(t, await after.inject(request), 410, 'V1_GONE')
+  t.equal((await after.inject({ method: 'POST', url: '/v2/users', payload: { email: 'ada@example.com', name: 'Ada' } })).statusCode, 202)
+})
+
+t.test('v1 tells on its good answers as well that it ends; v2 and its namesakes do not', async t => {
+  const answer = await post('/v1/users', { email: 'lifecycle@example.com', name: 'Ada' })
+  t.equal(answer.statusCode, 201)
+  // RFC 9745: @ and seconds; RFC 8594: an HTTP date.
+  t.match(answer.headers, { deprecation: /^@\d{10}$/, sunset: 'Fri, 31 Dec 2027 00:00:00 GMT', link: '</openapi/v2.json>; rel="successor-version"' })
+  for (const url of ['/v2/users', '/v10/users', '/health/live', '/openapi/v1.json']) t.equal((await app.inject(url)).headers['deprecation'], undefined, url)
+})
+
+t.test('what is no HTTP at all is answered in the same shape, and the line is closed', async t => {
+  const server = await buildTestApp(t, engines)
+  await server.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = server.server.address() as AddressInfo
+  const say = async (bytes: string) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(bytes)
+    return await text(socket)
+  }
+  for (const [bytes, status, code] of [
+    ['hello\r\n\r\n', 400, 'BAD_REQUEST'],
+    ['GET /v2/users HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', 400, 'BAD_REQUEST'],
+    ['GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', 400, 'BAD_REQUEST'],
+    [`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE']
+  ] as const) {
+    const [head = '', body = ''] = (await say(bytes)).split('\r\n\r\n')
+    t.match(head, new RegExp(`^HTTP/1.1 ${status} `), bytes.slice(0, 40))
+    t.match(head, /\r\ncontent-type: application\/problem\+json; charset=utf-8\r\n/i)
+    t.match(head, /\r\nx-correlation-id: [0-9a-f-]{36}\r\n/i)
+    t.match(JSON.parse(body), { status, code, correlationId: UUID })
+  }
+})
+
+t.test('with a database that takes requests and never answers: 503 with Retry-After, within two and a half seconds', async t => {
+  const proxy = await startTcpProxy(t, Number(new URL(engines.dynamodbEndpoint).port))
+  const behind = await buildTestApp(t, engines, { env: { AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${proxy.port}` } })
+  t.equal((await behind.inject({ method: 'POST', url: '/v2/users', payload: { email: 'early@example.com', name: 'Early' } })).statusCode, 202)
+  proxy.set('silent')
+  const requests: InjectOptions[] = [
+    { method: 'POST', url: '/v1/users', payload: { email: 'late@example.com', name: 'Late' } },
+    { method: 'POST', url: '/v2/users', payload: { email: 'late@example.com', name: 'Late' } }
+  ]
+  await Promise.all(requests.map(async request => {
+    const start = performance.now()
+    const answer = await behind.inject(request)
+    const took = performance.now() - start
+    isFailure(t, answer, 503, 'DEPENDENCY_UNAVAILABLE')
+    t.match(answer.headers['retry-after'], /^\d+$/)
+    t.ok(took < 2500, `${took.toFixed(0)} ms`)
+    t.comment(`DynamoDB silent: ${request.url} answered ${answer.statusCode} after ${took.toFixed(0)} ms`)
+  }))
+})
+
+t.test('with the database gone: 503 with Retry-After, within two and a half seconds, and nothing of it is told', async t => {
+  const { accessToken, user } = await signIn(app, engines, 'outage@example.com')
+  await engines.faults.dynamodb.stop('SIGKILL')
+  t.teardown(() => engines.faults.dynamodb.start())
+  const cold = await buildTestApp(t, engines) // nothing in its cache
+  const headers = { authorization: `Bearer ${accessToken}` }
+  const requests: InjectOptions[] = [
+    { method: 'POST', url: '/v1/users', payload: { email: 'late@example.com', name: 'Late' } },
+    { method: 'POST', url: '/v2/users', payload: { email: 'late@example.com', name: 'Late' } },
+    { method: 'POST', url: '/v2/auth/challenges', payload: { email: 'late@example.com' } },
+    { method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'code', challengeId: user.id, code: '12345678' } },
+    { url: `/v1/users/${user.id}`, headers },
+    { url: '/v2/users/me', headers },
+    { method: 'PATCH', url: '/v2/users/me', headers, payload: { name: 'Late' } },
+    { method: 'DELETE', url: '/v2/users/me', headers }
+  ]
+  for (const request of requests) {
+    const start = performance.now()
+    const answer = await cold.inject(request)
+    isFailure(t, answer, 503, 'DEPENDENCY_UNAVAILABLE')
+    t.match(answer.headers['retry-after'], /^\d+$/)
+    t.ok(performance.now() - start < 2500)
+  }
+  // The log says what the answer does not.
+  t.ok(cold.logLines.some(line => line['level'] === 'error' && /ECONNREFUSED/.test(JSON.stringify(line))))
+})
