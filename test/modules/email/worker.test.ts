@@ -209,6 +209,7 @@ t.test('a failed message fails the same when its back-off cannot be set', async 
   const before = app.logLines.length
   t.same(await failuresOf(record), [record.messageId])
   t.ok(app.logLines.slice(before).some(({ msg }) => String(msg).startsWith('the back-off could not be set')))
+  t.match(app.logLines.slice(before).filter(({ msg }) => msg === 'message failed'), [{ msg: 'message failed', retryInSeconds: 1, err: { code: 'EMAIL_MESSAGE_INVALID' } }], 'and waiting would not mend this one')
 })
 
 t.test('a correlation id that is not one is replaced', async (t) => {
