@@ -38,6 +38,9 @@ const TYPE = 'at+jwt'
 // A token of ours is under 1 KiB. What is larger is not looked at.
 const MAX_TOKEN = 4096
 
+/** Verified tokens remembered for each key: at 2 KiB or so each, two megabytes. */
+const VERIFIED_TOKENS = 1000
+
 /** Access tokens: RFC 9068 in shape, Ed25519, every choice pinned (RFC 8725). */
 export default fp(async function jwt (app) {
   const { JWT_ISSUER, JWT_AUDIENCE, ACCESS_TOKEN_TTL_SECONDS } = app.config
@@ -60,8 +63,12 @@ export default fp(async function jwt (app) {
       allowedAud: JWT_AUDIENCE,
       checkTyp: TYPE,
       requiredClaims: ['iss', 'aud', 'sub', 'userId', 'email', 'role', 'sid', 'jti', 'iat', 'exp'],
-      cache: false
-    }
+      // An Ed25519 verification is 110 µs of CPU, a token that was verified before 8. Found by the SHA-512 of the whole
+      // token, under the key that its kid stands for now, until it expires; failures are not kept.
+      cache: VERIFIED_TOKENS
+    },
+    // What is cached is one object: each request gets its own.
+    formatUser: claims => ({ ...claims }) as AccessClaims
   })
 
   app.decorate('signAccessToken', (claims) => {

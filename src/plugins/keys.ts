@@ -54,7 +54,7 @@ async function fetchSecrets (arn: string, config: Config): Promise<RootSecrets> 
   const client = new SecretsManagerClient(awsClientOptions(config))
   const read = async (VersionStage: string) => {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn, VersionStage }))
-    if (SecretString === undefined || SecretString.length < 32) throw new Error(`JWT_SECRET_ARN: the ${VersionStage} version is not a text of 32 characters or more`)
+    if (SecretString === undefined || SecretString.length < 32) throw new Error(`the ${VersionStage} version is not a text of 32 characters or more`)
     return SecretString
   }
   try {
@@ -64,6 +64,9 @@ async function fetchSecrets (arn: string, config: Config): Promise<RootSecrets> 
       read('AWSPREVIOUS').catch((error: Error) => { if (error.name === 'ResourceNotFoundException') return undefined; throw error })
     ])
     return { current, previous }
+  } catch (error) {
+    const { name, message } = error as Error
+    throw new Error(`JWT_SECRET_ARN: the secret cannot be read: ${name}: ${message}`, { cause: error })
   } finally {
     client.destroy()
   }

@@ -1,0 +1,38 @@
+import Fastify from 'fastify'
+import config, { loadConfig } from '../../src/plugins/config.ts'
+import correlation from '../../src/plugins/correlation.ts'
+import errors from '../../src/plugins/errors.ts'
+import jwt from '../../src/plugins/jwt.ts'
+import keys from '../../src/plugins/keys.ts'
+import type { Test } from '../helper.ts'
+
+const ENV = {
+  PUBLIC_URL: 'http://localhost:3000',
+  AWS_REGION: 'us-east-1',
+  USERS_TABLE: 'UsersTable',
+  AUTH_TABLE: 'AuthTable',
+  EMAIL_TABLE: 'EmailTable',
+  EMAIL_QUEUE_URL: 'http://127.0.0.1:9/EmailQueue',
+  EMAIL_FROM: 'no-reply@example.com'
+}
+
+/** Keys and tokens alone, with a route that tells who is asking, one that tampers with it, and one for admins; ready. */
+export async function buildTokenApp (t: Test, env: Record<string, string>) {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(config, { config: loadConfig({ ...ENV, ...env }) })
+  await app.register(keys)
+  await app.register(correlation)
+  await app.register(errors)
+  await app.register(jwt)
+  app.get('/who', { onRequest: app.authenticate }, async request => request.user)
+  app.get('/climb', { onRequest: app.authenticate }, async request => Object.assign(request.user, { role: 'admin' }))
+  app.get('/admin', { onRequest: [app.authenticate, app.requireAdmin] }, async () => ({ ok: true }))
+  await app.ready()
+  return app
+}
+export type TokenApp = Awaited<ReturnType<typeof buildTokenApp>>
+
+export const PERSON = { sub: '3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11', email: 'ada@example.com', role: 'user', sid: '0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42' } as const
+
+export const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
