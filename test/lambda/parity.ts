@@ -26,13 +26,22 @@ export const DECODED_PATH = ['HTTP API', 'HTTP API, stage v1', 'HTTP API, stage 
 /** Without lists a load balancer, as with a REST API's single values, keeps the last of several. */
 export const LAST_VALUE = ['load balancer']
 
-/** Sends each request over the socket and as every kind of event: same status, headers, cookies and body. */
-export async function sameEverywhere (t: Test, cases: ParityCase[], socket: Send, invoke: (event: unknown) => Promise<unknown>, comparable: (response: WireResponse) => object) {
+/**
+ * Sends each request over the socket and as every kind of event: same status, headers, cookies and body.
+ *
+ * @param wrap what happens to each request on its way
+ * @returns the statuses that were seen, in order
+ */
+export async function sameEverywhere (t: Test, cases: ParityCase[], socket: Send, invoke: (event: unknown) => Promise<unknown>, comparable: (response: WireResponse) => object, wrap = (send: Send) => send) {
+  const statuses = new Set<number>()
   for (const { title, not = [], ...request } of cases) {
-    const expected = comparable(await socket(request))
+    const response = await wrap(socket)(request)
+    statuses.add(response.status)
+    const expected = comparable(response)
     for (const [event, toEvent] of Object.entries(EVENTS)) {
       if (not.includes(event)) continue
-      t.same(comparable(await overLambda(invoke, toEvent)(request)), expected, `${title}, ${event}`)
+      t.same(comparable(await wrap(overLambda(invoke, toEvent))(request)), expected, `${title}, ${event}`)
     }
   }
+  return [...statuses].sort()
 }

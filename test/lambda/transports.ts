@@ -1,5 +1,4 @@
 import type { ALBEvent, APIGatewayProxyEvent, APIGatewayProxyEventV2 } from 'aws-lambda'
-import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 
 /** A request as a client writes it: the target and the headers exactly as they go over the wire. */
@@ -45,8 +44,13 @@ const headersOf = (request: WireRequest): [string, string][] => [
 export function overSocket (port: number): Send {
   return async (request) => {
     const outgoing = httpRequest({ host: '127.0.0.1', port, method: request.method, path: request.target, headers: headersOf(request).flat(), agent: false })
+    const answered = Promise.withResolvers<IncomingMessage>()
+    outgoing.on('response', answered.resolve)
+    // A server that refuses a large body answers and closes before all of it is sent.
+    outgoing.on('error', (error: NodeJS.ErrnoException) => { if (error.code !== 'EPIPE') answered.reject(error) })
+    outgoing.on('close', () => answered.reject(new Error('closed without an answer')))
     outgoing.end(bodyOf(request))
-    const [incoming] = await once(outgoing, 'response') as [IncomingMessage]
+    const incoming = await answered.promise
     const chunks: Buffer[] = []
     for await (const chunk of incoming) chunks.push(chunk)
     const { 'set-cookie': cookies = [], ...headers } = incoming.headers

@@ -1,0 +1,72 @@
+import { unzipSync } from 'fflate'
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { buildLambda, buildServer, zipDirectory } from '../../scripts/build.ts'
+import { startEngines, until } from '../helper.ts'
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+t.test('two builds are one file, whenever and wherever they are made', async (t) => {
+  const [first, second] = [join(t.testdir({ a: {}, deeper: { b: {} } }), 'a/lambda'), join(t.testdirName, 'deeper/b/lambda')]
+  await buildLambda(first)
+  await buildLambda(second)
+  const before = sha256(await zipDirectory(first))
+  for (const file of await readdir(second, { recursive: true })) await utimes(join(second, file), 0, 0)
+  const zone = process.env['TZ']
+  process.env['TZ'] = 'Pacific/Kiritimati'
+  try {
+    t.equal(sha256(await zipDirectory(second)), before)
+  } finally {
+    if (zone === undefined) delete process.env['TZ']
+    else process.env['TZ'] = zone
+  }
+  await writeFile(join(second, 'openapi/v1.json'), '{}')
+  t.not(sha256(await zipDirectory(second)), before, 'another content is another file')
+})
+
+t.test('the zip holds what the directory does, and the directory what the function needs', async (t) => {
+  const directory = join(t.testdir({}), 'lambda')
+  const { inputs, outputs } = await buildLambda(directory)
+  const entries = unzipSync(await zipDirectory(directory))
+  t.same(Object.keys(entries), ['index.mjs', 'openapi/v1.json', 'openapi/v2.json', 'verify-page/page.css', 'verify-page/page.html', 'verify-page/page.js'])
+  for (const [name, bytes] of Object.entries(entries)) t.ok(Buffer.from(bytes).equals(await readFile(join(directory, name))), name)
+  for (const version of ['v1', 'v2']) t.match(JSON.parse(await readFile(join(directory, `openapi/${version}.json`), 'utf8')), { openapi: /^3\.1/ })
+
+  const bundled = Object.keys(inputs)
+  t.ok(bundled.includes('src/lambda.ts'))
+  for (const unwanted of ['@fastify/swagger', '@fastify/swagger-ui', '@aws-sdk/credential-provider-node', '@aws-sdk/credential-provider-sso', '@aws-sdk/credential-provider-ini', 'pino-pretty', 'fauxqs', 'maildev']) {
+    t.notOk(bundled.some(path => path.includes(`node_modules/${unwanted}/`)), `without ${unwanted}`)
+  }
+  const imports = Object.values(outputs).flatMap(output => output.imports)
+  t.same(imports.filter(({ kind, external }) => external === true && kind !== 'require-call'), [], 'no built-in is an ESM import')
+})
+
+t.test('the server build runs', async (t) => {
+  const engines = await startEngines(t)
+  // Below the project, where it finds its packages.
+  const directory = join(t.testdir({}), 'server')
+  await buildServer(directory)
+  const port = await freePort()
+  const server = spawn(process.execPath, [join(directory, 'index.mjs')], {
+    env: { ...engines.env, PORT: String(port), AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' },
+    stdio: 'ignore'
+  })
+  t.teardown(() => server.kill('SIGKILL'))
+  const answer = async (path: string) => await fetch(`http://127.0.0.1:${port}${path}`)
+  t.equal((await until(() => answer('/health/ready'))).status, 200)
+  t.equal((await answer('/verify')).status, 200)
+  t.equal((await answer('/openapi/v2.json')).status, 200)
+})
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return port
+}

@@ -1,0 +1,125 @@
+import type { AddressInfo } from 'node:net'
+import { pathToFileURL } from 'node:url'
+import { join } from 'node:path'
+import t from 'tap'
+import { buildTestApp, signIn, startEngines } from '../helper.ts'
+import { buildArtifact, functionEnv } from './artifact.ts'
+import { ECHO_CASES, echoed } from './echo-cases.ts'
+import { buildEcho } from './echo.ts'
+import { DECODED_PATH, sameEverywhere, TEXT_ONLY, type ParityCase } from './parity.ts'
+import { runtimeClient, startRuntime } from './runtime.ts'
+import { overSocket, type Send, type WireResponse } from './transports.ts'
+
+const client = await runtimeClient(t)
+if (client !== undefined) {
+  t.test('what transports get wrong arrives through Lambda\'s own runtime client as over the socket', async (t) => {
+    const directory = t.testdir({
+      'index.mjs': `export { handler } from ${JSON.stringify(pathToFileURL(join(import.meta.dirname, 'echo.ts')))}`
+    })
+    const runtime = await startRuntime(t, client, { directory, env: {} })
+    const app = await buildEcho()
+    t.teardown(() => app.close())
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    await sameEverywhere(t, ECHO_CASES, overSocket((app.server.address() as AddressInfo).port), event => runtime.invoke(event), echoed)
+  })
+
+  t.test('the service answers through Lambda\'s own runtime client as over the socket', async (t) => {
+    const engines = await startEngines(t)
+    engines.env['CORS_ORIGIN'] = 'https://app.example.com'
+    const directory = await buildArtifact(t)
+    const runtime = await startRuntime(t, client, { directory, env: functionEnv(engines) })
+    const app = await buildTestApp(t, engines, { docs: { source: 'files', directory: join(directory, 'openapi') } })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const socket = overSocket((app.server.address() as AddressInfo).port)
+
+    const { accessToken, user } = await signIn(app, engines, 'reader@example.com')
+    const cases = await serviceCases(socket, { token: accessToken, userId: user.id })
+    let sent = 0
+    const unique = (send: Send): Send => request =>
+      send({ ...request, ...(typeof request.body === 'string' ? { body: request.body.replaceAll('{n}', String(++sent).padStart(6, '0')) } : {}) })
+    const statuses = await sameEverywhere(t, cases, socket, event => runtime.invoke(event), served, unique)
+    for (const status of [200, 201, 202, 204, 304, 400, 401, 404, 405, 409, 413, 415]) t.ok(statuses.includes(status), `one of the answers is ${status}`)
+    t.notOk(statuses.some(status => status >= 500), 'and none is our fault')
+  })
+}
+
+const KIBIBYTE = 1024
+const JSON_TYPE: [string, string] = ['Content-Type', 'application/json']
+
+async function serviceCases (socket: Send, { token, userId }: { token: string, userId: string }): Promise<ParityCase[]> {
+  const bearer: [string, string] = ['Authorization', `Bearer ${token}`]
+  const { headers: { etag } } = await socket({ method: 'GET', target: '/v2/users/me', headers: [bearer] })
+  const get = (target: string, headers: [string, string][] = [], more: Partial<ParityCase> = {}): ParityCase =>
+    ({ title: `GET ${target.slice(0, 60)}`, method: 'GET', target, headers, ...more })
+  const post = (title: string, target: string, body: Buffer | string, headers = [JSON_TYPE], more: Partial<ParityCase> = {}): ParityCase =>
+    ({ title, method: 'POST', target, headers, body, ...more })
+  return [
+    get('/health/live'),
+    get('/health/ready'),
+    get('/v1/health'),
+    get('/openapi/v1.json'),
+    get('/openapi/v2.json'),
+    get('/.well-known/jwks.json'),
+    get('/verify'),
+    get('/docs'),
+    get('/'),
+    get('/nowhere', [['X-Correlation-Id', 'abc-1']]),
+    get('/nowhere', [['X-Correlation-Id', 'not fit to be one']]),
+    get('/v1/nowhere'),
+    get('/v2/users/me'),
+    get('/v2/users/me', [bearer]),
+    get('/v2/users/me?a=1&a=2&b=%F0%9F%A6%8A', [bearer]),
+    get('/v2/users/me', [['authorization', 'Bearer not-a-token']]),
+    get('/v2/users/me', [bearer, ['If-None-Match', etag!]], { title: 'a profile that has not changed' }),
+    get('/v2/users/me', [bearer], { title: 'HEAD of a profile', method: 'HEAD' }),
+    get(`/v1/users/${userId}`, [bearer]),
+    get(`/v2/users/${userId}`, [bearer]),
+    get(`/v2/users/${userId}/`, [bearer]),
+    get(`/v2/users/a%2F${userId}`, [bearer], { not: DECODED_PATH }),
+    get('/v2/users/%E2%82%AC%F0%9F%A6%8A', [bearer]),
+    get('/v2/users/%zz', [bearer], { not: DECODED_PATH }),
+    get(`/v2/users/${'x'.repeat(300)}`, [bearer]),
+    get('/health/live', [], { title: 'a method this path does not take', method: 'DELETE' }),
+    get('/v2/users', [['Origin', 'https://app.example.com'], ['Access-Control-Request-Method', 'POST'], ['Access-Control-Request-Headers', 'content-type']], { title: 'a pre-flight', method: 'OPTIONS' }),
+    get('/v2/users', [['Origin', 'https://evil.example'], ['Access-Control-Request-Method', 'POST']], { title: 'a pre-flight from elsewhere', method: 'OPTIONS' }),
+    get('/health/live', [['Origin', 'https://app.example.com'], ['Cookie', 'a=1; b=2']], { title: 'a request of a browser' }),
+    post('a registration', '/v2/users', '{"email":"person{n}@example.com","name":"Zoë 佐藤 🦊"}'),
+    post('a registration with a charset', '/v2/users', '{"email":"person{n}@example.com","name":"Ab"}', [['content-type', 'application/json; charset=utf-8']]),
+    post('a v1 registration', '/v1/users', '{"email":"Person{n}@Example.com","name":"Zoë 佐藤 🦊"}'),
+    post('an address that is taken', '/v1/users', '{"email":"reader@example.com","name":"Again"}'),
+    post('a challenge', '/v2/auth/challenges', '{"email":"reader@example.com"}'),
+    post('a wrong code', '/v2/auth/tokens', `{"grantType":"code","challengeId":"${userId}","code":"00000000"}`),
+    post('a body that breaks every rule', '/v2/users', '{"email":"no address","name":"x","extra":true}'),
+    post('the same for v1', '/v1/users', '{"email":"no address","name":"x","extra":true}'),
+    post('a body that is not JSON', '/v2/users', '{"email":'),
+    post('an empty body', '/v2/users', ''),
+    post('a body of another type', '/v2/users', 'email=a', [['Content-Type', 'application/x-www-form-urlencoded']]),
+    post('a body of no type', '/v2/users', '{}', []),
+    post('a binary body', '/v2/users', Buffer.from([0x7b, 0xff, 0x00, 0x7d]), [['Content-Type', 'application/octet-stream']], { not: TEXT_ONLY }),
+    post('JSON that is not UTF-8', '/v2/users', Buffer.from('{"email":"zo\xeb@example.com","name":"Zo\xeb"}', 'latin1'), [JSON_TYPE]),
+    post('a prototype in the body', '/v2/users', '{"email":"a@example.com","name":"Ab","__proto__":{"role":"admin"}}'),
+    post('a body at the limit', '/v2/users', '{}'.padEnd(64 * KIBIBYTE)),
+    post('a body over the limit', '/v2/users', '{}'.padEnd(64 * KIBIBYTE + 1)),
+    post('a body as large as Lambda takes', '/v2/users', Buffer.alloc(4.4 * KIBIBYTE * KIBIBYTE, 0xff), [['Content-Type', 'application/octet-stream']], { not: TEXT_ONLY }),
+    get('/v2/users/me', [bearer, JSON_TYPE], { title: 'a change', method: 'PATCH', body: '{"name":"Somebody Else"}', not: [] })
+  ]
+}
+
+/** What of an answer must be the same: all of it but ids, dates, versions, counters and durations. */
+function served ({ status, headers, cookies, body }: WireResponse): object {
+  const text = body.toString()
+    .replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<id>')
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<date>')
+    .replace(/person\d{6}/g, '<person>')
+    .replace(/"(latencyMs|version)":[\d.]+/g, '"$1":"<number>"')
+  const counted = ['ratelimit-remaining', 'ratelimit-reset', 'x-correlation-id', 'location', 'etag']
+  return {
+    status,
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => {
+      if (name === 'content-length') return [name, Number(value) === body.length ? 'right' : value]
+      return [name, counted.includes(name) && value !== 'abc-1' ? '<some>' : value]
+    })),
+    cookies,
+    body: text
+  }
+}
