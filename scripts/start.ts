@@ -1,0 +1,61 @@
+const HELP = `npm start: the whole system on this machine, without Docker and without a cloud account.
+
+It starts a DynamoDB engine, an SQS engine, what AWS runs between them and the service, an inbox that
+takes every mail, and the HTTP server, and prints where they are. Ctrl-C stops everything.
+
+  PORT=3000           port of the API; 0 takes a free one
+  INBOX_PORT=1080     port of the inbox; 0 takes a free one
+  LOCAL_DATA_DIR=.local
+                      where everything is kept, from one start to the next. While the system runs, the file
+                      env in it points any other process at it: node --env-file=.local/env …
+  HOST=127.0.0.1      address the API listens on
+  LOG_LEVEL=warn      info shows one line for each answer
+
+Every variable of .env.example counts, but for those that name AWS resources and the mail server.
+To begin anew, stop it and remove the data directory.
+`
+
+/** Milliseconds for an orderly stop. A mail that is being sent takes less; what is not done by then is done after the next start. */
+const GRACE = 8000
+
+async function main () {
+  if (process.argv.includes('--help') || process.argv.includes('-h')) return process.stdout.write(HELP)
+  const began = performance.now()
+  // Loaded after the answer to --help: it is most of the time of a start.
+  const { startSystem } = await import('../local/system.ts')
+  const system = await startSystem(process.env)
+
+  let stoppingSince: number | undefined
+  async function stop (exitCode: number) {
+    if (stoppingSince !== undefined) {
+      // npm passes on the Ctrl-C that the terminal has sent to us already: within a second it is the same one.
+      if (Date.now() - stoppingSince > 1000) process.exit(1)
+      return
+    }
+    stoppingSince = Date.now()
+    console.log('\nStopping …')
+    setTimeout(() => process.exit(1), GRACE).unref()
+    await system.stop()
+    process.exit(exitCode)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0))
+  void system.broken.then(reason => {
+    console.error(reason)
+    return stop(1)
+  })
+
+  const { api, docs, inbox } = system.urls
+  console.log(`The user service is ready (${((performance.now() - began) / 1000).toFixed(1)} s).
+
+  API         ${api}
+  Swagger UI  ${docs}
+  Inbox       ${inbox}
+
+Its data is in ${system.dataDir}, the environment for other processes in ${system.dataDir}/env. Ctrl-C stops everything.`)
+}
+
+main().catch((error: NodeJS.ErrnoException) => {
+  // What a person can mend is one line; everything else comes with its stack.
+  console.error(error.code === undefined && !['StartError', 'ConfigError'].includes(error.name) ? error : error.message)
+  process.exit(1)
+})
