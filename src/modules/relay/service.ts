@@ -8,7 +8,7 @@ import type { ChallengeTicket, User, UserRegistered, UsersEntry, UsersService } 
 import type { RelayService } from './contract.ts'
 import { announcedEntry } from './stream.ts'
 
-/** Entries acted on at a time. Each waits for four or five calls of AWS; the connections of the clients end at 64. */
+/** Entries acted on at a time. Each waits for four or five calls of AWS. */
 const CONCURRENCY = 16
 
 /** Milliseconds after which an entry counts as not delivered: the stream takes less than a second when all is well. */
