@@ -109,16 +109,24 @@ function collectRoutes (app: FastifyInstance): Map<string, Set<string>> {
   return routes
 }
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Throws what is said of an address and a method that no route answers: 404, or 405 with `Allow`. */
+    refuse (request: FastifyRequest, reply: FastifyReply): never
+  }
+}
+
 /** One error handler for everything, with 404 and 405 decided before a body is read. */
 export default fp(async function errors (app) {
   const routes = collectRoutes(app)
-  app.addHook('onRequest', async (request, reply) => {
-    if (!request.is404) return
+  app.decorate('refuse', (request, reply) => {
     const allowed = allowedMethods(routes, request.url)
     if (allowed.length === 0) throw new NotFound()
     reply.header('allow', allowed.join(', '))
     throw new MethodNotAllowed()
   })
-  app.setNotFoundHandler(() => { throw new NotFound() })
+  // After every onRequest hook: what they say on an answer (CORS, the end of v1) holds for these as well.
+  app.addHook('preParsing', async (request, reply) => { if (request.is404) app.refuse(request, reply) })
+  app.setNotFoundHandler((request, reply) => app.refuse(request, reply))
   app.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply))
 }, { name: 'errors', dependencies: ['correlation'] })

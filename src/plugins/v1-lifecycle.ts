@@ -16,7 +16,7 @@ export function announceEnd (request: FastifyRequest, reply: FastifyReply): Fast
   return V1_ENABLED ? undefined : new Gone()
 }
 
-/** Says on every v1 answer that v1 ends, and when; answers 410 once it has ended. Before `errors`, so that a 404 says it too. */
+/** Says on every v1 answer that v1 ends, and when; answers 410 once it has ended. */
 export default fp(async function v1Lifecycle (app) {
   app.addHook('onRequest', async (request, reply) => {
     const gone = announceEnd(request, reply)
