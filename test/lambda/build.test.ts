@@ -2,10 +2,9 @@ import { unzipSync } from 'fflate'
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { freePort } from '../../local/ports.ts'
 import { buildLambda, buildServer, zipDirectory } from '../../scripts/build.ts'
 import { startEngines, until } from '../helper.ts'
 
@@ -62,11 +61,3 @@ t.test('the server build runs', async (t) => {
   t.equal((await answer('/verify')).status, 200)
   t.equal((await answer('/openapi/v2.json')).status, 200)
 })
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise(resolve => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
-}

@@ -5,7 +5,7 @@ import { createDispatch } from '../../src/dispatch.ts'
 import { buildEcho, PIXEL } from './echo.ts'
 import { ECHO_CASES, echoed } from './echo-cases.ts'
 import { EVENTS, sameEverywhere } from './parity.ts'
-import { albEvent, albListsEvent, functionUrlEvent, httpEvent, httpStageEvent, overLambda, overSocket, restEvent, type WireRequest } from './transports.ts'
+import { albEvent, albListsEvent, functionUrlEvent, httpDomainEvent, httpEvent, httpStageEvent, overLambda, overSocket, restEvent, type WireRequest } from './transports.ts'
 
 const app = await buildEcho()
 const handler = createDispatch(app)
@@ -138,6 +138,31 @@ t.test('a way up in the path leads nowhere, as over the socket', async (t) => {
 t.test('a stage called v1 does not eat the path that begins with it', async (t) => {
   t.equal((await echo(restEvent(get('/echo/v1/users'), 'echo'))).path, '/echo/v1/users')
   t.equal((await echo(httpStageEvent('echo')(get('/echo/v1')))).path, '/echo/v1')
+  t.equal((await echo(httpDomainEvent('echo')(get('/echo/v1')))).path, '/echo/v1')
+})
+
+t.test('a body is as long as it is, whatever its header says', async (t) => {
+  for (const header of ['Content-Length', 'content-length', 'Transfer-Encoding']) {
+    const event = restEvent({ method: 'POST', target: '/echo/a', headers: [['content-type', 'text/plain']], body: 'twelve bytes' })
+    delete event.multiValueHeaders['Content-Length']
+    t.equal((await echo({ ...event, multiValueHeaders: { ...event.multiValueHeaders, [header]: ['5'] } })).body?.bytes, 12, header)
+  }
+})
+
+t.test('an answer names no connection', async (t) => {
+  const answer = await invoke(restEvent({ method: 'POST', target: '/small', headers: [['content-type', 'text/plain']], body: 'large' })) as { statusCode: number, headers: object }
+  t.equal(answer.statusCode, 413)
+  t.notOk('connection' in answer.headers, 'which Fastify would have the client close')
+})
+
+t.test('a load balancer that sends lists is answered in lists alone, and another one without', async (t) => {
+  const lists = await invoke(albListsEvent(get('/cookies'))) as { headers?: object, multiValueHeaders: Record<string, string[]> }
+  t.notOk('headers' in lists)
+  t.same(lists.multiValueHeaders['set-cookie'], ['a=1; Path=/', 'b=2; Secure'])
+  t.match(lists.multiValueHeaders['content-type'], ['text/plain; charset=utf-8'])
+  const single = await invoke(albEvent(get('/cookie'))) as typeof lists
+  t.match(single.headers, { 'set-cookie': 'a=1; Path=/' })
+  t.notOk('multiValueHeaders' in single)
 })
 
 t.test('binary goes to AWS in base64, text does not', async (t) => {

@@ -35,6 +35,7 @@ export async function buildEcho () {
   app.get('/nothing', (_request, reply) => reply.code(204).send())
   app.get('/elsewhere', (_request, reply) => reply.redirect('/nothing', 303))
   app.get('/unicode', (_request, reply) => reply.type('text/plain; charset=utf-8').send('Zoë, 佐藤, 🦊, \u0000\u2028'))
+  app.post('/small', { bodyLimit: 1 }, (_request, reply) => reply.send())
   app.get<{ Querystring: { bytes: string } }>('/large', (request, reply) => reply.type('text/plain').send('x'.repeat(Number(request.query.bytes))))
   app.route({
     method: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS'],
