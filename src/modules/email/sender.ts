@@ -29,10 +29,10 @@ export interface Sender {
 }
 
 /**
- * Milliseconds until an attempt is given up, whatever it waits for: ten mails over five connections end within the
- * worker's 50 s and within the lease of their messages.
+ * Milliseconds until an attempt is given up, whatever it waits for, a free connection included: a batch of ten ends
+ * within the 10 s of the function that embeds the worker, and its failures can still be reported.
  */
-const SEND_TIMEOUT = 20_000
+const SEND_TIMEOUT = 8_000
 
 async function smtpTransport (url: string): Promise<Transporter> {
   const { createTransport } = await import('nodemailer')
@@ -42,9 +42,9 @@ async function smtpTransport (url: string): Promise<Transporter> {
     maxConnections: 5,
     // A kept connection that the server has closed is tried once more on a new one; everything else the queue repeats.
     maxRequeues: 1,
-    connectionTimeout: 5_000,
-    greetingTimeout: 5_000,
-    socketTimeout: 10_000,
+    connectionTimeout: 3_000,
+    greetingTimeout: 3_000,
+    socketTimeout: 5_000,
     disableFileAccess: true,
     disableUrlAccess: true
   })
@@ -58,7 +58,7 @@ async function sesTransport ({ AWS_REGION, AWS_ENDPOINT_URL }: SenderConfig): Pr
     ...(AWS_ENDPOINT_URL === undefined ? {} : { endpoint: AWS_ENDPOINT_URL }),
     // The queue repeats. An attempt whose answer was lost may have been a mail: the SDK must not repeat it at once.
     maxAttempts: 1,
-    requestHandler: { connectionTimeout: 5_000, requestTimeout: SEND_TIMEOUT, throwOnRequestTimeout: true }
+    requestHandler: { connectionTimeout: 3_000, requestTimeout: SEND_TIMEOUT, throwOnRequestTimeout: true }
   })
   const transport = createTransport({ SES: { sesClient, SendEmailCommand }, disableFileAccess: true, disableUrlAccess: true })
   transport.close = () => sesClient.destroy()
