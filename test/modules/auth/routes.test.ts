@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { buildTestApp, signIn, startEngines } from '../../helper.ts'
+import { recordCalls } from '../users/calls.ts'
+import { openChallenge } from './support.ts'
+
+const engines = await startEngines(t)
+const app = await buildTestApp(t, engines)
+const rotated = await buildTestApp(t, engines, { env: { JWT_SECRET: randomBytes(32).toString('hex'), JWT_SECRET_PREVIOUS: engines.env['JWT_SECRET'] } })
+
+t.test('the public keys, current and previous, are for everybody to keep for a while', async (t) => {
+  const calls = recordCalls(rotated)
+  const answer = await rotated.inject({ url: '/.well-known/jwks.json' })
+  t.equal(answer.statusCode, 200)
+  t.match(answer.headers, { 'content-type': /^application\/json/, 'cache-control': 'public, max-age=300' })
+  t.same(answer.json(), { keys: [rotated.keys.current.jwk, app.keys.current.jwk] })
+  t.same((await app.inject({ url: '/.well-known/jwks.json' })).json(), { keys: [app.keys.current.jwk] })
+  t.same(calls.stop(), [])
+})
+
+t.test('codes and sessions from before a rotation of the secret are good after it', async (t) => {
+  const tokens = await signIn(app, engines, 'ada@example.com')
+  const { challengeId, code } = await openChallenge(app, 'ada@example.com')
+  const post = (payload: object) => rotated.inject({ method: 'POST', url: '/v2/auth/tokens', payload })
+  t.equal((await rotated.inject({ url: '/v2/users/me', headers: { authorization: `Bearer ${tokens.accessToken}` } })).statusCode, 200)
+  t.equal((await post({ grantType: 'refresh_token', refreshToken: tokens.refreshToken })).statusCode, 200)
+  t.equal((await post({ grantType: 'code', challengeId, code })).statusCode, 200)
+})
+
+t.test('what mails or compares has a fifth of the general limit, in both versions', async (t) => {
+  const limited = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '10' } })
+  for (const url of ['/v2/auth/challenges', '/v2/auth/tokens', '/v2/auth/revoke', '/v1/auth/challenges', '/v1/auth/tokens']) {
+    const statuses = []
+    for (let i = 0; i < 3; i++) statuses.push((await limited.inject({ method: 'POST', url, payload: {} })).statusCode)
+    t.same(statuses, [400, 400, 429], url)
+  }
+})
