@@ -1,4 +1,5 @@
 import { MailDev } from 'maildev'
+import { makeLinksClickable } from './inbox-links.ts'
 
 export interface Inbox {
   readonly smtpUrl: string
@@ -25,5 +26,6 @@ export async function startInbox ({ smtpPort, webPort, mailDirectory }: InboxOpt
   } finally {
     console.info = info
   }
+  makeLinksClickable(maildev)
   return { smtpUrl: `smtp://127.0.0.1:${smtpPort}`, url: `http://localhost:${webPort}`, stop: () => maildev.stop() }
 }
