@@ -48,13 +48,14 @@ export default fp(async function docsLive (app) {
   }
 
   if (!app.config.DOCS_ENABLED) return
+  // Without the host, so that the page works under every name of this machine; with the path that a stage has put before it.
+  const base = new URL(app.config.PUBLIC_URL).pathname.replace(/\/$/, '')
   await app.register(fastifySwaggerUi, {
     routePrefix: '/docs',
     staticCSP: contentSecurityPolicy(app.config.PUBLIC_URL),
     theme: { title: 'User service API' },
     uiConfig: {
-      // Relative to the page, which a stage or a proxy may have put under a path.
-      urls: [{ name: 'Version 2', url: 'openapi/v2.json' }, { name: 'Version 1 (deprecated)', url: 'openapi/v1.json' }],
+      urls: [{ name: 'Version 2', url: `${base}/openapi/v2.json` }, { name: 'Version 1 (deprecated)', url: `${base}/openapi/v1.json` }],
       persistAuthorization: true,
       displayRequestDuration: true,
       tryItOutEnabled: true,

@@ -21,10 +21,14 @@ export default fp<DocsOptions>(async function docs (app, options) {
     read = version => app[live.DECORATORS[version]]()
   }
 
+  const servers = [
+    { url: app.config.PUBLIC_URL },
+    { url: new URL(app.config.PUBLIC_URL).pathname, description: 'The host that this document came from' }
+  ]
   for (const version of ['v1', 'v2'] as const) {
     let document: string | undefined
     app.get(`/openapi/${version}.json`, { schema: { hide: true } }, async (_request, reply) => {
-      document ??= JSON.stringify({ ...await read(version), servers: [{ url: app.config.PUBLIC_URL }] })
+      document ??= JSON.stringify({ ...await read(version), servers })
       // The same for everybody until the next deployment.
       return reply.type('application/json; charset=utf-8').header('cache-control', 'public, max-age=300').send(document)
     })

@@ -13,8 +13,9 @@ const hashOf = (text: string) => `'sha256-${createHash('sha256').update(text).di
  */
 export default fp(async function verifyPage (app) {
   const [html, style, script] = await Promise.all([read('page.html'), read('page.css'), read('page.js')])
-  const docsHidden = app.hasRoute({ method: 'GET', url: '/docs' }) ? '' : 'hidden'
-  const parts: Record<string, string> = { style, script, docsHidden }
+  // Where Swagger UI is served, whoever confirms an address is likely to try the API next.
+  const hasDocs = app.hasRoute({ method: 'GET', url: '/docs' })
+  const parts: Record<string, string> = { style, script, docsOpen: hasDocs ? 'open' : '', docsHidden: hasDocs ? '' : 'hidden' }
   const page = html.replace(/\{\{(\w+)\}\}/g, (_match, name: string) => parts[name]!)
 
   // One document, with nothing to load: its own style and script by their hashes, and calls to this origin.

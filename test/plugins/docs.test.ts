@@ -132,7 +132,7 @@ t.test('the running service serves the documents, with the address it is reached
     const response = await app.inject(`/openapi/${version}.json`)
     t.equal(response.statusCode, 200)
     t.match(response.headers, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'public, max-age=300' })
-    t.same(response.json(), { ...documents[version], servers: [{ url: 'https://users.example.com/prod' }] })
+    t.same(response.json(), { ...documents[version], servers: [{ url: 'https://users.example.com/prod' }, { url: '/prod', description: 'The host that this document came from' }] })
   }
   t.equal((await app.inject('/openapi/v3.json')).statusCode, 404)
 })
@@ -159,7 +159,9 @@ t.test('Swagger UI can be switched off; the documents stay', async t => {
 t.test('from files, the same documents are served and nothing of Swagger is loaded', async t => {
   const app = await buildTestApp(t, engines, { docs: { source: 'files', directory: DOCUMENTS_DIR } })
   for (const version of ['v1', 'v2'] as const) {
-    t.same((await app.inject(`/openapi/${version}.json`)).json(), { ...documents[version], servers: [{ url: engines.env['PUBLIC_URL'] }] })
+    const { servers, ...document } = (await app.inject(`/openapi/${version}.json`)).json<Document>()
+    t.same({ ...document, servers: [{ url: '/' }] }, documents[version])
+    t.equal(servers[0]!.url, engines.env['PUBLIC_URL'])
   }
   t.equal((await app.inject('/docs')).statusCode, 404)
 
