@@ -21,10 +21,12 @@ declare module 'fastify' {
  * dimensions' values are the base fields of every log line.
  */
 export default fp(async function metrics (app) {
+  // Alarms are made of these lines: a quieter log must not silence them.
+  const log = app.config.LOG_LEVEL === 'silent' ? app.log : app.log.child({}, { level: 'info' })
   app.decorate('count', (metric, value = 1) => {
-    app.log.info({
+    log.info({
       _aws: { Timestamp: Date.now(), CloudWatchMetrics: [{ Namespace: METRICS_NAMESPACE, Dimensions: [['service', 'environment']], Metrics: [{ Name: metric, Unit: 'Count' }] }] },
       [metric]: value
     })
   })
-}, { name: 'metrics' })
+}, { name: 'metrics', dependencies: ['config'] })

@@ -1,0 +1,46 @@
+import t from 'tap'
+import { METRICS, METRICS_NAMESPACE } from '../../src/plugins/metrics.ts'
+import { buildTestApp, pump, startEngines, until } from '../helper.ts'
+
+const engines = await startEngines(t)
+
+interface EmfLine {
+  _aws: { Timestamp: number, CloudWatchMetrics: { Namespace: string, Dimensions: string[][], Metrics: { Name: string, Unit: string }[] }[] }
+  [field: string]: unknown
+}
+
+const counted = (lines: Record<string, unknown>[], metric: string) => lines.filter(line => line['_aws'] !== undefined && metric in line) as unknown as EmfLine[]
+
+t.test('a count is one log line in the embedded metric format, complete in itself', async t => {
+  const app = await buildTestApp(t, engines, { env: { STAGE: 'staging' } })
+  for (const metric of METRICS) {
+    app.count(metric, 3)
+    const [line] = counted(app.logLines, metric)
+    t.ok(line, metric)
+    t.ok(Math.abs(Date.now() - line!._aws.Timestamp) < 5000, 'milliseconds since the epoch')
+    t.same(line!._aws.CloudWatchMetrics, [{ Namespace: METRICS_NAMESPACE, Dimensions: [['service', 'environment']], Metrics: [{ Name: metric, Unit: 'Count' }] }])
+    // CloudWatch takes the values from the line itself.
+    t.match(line, { [metric]: 3, service: 'user-service', environment: 'staging' })
+  }
+})
+
+t.test('counts are written at every log level but silent: alarms are made of them', async t => {
+  for (const level of ['warn', 'error', 'fatal']) {
+    const app = await buildTestApp(t, engines, { env: { LOG_LEVEL: level } })
+    app.log.info('not written')
+    app.count('SignIns')
+    t.equal(app.logLines.length, 1, level)
+    t.match(app.logLines[0], { SignIns: 1, environment: 'local' })
+  }
+  const silent = await buildTestApp(t, engines, { env: { LOG_LEVEL: 'silent' } })
+  silent.count('SignIns')
+  t.same(silent.logLines, [])
+})
+
+t.test('a registration counts what it was', async t => {
+  const app = await buildTestApp(t, engines)
+  await app.inject({ method: 'POST', url: '/v2/users', payload: { email: 'counted@example.com', name: 'Ada' } })
+  await pump(app, engines)
+  await until(() => engines.mails.length === 1)
+  for (const metric of ['RegistrationsRequested', 'UsersRegistered', 'MailsQueued', 'MailsSent']) t.equal(counted(app.logLines, metric).length, 1, metric)
+})

@@ -1,0 +1,118 @@
+import Fastify from 'fastify'
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import t, { type Test } from 'tap'
+import config, { loadConfig } from '../../src/plugins/config.ts'
+import rateLimit from '../../src/plugins/rate-limit.ts'
+import { buildTestApp, startEngines, type Engines } from '../helper.ts'
+
+const engines = await startEngines(t)
+
+/** The plain server as a process of its own, where the clients' addresses are real ones. */
+async function startServer (t: Test, engines: Engines, env: Record<string, string>): Promise<string> {
+  const server = spawn(process.execPath, ['src/server.ts'], {
+    env: { ...engines.env, AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  t.teardown(() => server.kill('SIGKILL'))
+  for await (const line of createInterface(server.stdout)) {
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0]
+    if (url === undefined) continue
+    server.stdout.resume()
+    return url
+  }
+  throw new Error('the server ended before it listened')
+}
+
+const FORGED = (i: number) => ({
+  'x-forwarded-for': `203.0.113.${i}`,
+  forwarded: `for=203.0.113.${i}`,
+  'x-real-ip': `203.0.113.${i}`,
+  'x-client-ip': `203.0.113.${i}`,
+  'true-client-ip': `203.0.113.${i}`,
+  'x-apigateway-event': encodeURIComponent(JSON.stringify({ requestContext: { identity: { sourceIp: `203.0.113.${i}` } } }))
+})
+
+t.test('a client address has RATE_LIMIT_MAX requests in a window, and another address its own', async t => {
+  const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '3', RATE_LIMIT_WINDOW_SECONDS: '1' } })
+  const ask = async (remoteAddress: string) => (await app.inject({ url: '/v2/users/me', remoteAddress })).statusCode
+  t.same([await ask('192.0.2.1'), await ask('192.0.2.1'), await ask('192.0.2.1'), await ask('192.0.2.1')], [401, 401, 401, 429])
+  t.equal(await ask('192.0.2.2'), 401)
+  t.equal((await app.inject({ url: '/health/live', remoteAddress: '192.0.2.1' })).statusCode, 200, 'health is not limited')
+  const { headers } = await app.inject({ url: '/v2/users/me', remoteAddress: '192.0.2.1' })
+  await new Promise(resolve => setTimeout(resolve, Number(headers['retry-after']) * 1000 + 50))
+  t.equal(await ask('192.0.2.1'), 401, 'after the time in Retry-After')
+})
+
+t.test('an IPv6 client is its /64, whatever it puts behind it', async t => {
+  const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '3' } })
+  const ask = async (remoteAddress: string) => (await app.inject({ url: '/v2/users/me', remoteAddress })).statusCode
+  t.same([await ask('2001:db8:1:2::1'), await ask('2001:db8:1:2::2'), await ask('2001:db8:1:2:ffff::3'), await ask('2001:db8:1:2::4')], [401, 401, 401, 429])
+  t.equal(await ask('2001:db8:1:3::1'), 401)
+})
+
+t.test('who sends bad tokens or asks for what is not there is limited as well', async t => {
+  const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '3' } })
+  const statuses: number[] = []
+  for (const request of [{ url: '/v2/users/me', headers: { authorization: 'Bearer x' } }, { url: '/nowhere' }, { method: 'PUT' as const, url: '/v1/users' }, { url: '/v2/users/me' }, { url: '/nowhere' }]) {
+    statuses.push((await app.inject(request)).statusCode)
+  }
+  t.same(statuses, [401, 404, 405, 429, 429])
+})
+
+t.test('what sends mails or compares codes shares a fifth of the limit, beside the rest', async t => {
+  const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '20' } })
+  const statuses: number[] = []
+  for (const url of ['/v2/users', '/v1/users', '/v2/auth/challenges', '/v2/auth/tokens', '/v2/auth/revoke', '/v1/auth/tokens']) statuses.push((await app.inject({ method: 'POST', url, payload: {} })).statusCode)
+  t.same(statuses, [400, 400, 400, 400, 429, 429])
+  t.equal((await app.inject('/v2/users/me')).statusCode, 401)
+})
+
+t.test('no header makes one client into many', async t => {
+  const url = await startServer(t, engines, { RATE_LIMIT_MAX: '5' })
+  const statuses: number[] = []
+  for (let i = 1; i <= 7; i++) statuses.push((await fetch(`${url}/v2/users/me`, { headers: FORGED(i) })).status)
+  t.same(statuses, [401, 401, 401, 401, 401, 429, 429])
+})
+
+t.test('behind a proxy named in TRUST_PROXY the address before it counts, and what the client wrote itself does not', async t => {
+  const url = await startServer(t, engines, { RATE_LIMIT_MAX: '2', TRUST_PROXY: '127.0.0.1/32,10.0.0.0/8' })
+  const ask = async (forwardedFor: string) => (await fetch(`${url}/v2/users/me`, { headers: { 'x-forwarded-for': forwardedFor } })).status
+  t.same([await ask('203.0.113.1'), await ask('203.0.113.1'), await ask('203.0.113.1')], [401, 401, 429])
+  t.equal(await ask('203.0.113.2'), 401)
+  // The proxy appends what it saw; all to the left of that is the client's invention.
+  t.equal(await ask('198.51.100.7, 203.0.113.1'), 429)
+  t.equal(await ask('198.51.100.7, 203.0.113.1, 10.1.2.3'), 429)
+})
+
+t.test('a proxy that is not in TRUST_PROXY is a client', async t => {
+  const url = await startServer(t, engines, { RATE_LIMIT_MAX: '2', TRUST_PROXY: '10.0.0.0/8' })
+  const statuses: number[] = []
+  for (let i = 1; i <= 3; i++) statuses.push((await fetch(`${url}/v2/users/me`, { headers: FORGED(i) })).status)
+  t.same(statuses, [401, 401, 429])
+})
+
+t.test('a flood of addresses costs little memory', async t => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(config, { config: loadConfig(engines.env) })
+  await app.register(rateLimit)
+  app.get('/', async () => '')
+  await app.ready()
+  const flood = async (from: number, to: number) => {
+    for (let i = from; i < to; i++) await app.inject({ url: '/', remoteAddress: `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}` })
+    await new Promise(resolve => setTimeout(resolve, 300)) // until the last of them has let go of what it held
+    gc()
+  }
+  await flood(0, 1000)
+  const before = process.memoryUsage().heapUsed
+  const ADDRESSES = 50_000
+  await flood(1000, ADDRESSES)
+  const grown = (process.memoryUsage().heapUsed - before) / 2 ** 20
+  t.ok(grown < 20, `${grown.toFixed(1)} MB`)
+  t.comment(`${ADDRESSES} client addresses: memory + ${grown.toFixed(1)} MB`)
+})
