@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs'
+import { parseTemplate } from '../../local/template.ts'
+
+export interface Resource {
+  Type: string
+  Condition?: string
+  DependsOn?: string | string[]
+  DeletionPolicy?: string
+  Metadata?: Record<string, unknown>
+  Properties: Record<string, any> // eslint-disable-line @typescript-eslint/no-explicit-any -- CloudFormation's own shapes
+}
+
+export interface Template {
+  Parameters: Record<string, { Type: string, Default?: string | number, AllowedValues?: unknown[], Description?: string }>
+  Conditions: Record<string, unknown>
+  Globals?: Record<string, any> // eslint-disable-line @typescript-eslint/no-explicit-any -- CloudFormation's own shapes
+  Resources: Record<string, Resource>
+  Outputs: Record<string, { Condition?: string, Value: unknown }>
+}
+
+const FILE = new URL('../../template.yaml', import.meta.url)
+
+/** `template.yaml` as it stands: conditions and references in their long form. A new copy each time, to be spoilt at will. */
+export const loadTemplate = (): Template => parseTemplate(readFileSync(FILE, 'utf8')) as unknown as Template
+
+const NOTHING = Symbol('AWS::NoValue')
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * A template as CloudFormation would have it for some parameters: conditions decided, and what they leave out gone. Other
+ * references stay as they are. Missing parameters take their defaults.
+ */
+export function evaluate (template: Template, parameters: Record<string, string> = {}): Template {
+  const valueOf = (name: string) => String(parameters[name] ?? template.Parameters[name]?.Default ?? '')
+
+  function operand (value: unknown): unknown {
+    return isObject(value) && typeof value['Ref'] === 'string' ? valueOf(value['Ref']) : value
+  }
+  function holds (condition: unknown): boolean {
+    if (!isObject(condition)) throw new TypeError(`not a condition: ${JSON.stringify(condition)}`)
+    const [[kind, value] = []] = Object.entries(condition)
+    const parts = value as unknown[]
+    if (kind === 'Condition') return holds(template.Conditions[value as string])
+    if (kind === 'Fn::Equals') return String(operand(parts[0])) === String(operand(parts[1]))
+    if (kind === 'Fn::Not') return !holds(parts[0])
+    if (kind === 'Fn::And') return parts.every(holds)
+    if (kind === 'Fn::Or') return parts.some(holds)
+    throw new TypeError(`not a condition: ${JSON.stringify(condition)}`)
+  }
+  const isOn = (name: string) => holds({ Condition: name })
+
+  function resolve (value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(resolve).filter(item => item !== NOTHING)
+    if (!isObject(value)) return value
+    if (value['Ref'] === 'AWS::NoValue') return NOTHING
+    if ('Fn::If' in value) {
+      const [condition, yes, no] = value['Fn::If'] as [string, unknown, unknown]
+      return resolve(isOn(condition) ? yes : no)
+    }
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolve(item)] as const).filter(([, item]) => item !== NOTHING))
+  }
+
+  const present = <T extends { Condition?: string }>(all: Record<string, T>) =>
+    Object.fromEntries(Object.entries(all).filter(([, { Condition }]) => Condition === undefined || isOn(Condition)).map(([id, item]) => [id, resolve(item) as T]))
+  return { ...template, Resources: present(template.Resources), Outputs: present(template.Outputs ?? {}) }
+}
+
+/** Resources of a type, by logical id. */
+export const resourcesOf = (template: Template, ...types: string[]): [id: string, resource: Resource][] =>
+  Object.entries(template.Resources).filter(([, { Type }]) => types.includes(Type))
+
+/** Logical ids that a value refers to. */
+export function referencesOf (value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(referencesOf)
+  if (!isObject(value)) return []
+  return Object.entries(value).flatMap(([key, item]) => {
+    if (key === 'Ref') return [String(item).split('.')[0]!]
+    if (key === 'Fn::GetAtt') return [(Array.isArray(item) ? String(item[0]) : String(item)).split('.')[0]!]
+    if (key === 'DependsOn') return [item].flat().map(String)
+    if (key === 'Fn::Sub') {
+      const [text, variables] = [item].flat() as [string, unknown?]
+      return [...[...text.matchAll(/\$\{([A-Za-z0-9]+)[.}]/g)].map(match => match[1]!), ...referencesOf(variables)]
+    }
+    return referencesOf(item)
+  })
+}

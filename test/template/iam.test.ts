@@ -1,0 +1,51 @@
+import t from 'tap'
+import { evaluate, loadTemplate } from './evaluate.ts'
+import { grantsOf, missing, roleOf, SERVED, USED, wildcardFaults, type Grants } from './iam.ts'
+
+const both = (...all: Grants[]): Grants => all.reduce<Grants>((sum, grants) => {
+  for (const [resource, actions] of Object.entries(grants)) sum[resource] = [...new Set([...sum[resource] ?? [], ...actions])]
+  return sum
+}, {})
+
+for (const worker of ['embedded', 'extracted'] as const) {
+  t.test(`with the worker ${worker}, each function may do what it does, and nothing else`, async t => {
+    const template = evaluate(loadTemplate(), { EmailWorker: worker })
+    for (const [id, used] of Object.entries(USED[worker])) {
+      const allowed = grantsOf(template, roleOf(template, id))
+      const needed = both(used, SERVED[worker][id]!)
+      t.strictSame(missing(needed, allowed), [], `${id} has every permission it needs`)
+      t.strictSame(missing(allowed, needed), [], `${id} has no permission it does not need`)
+    }
+  })
+}
+
+t.test('extracting the worker takes its permissions from the API function', async t => {
+  const before = grantsOf(evaluate(loadTemplate(), { EmailWorker: 'embedded' }), 'ApiFunctionRole')
+  const after = grantsOf(evaluate(loadTemplate(), { EmailWorker: 'extracted' }), 'ApiFunctionRole')
+  t.strictSame(missing(before, after), [
+    'dynamodb:DeleteItem on EmailTable', 'dynamodb:PutItem on EmailTable',
+    'ses:SendEmail on ses:identity/SesIdentity', 'ses:SendRawEmail on ses:identity/SesIdentity',
+    'sqs:ChangeMessageVisibility on EmailQueue', 'sqs:DeleteMessage on EmailQueue', 'sqs:ReceiveMessage on EmailQueue'
+  ])
+  t.strictSame(missing(after, before), [], 'and gives it none')
+})
+
+t.test('no permission says * where a name could stand', async t => {
+  t.strictSame(wildcardFaults(loadTemplate()), [])
+  t.strictSame(wildcardFaults(evaluate(loadTemplate(), { EmailWorker: 'extracted', Tracing: 'Active', LogArchive: 'true' })), [])
+})
+
+t.test('a wildcard that somebody adds is found', async t => {
+  const template = loadTemplate()
+  const [statement] = template.Resources['ApiFunctionRole']!.Properties['Policies'][0].PolicyDocument.Statement
+  Object.assign(statement, { Action: ['dynamodb:*', 's3:GetObject'], Resource: '*' })
+  t.strictSame(wildcardFaults(template), ['ApiFunctionRole allows dynamodb:*', 'ApiFunctionRole allows dynamodb:* on everything', 'ApiFunctionRole allows s3:GetObject on everything'])
+})
+
+t.test('a permission too many, or too few, is found', async t => {
+  const template = evaluate(loadTemplate())
+  const grants = grantsOf(template, 'ApiFunctionRole')
+  const needed = both(USED.embedded['ApiFunction']!, SERVED.embedded['ApiFunction']!)
+  t.strictSame(missing({ ...grants, UploadsBucket: ['s3:PutObject'] }, needed), ['s3:PutObject on UploadsBucket'])
+  t.strictSame(missing(needed, { ...grants, EventBus: [] }), ['events:PutEvents on EventBus'])
+})

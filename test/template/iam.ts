@@ -1,0 +1,108 @@
+import { resourcesOf, type Template } from './evaluate.ts'
+
+/** What a function may do: actions by the resource they are allowed on, in the template's words. */
+export type Grants = Record<string, string[]>
+
+/** Actions that Lambda takes in the role's name, to run the function and its event sources. Our own code calls none of them. */
+export const SERVICE_ACTIONS = [
+  'logs:CreateLogStream', 'logs:PutLogEvents',
+  'dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams',
+  'sqs:ReceiveMessage', 'sqs:DeleteMessage',
+  'xray:PutTraceSegments', 'xray:PutTelemetryRecords'
+]
+
+/** Grants that are there for Lambda alone although the action is also one of ours. */
+export const SERVICE_GRANTS: Grants = { RelayFailureQueue: ['sqs:SendMessage'] }
+
+/** What the code behind HTTP, streams and schedule calls. */
+const API: Grants = {
+  UsersTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
+  'UsersTable/index/outbox': ['dynamodb:Query'],
+  AuthTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:Query'],
+  'AuthTable/index/outbox': ['dynamodb:Query'],
+  EmailQueue: ['sqs:SendMessage', 'sqs:GetQueueAttributes'],
+  EventBus: ['events:PutEvents'],
+  RootSecret: ['secretsmanager:GetSecretValue']
+}
+
+/** What the e-mail worker calls. SES authorises the one call, SendEmail with a raw message, under both names. */
+const WORKER: Grants = {
+  EmailTable: ['dynamodb:PutItem', 'dynamodb:DeleteItem'],
+  EmailQueue: ['sqs:ChangeMessageVisibility'],
+  'ses:identity/SesIdentity': ['ses:SendEmail', 'ses:SendRawEmail'],
+  RootSecret: ['secretsmanager:GetSecretValue']
+}
+
+const union = (...all: Grants[]): Grants => {
+  const grants: Grants = {}
+  for (const [resource, actions] of all.flatMap(Object.entries)) grants[resource] = [...new Set([...grants[resource] ?? [], ...actions as string[]])]
+  return grants
+}
+
+/** The actions that our own code takes, by function and by where the e-mail worker is. A recording of SDK calls is held against it. */
+export const USED: Record<'embedded' | 'extracted', Record<string, Grants>> = {
+  embedded: { ApiFunction: union(API, WORKER) },
+  extracted: { ApiFunction: API, EmailFunction: WORKER }
+}
+
+/** What Lambda needs besides. */
+export const SERVED: Record<'embedded' | 'extracted', Record<string, Grants>> = (() => {
+  const streams = ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams']
+  const logs = ['logs:CreateLogStream', 'logs:PutLogEvents']
+  const api: Grants = { ...SERVICE_GRANTS, ApiFunctionLogs: logs, 'UsersTable/stream': streams, 'AuthTable/stream': streams }
+  // The mapping asks for the queue's attributes as well.
+  const receive: Grants = { EmailQueue: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'] }
+  return { embedded: { ApiFunction: union(api, receive) }, extracted: { ApiFunction: api, EmailFunction: union({ EmailFunctionLogs: logs }, receive) } }
+})()
+
+/** A policy's resource in words: the logical id, with what follows it in the ARN. */
+export function nameOf (resource: unknown): string {
+  if (typeof resource === 'string') return resource
+  const { Ref, 'Fn::GetAtt': attribute, 'Fn::Sub': sub } = resource as { Ref?: string, 'Fn::GetAtt'?: [string, string], 'Fn::Sub'?: string }
+  if (Ref !== undefined) return Ref
+  if (attribute !== undefined) return attribute[1] === 'StreamArn' ? `${attribute[0]}/stream` : attribute[0]
+  const text = String(sub)
+  const ses = /:ses:.*:identity\/\$\{(\w+)\}$/.exec(text)
+  return ses === null ? text.replace(/\$\{(\w+)(?:\.Arn)?\}/, '$1') : `ses:identity/${ses[1]!}`
+}
+
+interface Statement { Effect: string, Action: string | string[], Resource: unknown }
+
+/** What a role's own policies allow, in an evaluated template. */
+export function grantsOf (template: Template, roleId: string): Grants {
+  const policies = (template.Resources[roleId]?.Properties['Policies'] ?? []) as { PolicyDocument: { Statement: Statement[] } }[]
+  const grants: Grants = {}
+  for (const { Effect, Action, Resource } of policies.flatMap(policy => policy.PolicyDocument.Statement)) {
+    if (Effect !== 'Allow') continue
+    for (const name of [Resource].flat().map(nameOf)) grants[name] = [...new Set([...grants[name] ?? [], ...[Action].flat()])].sort()
+  }
+  return grants
+}
+
+/** What of the first the second has not. */
+export function missing (wanted: Grants, given: Grants): string[] {
+  return Object.entries(wanted).flatMap(([resource, actions]) => actions.filter(action => !(given[resource] ?? []).includes(action)).map(action => `${action} on ${resource}`)).sort()
+}
+
+/** A function's execution role, by logical ids. */
+export function roleOf (template: Template, functionId: string): string {
+  const role = template.Resources[functionId]?.Properties['Role'] as { 'Fn::GetAtt': [string, string] } | undefined
+  if (role === undefined) throw new Error(`${functionId} has no role of its own`)
+  return role['Fn::GetAtt'][0]
+}
+
+// Each with its reason: there is no resource to name, or AWS takes no narrower one.
+const UNNAMEABLE = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'cloudwatch:DescribeAlarms']
+
+/** Permissions that say `*` where a name could stand. */
+export function wildcardFaults (template: Template): string[] {
+  return resourcesOf(template, 'AWS::IAM::Role').flatMap(([id, { Properties }]) => {
+    const policies = (Properties['Policies'] ?? []) as { PolicyDocument: { Statement: Statement[] } }[]
+    return policies.flatMap(policy => policy.PolicyDocument.Statement).filter(({ Effect }) => Effect === 'Allow').flatMap(({ Action, Resource }) => {
+      const actions = [Action].flat()
+      const faults = actions.filter(action => action.includes('*')).map(action => `${id} allows ${action}`)
+      if ([Resource].flat().includes('*')) faults.push(...actions.filter(action => !UNNAMEABLE.includes(action)).map(action => `${id} allows ${action} on everything`))
+      return faults
+    })
+  })
+}
