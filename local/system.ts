@@ -107,7 +107,10 @@ async function start (given: NodeJS.ProcessEnv, stops: (() => unknown)[], stop: 
   const template = readTemplate()
   const dynamodb = await startDynamodb({ port: dynamodbPort, dataDir: data.path('dynamodb') })
   let isStopping = false
-  stops.push(() => dynamodb.stop())
+  stops.push(() => {
+    isStopping = true
+    return dynamodb.stop()
+  })
   await createTables(dynamodb.endpoint, template.tables)
   const sqs = await startSqs({ port: sqsPort, dataDir: data.path('sqs'), queues: template.queues })
   stops.push(() => sqs.stop())
@@ -128,9 +131,8 @@ async function start (given: NodeJS.ProcessEnv, stops: (() => unknown)[], stop: 
     ...template.queueMappings.map(mapping => startQueueMapping({ mapping, handler: app.email.handleBatch, sqs: clients.sqs, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log }))
   ]
   const sweep = () => { app.relay.sweep().catch((err: unknown) => app.log.warn({ err }, 'sweep')) }
-  const sweeper = setInterval(sweep, 60_000)
+  const sweeper = setInterval(sweep, template.sweepInterval)
   stops.push(async () => {
-    isStopping = true
     clearInterval(sweeper)
     await Promise.all(mappings.map(mapping => mapping.stop()))
     clients.streams.destroy()

@@ -20,7 +20,7 @@ export interface QueueDefinition {
   redrive?: { queue: string, maxReceiveCount: number }
 }
 
-/** Event source of a function that reads a table's stream. */
+/** How a function reads a table's stream. */
 export interface StreamMapping {
   table: string
   batchSize: number
@@ -32,7 +32,7 @@ export interface StreamMapping {
   failureQueue?: string
 }
 
-/** Event source of a function that reads a queue. */
+/** How a function reads a queue. */
 export interface QueueMapping {
   queue: string
   batchSize: number
@@ -45,11 +45,13 @@ export interface Template {
   queues: Record<string, QueueDefinition>
   streamMappings: StreamMapping[]
   queueMappings: QueueMapping[]
+  /** milliseconds between two sweeps of the outbox */
+  sweepInterval: number
 }
 
 interface Resource { Type: string, Properties?: Record<string, unknown> }
 
-/** Properties that an event of a serverless function and an `AWS::Lambda::EventSourceMapping` have in common. */
+/** `AWS::Lambda::EventSourceMapping`, as far as it is followed here. Not its record age: what a machine slept through still counts. */
 interface MappingProperties {
   BatchSize?: number
   MaximumRetryAttempts?: number
@@ -119,46 +121,30 @@ function queueMappingOf (queue: string, { BatchSize = 10, FunctionResponseTypes 
   return { queue, batchSize: BatchSize, reportsItemFailures: FunctionResponseTypes.includes('ReportBatchItemFailures') }
 }
 
-/** Sources of a function's events: `[logical id of table or queue, properties]`. */
-function sourcesOf ({ Type, Properties = {} }: Resource): [source: string, properties: MappingProperties][] {
-  if (Type === 'AWS::Lambda::EventSourceMapping') return [[logicalId(Properties['EventSourceArn']), Properties as MappingProperties]]
-  if (Type !== 'AWS::Serverless::Function') return []
-  const events = Object.values((Properties['Events'] ?? {}) as Record<string, { Type: string, Properties: MappingProperties & { Stream?: unknown, Queue?: unknown } }>)
-  return events.filter(event => event.Type === 'DynamoDB' || event.Type === 'SQS')
-    .map(event => [logicalId(event.Properties.Stream ?? event.Properties.Queue), event.Properties])
+/** `rate(5 minutes)` in milliseconds. */
+function rateOf (expression: string): number {
+  const [, count, unit] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? []
+  if (unit === undefined) throw new Error(`template: expected a schedule like rate(5 minutes), found ${expression}`)
+  return Number(count) * { minute: 60_000, hour: 3_600_000, day: 86_400_000 }[unit]!
 }
 
 /**
- * Tables, queues and event-source mappings as `template.yaml` has them: the one source of keys, indexes, redrive
- * policies, batch sizes and filters. A source that two functions read under different conditions counts once.
+ * Tables, queues, event-source mappings and the sweeper's schedule as `template.yaml` has them: the one source of keys,
+ * indexes, redrive policies, batch sizes and filters.
  */
 export function readTemplate (file: string | URL = new URL('../template.yaml', import.meta.url)): Template {
   const { Resources } = parseTemplate(readFileSync(file, 'utf8'))
-  const template: Template = { tables: {}, queues: {}, streamMappings: [], queueMappings: [] }
-  for (const [id, { Type, Properties = {} }] of Object.entries(Resources)) {
-    if (Type === 'AWS::DynamoDB::Table') template.tables[id] = Properties as unknown as TableDefinition
-    if (Type === 'AWS::SQS::Queue') template.queues[id] = queueOf(Properties)
+  const all = Object.entries(Resources).map(([id, { Type, Properties = {} }]) => ({ id, Type, Properties }))
+  const ofType = (type: string) => all.filter(({ Type }) => Type === type)
+  const tables = Object.fromEntries(ofType('AWS::DynamoDB::Table').map(({ id, Properties }) => [id, Properties as unknown as TableDefinition]))
+  const queues = Object.fromEntries(ofType('AWS::SQS::Queue').map(({ id, Properties }) => [id, queueOf(Properties)]))
+  const mappings = ofType('AWS::Lambda::EventSourceMapping').map(({ Properties }) => ({ source: logicalId(Properties['EventSourceArn']), Properties }))
+  const schedules = ofType('AWS::Events::Rule').map(({ Properties }) => Properties['ScheduleExpression']).filter(expression => expression !== undefined)
+  return {
+    tables,
+    queues,
+    streamMappings: mappings.filter(({ source }) => source in tables).map(({ source, Properties }) => streamMappingOf(source, Properties)),
+    queueMappings: mappings.filter(({ source }) => source in queues).map(({ source, Properties }) => queueMappingOf(source, Properties)),
+    sweepInterval: rateOf(String(schedules[0]))
   }
-  const seen = new Set<string>()
-  for (const [source, properties] of Object.values(Resources).flatMap(sourcesOf)) {
-    if (seen.has(source)) continue
-    seen.add(source)
-    if (source in template.tables) template.streamMappings.push(streamMappingOf(source, properties))
-    if (source in template.queues) template.queueMappings.push(queueMappingOf(source, properties))
-  }
-  if (seen.size === 0) Object.assign(template, UNTIL_THE_TEMPLATE_HAS_FUNCTIONS)
-  return template
-}
-
-const UNTIL_THE_TEMPLATE_HAS_FUNCTIONS = {
-  streamMappings: ['UsersTable', 'AuthTable'].map(table => ({
-    table,
-    batchSize: 10,
-    maximumRetries: 5,
-    bisects: true,
-    reportsItemFailures: true,
-    filters: [{ eventName: ['INSERT'], dynamodb: { NewImage: { kind: { S: ['outbox'] } } } }],
-    failureQueue: 'RelayFailureQueue'
-  })),
-  queueMappings: [{ queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true }]
 }

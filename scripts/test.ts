@@ -1,0 +1,90 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Parser, type Result } from 'tap-parser'
+import { JAVA_NEEDED, javaVersion } from '../local/dynamodb.ts'
+import { findRedis, REDIS_COMMANDS } from '../local/redis.ts'
+
+const HELP = `npm test [-- file …]: every test, or those of the files, on real engines.
+
+Needs redis-server or valkey-server, and installs it with apt-get where it may. With Java ${JAVA_NEEDED} the tests of
+tables run on AWS's DynamoDB Local too; with CI=true they must. Options of tap are passed on.
+`
+
+/** One file, or one test with the tests in it. */
+interface Node {
+  isOk: boolean
+  children: Node[]
+}
+
+/** Reads TAP into a tree of tests. */
+function readTap (text: string): Node {
+  const watch = (parser: Parser): Node => {
+    const node: Node = { isOk: true, children: [] }
+    parser.on('child', (child: Parser) => { node.children.push(watch(child)) })
+    parser.on('assert', ({ ok, todo, skip, closingTestPoint }: Result) => {
+      if (ok || todo || skip) return
+      // A line that closes a test says how that test ended, a crash or a time-out included.
+      if (closingTestPoint) node.children.at(-1)!.isOk = false
+      else node.isOk = false
+    })
+    return node
+  }
+  const parser = new Parser()
+  const root = watch(parser)
+  parser.end(text)
+  return root
+}
+
+/** Counts the tests that have no tests in them; one that failed although all in it passed counts as a failure of its own. */
+function tally ({ isOk, children }: Node): { passed: number, failed: number } {
+  if (children.length === 0) return isOk ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+  const total = children.map(tally).reduce((sum, { passed, failed }) => ({ passed: sum.passed + passed, failed: sum.failed + failed }))
+  return !isOk && total.failed === 0 ? { ...total, failed: 1 } : total
+}
+
+/** Installs Redis where that is possible without asking: as root on Debian and its kin. */
+function installRedis (): void {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return
+  console.log('Installing redis-server with apt-get …')
+  // No prompts, and no Redis of the system's own on port 6379 afterwards.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  const apt = (...args: string[]) => spawnSync('apt-get', ['-qq', '-y', ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+  const install = () => apt('install', '--no-install-recommends', 'redis-server')
+  if (!install() && apt('update')) install() // the list of packages may be missing or old
+}
+
+async function main (args: string[]): Promise<number> {
+  if (args.includes('--help')) {
+    console.log(HELP)
+    return 0
+  }
+  if (findRedis() === undefined) installRedis()
+  if (findRedis() === undefined) {
+    console.error(`The tests need ${REDIS_COMMANDS.join(' or ')}: install Redis or Valkey (Debian: apt-get install redis-server, macOS: brew install redis).`)
+    return 1
+  }
+  const java = await javaVersion() ?? 0
+  const lacksJava = java < JAVA_NEEDED
+
+  const require = createRequire(import.meta.url)
+  const tap = join(dirname(require.resolve('tap/package.json')), (require('tap/package.json') as { bin: { tap: string } }).bin.tap)
+  const dir = mkdtempSync(join(tmpdir(), 'user-service-tap-'))
+  const output = join(dir, 'output.tap')
+  try {
+    // The reporter of a terminal draws its lines again and again; a log wants the failures.
+    const reporter = process.stdout.isTTY ? [] : ['--reporter=min']
+    const { status } = spawnSync(process.execPath, [tap, 'run', `--output-file=${output}`, ...reporter, ...args], { stdio: 'inherit' })
+    if (!existsSync(output)) return status ?? 1 // no file fits the arguments, and tap has said so
+    const { passed, failed } = tally(readTap(readFileSync(output, 'utf8')))
+    if (lacksJava) console.log(`DynamoDB Local: not run (Java ${java === 0 ? 'is missing' : `${java} is too old`}, ${JAVA_NEEDED} is needed)`)
+    console.log(`${passed} passed, ${failed} failed`)
+    return lacksJava && process.env['CI'] === 'true' ? 1 : status ?? 1
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))
