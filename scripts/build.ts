@@ -1,9 +1,9 @@
 import { build, type Metafile, type Plugin } from 'esbuild'
 import { zipSync } from 'fflate'
 import { createHash } from 'node:crypto'
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
-import { join, relative } from 'node:path'
+import { basename, join, relative } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -49,19 +49,24 @@ const leftOut: Plugin = {
  * @returns what is in the bundle, as esbuild tells it
  */
 export async function buildLambda (directory: string): Promise<Metafile> {
-  await rm(directory, { recursive: true, force: true })
-  const { metafile } = await build({
+  const { metafile, outputFiles } = await build({
     absWorkingDir: ROOT,
     entryPoints: { index: 'src/lambda.ts' },
-    outdir: directory,
+    // Wherever it is written to: the names of the files depend on where their source maps think they are.
+    outdir: 'dist/lambda',
+    write: false,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     platform: 'node',
     target: TARGET,
     format: 'esm',
+    // What is imported only when it is needed (mailers, Redis, other AWS clients) is in files of its own, which no cold
+    // start of the API reads: 13 % of its CPU time.
+    splitting: true,
+    chunkNames: '[name]-[hash]',
     // The SDK's ES modules, of which unused parts are left out.
     mainFields: ['module', 'main'],
-    // Beside the artifact and not in it: Lambda would not read it, and it is larger than the code.
+    // Beside the artifact and not in it: Lambda would not read them, and they are larger than the code.
     sourcemap: 'external',
     // A third off the upload. Names stay: a stack trace is read without the source map.
     minifyWhitespace: true,
@@ -72,7 +77,11 @@ export async function buildLambda (directory: string): Promise<Metafile> {
     metafile: true,
     logLevel: 'warning'
   })
-  await rename(join(directory, 'index.mjs.map'), `${directory}.mjs.map`)
+  for (const made of [directory, `${directory}-maps`]) {
+    await rm(made, { recursive: true, force: true })
+    await mkdir(made, { recursive: true })
+  }
+  for (const { path, contents } of outputFiles) await writeFile(join(path.endsWith('.map') ? `${directory}-maps` : directory, basename(path)), contents)
   await cp(join(ROOT, PAGE), join(directory, 'verify-page'), { recursive: true })
   await cp(join(ROOT, 'docs/openapi'), join(directory, 'openapi'), { recursive: true })
   return metafile
@@ -126,6 +135,7 @@ async function main () {
   const dist = join(ROOT, 'dist')
   await mkdir(dist, { recursive: true })
   const metafile = await buildLambda(join(dist, 'lambda'))
+  const entry = await stat(join(dist, 'lambda/index.mjs'))
   await buildServer(join(dist, 'server'))
   const zip = await zipDirectory(join(dist, 'lambda'))
   await writeFile(join(dist, 'lambda.zip'), zip)
@@ -133,7 +143,7 @@ async function main () {
   const parts = composition(metafile)
   const bundled = parts.reduce((sum, [, bytes]) => sum + bytes, 0)
   if (process.argv.includes('--composition')) for (const [name, bytes] of parts) console.log(`${kib(bytes).padStart(9)}  ${name}`)
-  console.log(`dist/lambda      index.mjs ${kib(bundled)}, ${parts.length} packages (--composition lists them)`)
+  console.log(`dist/lambda      ${kib(bundled)} of ${parts.length} packages (--composition lists them), its index.mjs ${kib(entry.size)}`)
   console.log(`dist/lambda.zip  ${kib(zip.length)}, sha256 ${createHash('sha256').update(zip).digest('hex')}`)
   console.log('dist/server      node dist/server/index.mjs')
 }
