@@ -1,5 +1,4 @@
 import { createHash, createPrivateKey, createPublicKey, hkdfSync } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 import { Unavailable } from '../shared/errors.ts'
 import { awsClientOptions } from './aws.ts'
@@ -23,8 +22,10 @@ export interface Keys {
   readonly current: KeySet
   /** current first, then the one before the last rotation while it still verifies */
   readonly all: readonly KeySet[]
-  /** The key set that signed under this `kid`. One that is not known is looked up, at most once a second: the answer waits for that. */
+  /** The key set that signed under this `kid`. For one that is not known the secret is looked up again, as often as `renew` may. */
   find (kid: string): Promise<KeySet | undefined>
+  /** Looks the secret up again, in case it was rotated; does nothing when that was done too often. Rejects with a 503. */
+  renew (): Promise<void>
 }
 
 interface RootSecrets { current: string, previous: string | undefined }
@@ -72,8 +73,11 @@ async function fetchSecrets (arn: string, config: Config): Promise<RootSecrets> 
   }
 }
 
-/** Milliseconds between two look-ups of the secret: a forged `kid` must not turn into a call to Secrets Manager each. */
-const LOOKUP_INTERVAL = 1000
+/**
+ * Look-ups that unknown keys may cause: this many at once, one more a second. A forged `kid` must turn neither into a
+ * call to Secrets Manager each nor into a request that waits for its turn; ten rotations in a row are more than there are.
+ */
+const LOOKUPS = 10
 
 /** Milliseconds after which a running process looks for a rotation by itself, so that it signs with the current key and forgets old ones. */
 const MAX_AGE = 300_000
@@ -90,7 +94,7 @@ export default fp(async function keys (app) {
 
   if (JWT_SECRET !== undefined) {
     const all = [JWT_SECRET, JWT_SECRET_PREVIOUS].filter(secret => secret !== undefined).map(deriveKeys)
-    app.decorate('keys', { current: all[0]!, all, async find (kid) { return all.find(set => set.jwk.kid === kid) } })
+    app.decorate('keys', { current: all[0]!, all, async find (kid) { return all.find(set => set.jwk.kid === kid) }, async renew () {} })
     return
   }
 
@@ -99,16 +103,14 @@ export default fp(async function keys (app) {
   let lookedUpAt = 0
   let lookup: Promise<void> | undefined
 
-  /** Looks the secret up, once for everybody who asks at the same time, and not more often than the interval allows. */
+  /** Looks the secret up, once for everybody who asks at the same time. */
   function lookUp (): Promise<void> {
     lookup ??= (async () => {
-      await sleep(Math.max(0, lookedUpAt + LOOKUP_INTERVAL - Date.now()))
-      const began = Date.now()
+      lookedUpAt = Date.now()
       try {
         const { current, previous } = await fetchSecrets(JWT_SECRET_ARN!, app.config)
         sets = [current, previous].filter(secret => secret !== undefined).map(deriveKeys)
       } finally {
-        lookedUpAt = began
         lookup = undefined
       }
     })()
@@ -119,29 +121,43 @@ export default fp(async function keys (app) {
   loaded.catch(() => {}) // onReady tells it
   app.addHook('onReady', async () => { await loaded })
 
+  let allowance = LOOKUPS
+  let refilledAt = Date.now()
+  function mayLookUp (): boolean {
+    const now = Date.now()
+    allowance = Math.min(LOOKUPS, allowance + (now - refilledAt) / 1000)
+    refilledAt = now
+    if (allowance < 1) return false
+    allowance--
+    return true
+  }
+
   /** The sets held; when they are old, newer ones are fetched meanwhile. */
   function held (): KeySet[] {
     if (lookup === undefined && Date.now() - lookedUpAt > MAX_AGE) lookUp().catch(error => app.log.warn({ err: error }, 'the root secret could not be looked up'))
     return sets
   }
 
+  async function renew () {
+    try {
+      // One that began before the question may not have seen the rotation that the question comes from.
+      await lookup
+      if (lookup !== undefined || mayLookUp()) await lookUp()
+    } catch {
+      // Whether a token or a code is good cannot be told now; calling it bad would sign people out.
+      throw new Unavailable()
+    }
+  }
+
   app.decorate('keys', {
     get current () { return held()[0]! },
     get all () { return held() },
+    renew,
     async find (kid) {
-      const askedAt = Date.now()
-      let known = held().find(set => set.jwk.kid === kid)
-      // A look-up that began before the question may not have seen the rotation that the question comes from.
-      while (known === undefined && lookedUpAt <= askedAt) {
-        try {
-          await lookUp()
-        } catch {
-          // Whether the token is good cannot be told now; calling it bad would sign people out.
-          throw new Unavailable()
-        }
-        known = sets.find(set => set.jwk.kid === kid)
-      }
-      return known
+      const find = () => sets.find(set => set.jwk.kid === kid)
+      held()
+      if (find() === undefined) await renew()
+      return find()
     }
   })
 }, { name: 'keys', dependencies: ['config'] })
