@@ -1,0 +1,109 @@
+import t from 'tap'
+import { evaluate, loadTemplate, resourcesOf, type Template } from './evaluate.ts'
+
+t.test('tables keep a point-in-time backup, expire what is old and are encrypted', async t => {
+  const tables = resourcesOf(loadTemplate(), 'AWS::DynamoDB::Table')
+  t.equal(tables.length, 3)
+  for (const [id, { Properties, DeletionPolicy }] of tables) {
+    t.match(Properties, {
+      BillingMode: 'PAY_PER_REQUEST',
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+      SSESpecification: { SSEEnabled: true },
+      TimeToLiveSpecification: { AttributeName: 'expiresAt', Enabled: true }
+    }, id)
+    t.equal(DeletionPolicy, 'RetainExceptOnCreate', `${id} outlives its stack`)
+  }
+})
+
+/** Seconds, and times: the article's figures for the e-mail queue. */
+function queueFaults (template: Template): string[] {
+  const { EmailQueue, EmailDeadLetterQueue } = template.Resources
+  const worker = [template.Globals?.['Function']?.Timeout, template.Resources['EmailFunction']?.Properties['Timeout']].map(Number)
+  const faults: string[] = []
+  if (EmailQueue?.Properties['VisibilityTimeout'] !== 300) faults.push('visibility is not 300 s')
+  for (const timeout of worker) if (EmailQueue?.Properties['VisibilityTimeout'] < 6 * timeout) faults.push(`visibility is less than six times a time-out of ${timeout} s`)
+  for (const [id, { Properties }] of resourcesOf(template, 'AWS::SQS::Queue')) {
+    if (Properties['MessageRetentionPeriod'] !== 14 * 24 * 3600) faults.push(`${id} does not keep messages for 14 days`)
+    if (Properties['SqsManagedSseEnabled'] !== true) faults.push(`${id} is not encrypted`)
+  }
+  const redrive = EmailQueue?.Properties['RedrivePolicy'] as { maxReceiveCount: number, deadLetterTargetArn: object } | undefined
+  if (redrive?.maxReceiveCount !== 3) faults.push('a message is not given up after three receives')
+  if (JSON.stringify(redrive?.deadLetterTargetArn) !== JSON.stringify({ 'Fn::GetAtt': ['EmailDeadLetterQueue', 'Arn'] }) || EmailDeadLetterQueue === undefined) faults.push('what is given up goes nowhere')
+  return faults
+}
+
+t.test("queues have the article's figures", async t => {
+  t.strictSame(queueFaults(loadTemplate()), [])
+})
+
+t.test('another figure is found', async t => {
+  const template = loadTemplate()
+  template.Resources['EmailQueue']!.Properties['VisibilityTimeout'] = 60
+  template.Resources['EmailQueue']!.Properties['RedrivePolicy'].maxReceiveCount = 5
+  t.strictSame(queueFaults(template), ['visibility is not 300 s', 'visibility is less than six times a time-out of 50 s', 'a message is not given up after three receives'])
+  template.Resources['EmailFunction']!.Properties['Timeout'] = 9
+  t.strictSame(queueFaults(template), ['visibility is not 300 s', 'a message is not given up after three receives'])
+})
+
+t.test('queues and buckets are reached over TLS only', async t => {
+  const template = evaluate(loadTemplate(), { LogArchive: 'true' })
+  const denied = resourcesOf(template, 'AWS::SQS::QueuePolicy', 'AWS::S3::BucketPolicy').flatMap(([, { Properties }]) => {
+    const [statement] = Properties['PolicyDocument'].Statement as { Effect: string, Principal: string, Condition: object }[]
+    t.match(statement, { Effect: 'Deny', Principal: '*', Condition: { Bool: { 'aws:SecureTransport': 'false' } } })
+    return ([Properties['Queues'] ?? Properties['Bucket']].flat() as { Ref: string }[]).map(({ Ref }) => Ref)
+  })
+  t.strictSame(denied.sort(), resourcesOf(template, 'AWS::SQS::Queue', 'AWS::S3::Bucket').map(([id]) => id).sort(), 'each of them')
+})
+
+t.test('buckets are closed to the public, encrypted, and forget', async t => {
+  for (const [id, { Properties }] of resourcesOf(evaluate(loadTemplate(), { LogArchive: 'true' }), 'AWS::S3::Bucket')) {
+    t.strictSame(Object.values(Properties['PublicAccessBlockConfiguration']), [true, true, true, true], id)
+    t.ok(Properties['BucketEncryption'])
+    t.ok(Properties['LifecycleConfiguration'].Rules.length)
+  }
+  t.match(evaluate(loadTemplate(), { LogArchive: 'true' }).Resources['LogArchiveBucket']!.Properties['LifecycleConfiguration'].Rules[0].Transitions, [{ StorageClass: 'GLACIER' }])
+})
+
+t.test('both outboxes are read alike: new entries only, finite retries, failures told one by one and kept', async t => {
+  const { UsersStreamMapping, AuthStreamMapping } = loadTemplate().Resources
+  const { EventSourceArn: users, ...one } = UsersStreamMapping!.Properties
+  const { EventSourceArn: auth, ...other } = AuthStreamMapping!.Properties
+  t.strictSame(one, other)
+  t.strictSame([users, auth], [{ 'Fn::GetAtt': ['UsersTable', 'StreamArn'] }, { 'Fn::GetAtt': ['AuthTable', 'StreamArn'] }])
+  t.strictSame(JSON.parse(one['FilterCriteria'].Filters[0].Pattern), { eventName: ['INSERT'], dynamodb: { NewImage: { kind: { S: ['outbox'] } } } })
+  t.match(one, {
+    BisectBatchOnFunctionError: true,
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+    StartingPosition: 'TRIM_HORIZON',
+    DestinationConfig: { OnFailure: { Destination: { 'Fn::GetAtt': ['RelayFailureQueue', 'Arn'] } } }
+  })
+  t.ok(one['MaximumRetryAttempts'] > 0 && one['MaximumRecordAgeInSeconds'] > 0, 'neither is -1, which is for ever')
+  t.match(one['FunctionName'], { Ref: 'ApiFunction.Alias' }, 'by the alias, so that a canary takes its share')
+})
+
+t.test('mails are sent by one function at a time: the API, or the extracted worker', async t => {
+  for (const [worker, fn] of [['embedded', 'ApiFunction'], ['extracted', 'EmailFunction']] as const) {
+    const { Resources } = evaluate(loadTemplate(), { EmailWorker: worker })
+    t.match(Resources['EmailQueueMapping']!.Properties, {
+      FunctionName: { Ref: `${fn}.Alias` }, FunctionResponseTypes: ['ReportBatchItemFailures'], ScalingConfig: { MaximumConcurrency: { Ref: 'EmailMaximumConcurrency' } }
+    })
+    t.equal('EmailFunction' in Resources, worker === 'extracted')
+  }
+})
+
+t.test('the root secret is made at deployment and is never in the template', async t => {
+  const { Properties } = loadTemplate().Resources['RootSecret']!
+  t.notOk('SecretString' in Properties)
+  t.ok(Properties['GenerateSecretString'].PasswordLength >= 64)
+})
+
+t.test('an upload is told as S3 itself would tell it', async t => {
+  const [target] = loadTemplate().Resources['UploadedRule']!.Properties['Targets'] as [{ InputTransformer: { InputPathsMap: Record<string, string>, InputTemplate: string } }]
+  const { InputPathsMap, InputTemplate } = target.InputTransformer
+  const event = { time: '2026-01-01T00:00:00Z', detail: { bucket: { name: 'uploads' }, object: { key: 'incoming/1', size: 5 } } }
+  const valueAt = (path: string) => path.split('.').slice(1).reduce<any>((value, part) => value[part], event) // eslint-disable-line @typescript-eslint/no-explicit-any
+  const text = InputTemplate.replace(/<(\w+)>/g, (_, name: string) => JSON.stringify(valueAt(InputPathsMap[name]!)))
+  t.strictSame(JSON.parse(text), {
+    Records: [{ eventSource: 'aws:s3', eventName: 'ObjectCreated:Post', eventTime: event.time, s3: { bucket: { name: 'uploads' }, object: { key: 'incoming/1', size: 5 } } }]
+  })
+})
