@@ -1,0 +1,112 @@
+import { CreateQueueCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { LOCAL_AWS } from '../../local/aws.ts'
+import { startSqs } from '../../local/sqs.ts'
+import { readTemplate } from '../../local/template.ts'
+
+const SCRIPT = new URL('../../scripts/dlq.ts', import.meta.url).pathname
+
+async function setUp (t: Test) {
+  const engine = await startSqs({ queues: readTemplate().queues })
+  t.teardown(() => engine.stop())
+  const dir = mkdtempSync(join(tmpdir(), 'user-service-dlq-'))
+  t.teardown(() => rmSync(dir, { recursive: true }))
+  const sqs = new SQSClient({ ...LOCAL_AWS, endpoint: engine.endpoint })
+  t.teardown(() => sqs.destroy())
+  const env: Record<string, string> = {
+    AWS_REGION: LOCAL_AWS.region,
+    AWS_ACCESS_KEY_ID: 'local',
+    AWS_SECRET_ACCESS_KEY: 'local',
+    AWS_ENDPOINT_URL_SQS: engine.endpoint,
+    EMAIL_QUEUE_URL: engine.queueUrl('EmailQueue')
+  }
+
+  async function put (queue: string, body: string, correlationId?: string) {
+    await sqs.send(new SendMessageCommand({
+      QueueUrl: engine.queueUrl(queue),
+      MessageBody: body,
+      MessageAttributes: correlationId === undefined ? undefined : { correlationId: { DataType: 'String', StringValue: correlationId } }
+    }))
+  }
+  async function dlq (args: string[], given = env) {
+    const run = promisify(execFile)(process.execPath, [SCRIPT, ...args], { cwd: dir, env: { PATH: process.env['PATH'], ...given } })
+    return await run.then(({ stdout }) => ({ code: 0, stdout, stderr: '' }), (error: { code: number, stdout: string, stderr: string }) => error)
+  }
+  const ready = (queue: string) => engine.server.inspectQueue(queue)!.messages.ready
+  return { engine, sqs, env, dir, put, dlq, ready }
+}
+
+const mail = (messageId: string) => JSON.stringify({ type: 'WELCOME_EMAIL', messageId, userId: 'u-1', email: 'ada@example.com', name: 'Ada', challengeId: 'c-1' })
+
+t.test('list tells what is there without a name or an address, and leaves it there', async t => {
+  const { put, dlq, ready } = await setUp(t)
+  await put('EmailDeadLetterQueue', mail('m-1'), 'corr-1')
+  await put('EmailDeadLetterQueue', 'no JSON, <ada@example.com>')
+  const { code, stdout } = await dlq(['list'])
+  t.equal(code, 0)
+  t.match(stdout, /^TYPE +MESSAGE +CORRELATION +AGE +RECEIVES$/m)
+  t.match(stdout, /^WELCOME_EMAIL +m-1 +corr-1 +0 min +1$/m)
+  t.match(stdout, /^\? +\? +\? +0 min +1$/m)
+  t.match(stdout, /^2 in the dead-letter queue$/m)
+  t.notMatch(stdout, /ada|Ada|@/)
+  t.equal(ready('EmailDeadLetterQueue').length, 2, 'both can be received at once')
+})
+
+t.test('redrive moves every message with its body and its correlation id', async t => {
+  const { put, dlq, ready } = await setUp(t)
+  for (let i = 0; i < 25; i++) await put('EmailDeadLetterQueue', mail(`m-${i}`), `corr-${i}`)
+  const { code, stdout } = await dlq(['redrive'])
+  t.equal(code, 0)
+  t.match(stdout, /^25 sent to the e-mail queue again$/m)
+  t.equal(ready('EmailDeadLetterQueue').length, 0)
+  const moved = ready('EmailQueue').map(({ body, messageAttributes }) => [(JSON.parse(body) as { messageId: string }).messageId, messageAttributes['correlationId']?.StringValue])
+  t.strictSame(new Map(moved as [string, string][]), new Map(Array.from({ length: 25 }, (_, i) => [`m-${i}`, `corr-${i}`])))
+})
+
+t.test('redrive loses nothing when the e-mail queue does not take a message', async t => {
+  const { engine, sqs, env, put, dlq } = await setUp(t)
+  // A queue with another one's dead-letter queue, that takes bodies of at most 1 KiB.
+  const policy = JSON.stringify({ deadLetterTargetArn: `arn:aws:sqs:${LOCAL_AWS.region}:000000000000:EmailDeadLetterQueue`, maxReceiveCount: 3 })
+  await sqs.send(new CreateQueueCommand({ QueueName: 'Narrow', Attributes: { MaximumMessageSize: '1024', RedrivePolicy: policy } }))
+  await put('EmailDeadLetterQueue', 'x'.repeat(2000))
+  const { code } = await dlq(['redrive'], { ...env, EMAIL_QUEUE_URL: engine.queueUrl('Narrow') })
+  t.equal(code, 1)
+  const { ready, inflight } = engine.server.inspectQueue('EmailDeadLetterQueue')!.messages
+  t.equal(ready.length + inflight.length, 1)
+})
+
+t.test('purge removes them all', async t => {
+  const { put, dlq, ready } = await setUp(t)
+  await put('EmailDeadLetterQueue', mail('m-1'))
+  await put('EmailQueue', mail('m-2'))
+  const { code, stdout } = await dlq(['purge'])
+  t.equal(code, 0)
+  t.match(stdout, /^1 removed$/m)
+  t.equal(ready('EmailDeadLetterQueue').length, 0)
+  t.equal(ready('EmailQueue').length, 1, 'the e-mail queue is left alone')
+})
+
+t.test('without an environment it takes that of the npm start that is running', async t => {
+  const { env, dir, dlq } = await setUp(t)
+  const nowhere = await dlq(['list'], {})
+  t.equal(nowhere.code, 2)
+  t.match(nowhere.stderr, 'EMAIL_QUEUE_URL is missing, and no npm start is running (no .local/env)')
+
+  writeFileSync(join(dir, 'env'), Object.entries(env).map(([name, value]) => `${name}=${value}\n`).join(''))
+  const { code, stdout } = await dlq(['list'], { LOCAL_DATA_DIR: dir })
+  t.equal(code, 0)
+  t.match(stdout, '0 in the dead-letter queue')
+})
+
+t.test('a verb it does not know is answered with those it does', async t => {
+  const { dlq } = await setUp(t)
+  const { code, stderr } = await dlq(['empty'])
+  t.equal(code, 2)
+  t.match(stderr, 'Expected list, redrive or purge.')
+  t.match((await dlq(['--help'])).stdout, 'npm run dlq -- list | redrive | purge')
+})
