@@ -238,6 +238,14 @@ t.test('an answer that breaks the document is noticed', async t => {
   t.same(faults('v2', 'post', '/v2/users', altered({ headers: { ...response.headers, 'x-correlation-id': undefined } })), ['x-correlation-id is missing'])
 })
 
+t.test('exactly the operations that say so ask for a token', async t => {
+  const app = await buildTestApp(t, engines)
+  for (const { path, method, operation } of operations) {
+    const { statusCode } = await app.inject({ method: method as 'get', url: path.replace(/\{\w+\}/, '3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11') })
+    t.equal(statusCode === 401, operation.security.length > 0, `${method} ${path} without a token answers ${statusCode}`)
+  }
+})
+
 t.test('the answers of version 2 keep its document, good ones and bad ones', async t => {
   const app = await buildTestApp(t, engines)
   const { accessToken, refreshToken, user } = await signIn(app, engines, 'docs2@example.com')
