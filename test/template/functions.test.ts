@@ -53,21 +53,21 @@ t.test('a variable that the template forgets, or makes up, is found', async t =>
 })
 
 t.test('the configuration made of the template is one that the service starts with', async t => {
-  const parameters: Record<string, string> = { EmailFrom: 'Example <accounts@users.example.com>', PublicUrl: 'https://users.example.com' }
+  const required: Record<string, string> = { EmailFrom: 'Example <accounts@users.example.com>', PublicUrl: 'https://users.example.com' }
   const template = loadTemplate()
-  const text = (value: unknown): string => {
+  const text = (value: unknown, parameters: Record<string, string>): string => {
     if (typeof value !== 'object' || value === null) return String(value)
     const { Ref, 'Fn::Sub': sub } = value as { Ref?: string, 'Fn::Sub'?: string }
     // What a resource is called once it is there.
     if (Ref === 'EmailQueue') return 'https://sqs.eu-central-1.amazonaws.com/123456789012/EmailQueue'
     if (Ref === 'RootSecret') return 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:RootSecret'
     if (Ref !== undefined) return String(parameters[Ref] ?? template.Parameters[Ref]?.Default ?? Ref)
-    return String(sub).replace(/\$\{(\w+)([^}]*)\}/g, (_, name: string, attribute: string) => attribute.endsWith('.Port') ? '6379' : text({ Ref: name }))
+    return String(sub).replace(/\$\{(\w+)([^}]*)\}/g, (_, name: string, attribute: string) => attribute.endsWith('.Port') ? '6379' : text({ Ref: name }, parameters))
   }
   for (const given of [{}, { Cache: 'valkey' }, { DomainName: 'users.example.com' }]) {
     const evaluated = evaluate({ ...template, Resources: { ...template.Resources, Globals: { Type: 'Globals', Properties: template.Globals! } } }, given)
     evaluated.Globals = evaluated.Resources['Globals']!.Properties
-    const env = Object.fromEntries(Object.entries(variablesOf(evaluated, 'ApiFunction')).map(([name, value]) => [name, text(value)]))
+    const env = Object.fromEntries(Object.entries(variablesOf(evaluated, 'ApiFunction')).map(([name, value]) => [name, text(value, { ...required, ...given })]))
     const config = loadConfig({ ...env, AWS_REGION: 'eu-central-1' })
     t.equal(config.NODE_ENV, 'production')
     t.equal(config.CORS_ORIGIN, undefined, 'an empty parameter is a variable that is not set')
@@ -118,7 +118,7 @@ const NAMES = ['FunctionName', 'TableName', 'QueueName', 'BucketName', 'RoleName
 function nameFaults (template: Template): string[] {
   return Object.entries(template.Resources).flatMap(([id, { Properties }]) => NAMES.filter(property => {
     const value = Properties?.[property] as unknown
-    return typeof value === 'string' || (typeof value === 'object' && value !== null && 'Fn::Sub' in value && !String(value['Fn::Sub']).includes('${AWS::StackName}'))
+    return typeof value === 'string' || (typeof value === 'object' && value !== null && 'Fn::Sub' in value && !/\$\{AWS::StackName\}/.test(String(value['Fn::Sub'])))
   }).map(property => `${id} has a fixed ${property}`))
 }
 

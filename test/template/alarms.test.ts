@@ -1,0 +1,164 @@
+import Fastify from 'fastify'
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import config, { loadConfig } from '../../src/plugins/config.ts'
+import { createLogger } from '../../src/plugins/logging.ts'
+import metrics, { METRICS, METRICS_NAMESPACE } from '../../src/plugins/metrics.ts'
+import { evaluate, loadTemplate, resourcesOf, type Resource, type Template } from './evaluate.ts'
+
+// What AWS emits, of what the alarms and the dashboard read: metric → sets of dimensions it comes with.
+const LAMBDA = [['FunctionName'], ['FunctionName', 'Resource'], ['FunctionName', 'Resource', 'ExecutedVersion']]
+const REST_API = [['ApiName'], ['ApiName', 'Stage']]
+const TABLE = [['TableName'], ['TableName', 'GlobalSecondaryIndexName']]
+const EMITTED: Record<string, Record<string, string[][]>> = {
+  // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+  'AWS/Lambda': {
+    Invocations: LAMBDA, Errors: LAMBDA, Throttles: LAMBDA, Duration: LAMBDA, ConcurrentExecutions: LAMBDA, IteratorAge: LAMBDA, ProvisionedConcurrentExecutions: [['FunctionName', 'Resource']]
+  },
+  // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+  'AWS/ApiGateway': { Count: REST_API, '4XXError': REST_API, '5XXError': REST_API, Latency: REST_API, IntegrationLatency: REST_API },
+  // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+  'AWS/SQS': { ApproximateAgeOfOldestMessage: [['QueueName']], ApproximateNumberOfMessagesVisible: [['QueueName']] },
+  // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+  // ThrottledRequests comes by operation, so that one alarm a table would need one metric an operation; these two do not.
+  'AWS/DynamoDB': { ReadThrottleEvents: TABLE, WriteThrottleEvents: TABLE, ConsumedReadCapacityUnits: TABLE, ConsumedWriteCapacityUnits: TABLE },
+  // https://docs.aws.amazon.com/ses/latest/dg/reputationdashboardmessages.html: of the account, without dimensions
+  'AWS/SES': { 'Reputation.BounceRate': [[]], 'Reputation.ComplaintRate': [[]] },
+  // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+  'AWS/Events': { FailedInvocations: [['RuleName']] },
+  // https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html
+  'AWS/Firehose': { 'DeliveryToS3.DataFreshness': [['DeliveryStreamName']] },
+  // src/plugins/metrics.ts
+  [METRICS_NAMESPACE]: Object.fromEntries(METRICS.map(metric => [metric, [['service', 'environment']]]))
+}
+
+interface Metric { Namespace: string, MetricName: string, Dimensions?: { Name: string, Value: unknown }[] }
+
+function metricsOf ({ Properties }: Resource): Metric[] {
+  const queries = Properties['Metrics'] as { MetricStat?: { Metric: Metric } }[] | undefined
+  return queries === undefined ? [Properties as Metric] : queries.flatMap(({ MetricStat }) => MetricStat?.Metric ?? [])
+}
+
+function metricFault ({ Namespace, MetricName, Dimensions = [] }: Metric): string | undefined {
+  const sets = EMITTED[Namespace]?.[MetricName]
+  if (sets === undefined) return `nothing emits ${Namespace} ${MetricName}`
+  const names = Dimensions.map(({ Name }) => Name)
+  if (!sets.some(set => set.length === names.length && set.every(name => names.includes(name)))) return `${Namespace} ${MetricName} does not come with the dimensions ${names.join(', ') || 'none'}`
+  return undefined
+}
+
+/** What a dimension must refer to for its metric to be that of this stack. */
+const TARGETS: Record<string, (template: Template, value: any) => boolean> = { // eslint-disable-line @typescript-eslint/no-explicit-any
+  FunctionName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::Serverless::Function',
+  Resource: (template, value) => template.Resources[/^\$\{(\w+)\}:live$/.exec(value['Fn::Sub'])?.[1] ?? '']?.Type === 'AWS::Serverless::Function',
+  ExecutedVersion: (_template, value) => /^\w+\.Version\.Version$/.test([value['Fn::GetAtt']].flat().join('.')),
+  ApiName: (template, value) => JSON.stringify(template.Resources['Api']?.Properties['Name']) === JSON.stringify(value),
+  Stage: (template, value) => JSON.stringify(template.Resources['Api']?.Properties['StageName']) === JSON.stringify(value),
+  QueueName: (template, value) => value['Fn::GetAtt'][1] === 'QueueName' && template.Resources[value['Fn::GetAtt'][0]]?.Type === 'AWS::SQS::Queue',
+  TableName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::DynamoDB::Table',
+  GlobalSecondaryIndexName: (template, value) => resourcesOf(template, 'AWS::DynamoDB::Table').some(([, { Properties }]) => (Properties['GlobalSecondaryIndexes'] as { IndexName: string }[] | undefined)?.some(index => index.IndexName === value)),
+  RuleName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::Events::Rule',
+  DeliveryStreamName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::KinesisFirehose::DeliveryStream',
+  // The base fields of every log line, plugins/logging.ts.
+  service: (template, value) => template.Globals?.['Function'].Environment.Variables.SERVICE_NAME === value,
+  environment: (template, value) => JSON.stringify(template.Globals?.['Function'].Environment.Variables.STAGE) === JSON.stringify(value)
+}
+
+function alarmFaults (template: Template): string[] {
+  return resourcesOf(template, 'AWS::CloudWatch::Alarm').flatMap(([id, resource]) => metricsOf(resource).flatMap(metric => [
+    metricFault(metric),
+    ...(metric.Dimensions ?? []).map(({ Name, Value }) => TARGETS[Name]?.(template, Value) === true ? undefined : `${Name} is ${JSON.stringify(Value)}`)
+  ]).filter(fault => fault !== undefined).map(fault => `${id}: ${fault}`))
+}
+
+t.test('each alarm reads a metric that is emitted, with the dimensions it is emitted with', async t => {
+  t.ok(resourcesOf(loadTemplate(), 'AWS::CloudWatch::Alarm').length >= 25, 'alarms were looked at')
+  t.strictSame(alarmFaults(loadTemplate()), [])
+})
+
+t.test('an alarm on a metric that nothing emits, or of something else, is found', async t => {
+  const spoil = (change: (properties: Record<string, any>) => void, id = 'CodeFailuresAlarm') => { // eslint-disable-line @typescript-eslint/no-explicit-any
+    const template = loadTemplate()
+    change(template.Resources[id]!.Properties)
+    return alarmFaults(template)
+  }
+  t.strictSame(spoil(properties => { properties['MetricName'] = 'CodeFailure' }), ['CodeFailuresAlarm: nothing emits UserService CodeFailure'])
+  t.strictSame(spoil(properties => { properties['Dimensions'].pop() }), ['CodeFailuresAlarm: UserService CodeFailures does not come with the dimensions service'])
+  t.strictSame(spoil(properties => { properties['Dimensions'][0].Value = 'users' }), ['CodeFailuresAlarm: service is "users"'])
+  t.strictSame(spoil(properties => { properties['Dimensions'][0].Value = { Ref: 'EmailQueue' } }, 'ApiErrorsAlarm'), ['ApiErrorsAlarm: FunctionName is {"Ref":"EmailQueue"}'])
+})
+
+t.test('the app emits its metrics as the alarms read them, at every log level that the template offers', async t => {
+  for (const level of loadTemplate().Parameters['LogLevel']!.AllowedValues as string[]) {
+    const settings = loadConfig({
+      ...{ STAGE: 'prod', LOG_LEVEL: level, PUBLIC_URL: 'https://users.example.com', AWS_REGION: 'eu-central-1', EMAIL_FROM: 'a@example.com' },
+      ...{ USERS_TABLE: 'u', AUTH_TABLE: 'a', EMAIL_TABLE: 'e', EMAIL_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/1/q', JWT_SECRET: 'x'.repeat(64) }
+    })
+    const lines: string[] = []
+    const app = Fastify({ loggerInstance: createLogger(settings, { write: (line: string) => { lines.push(line) } }) })
+    await app.register(config, { config: settings })
+    await app.register(metrics)
+    await app.ready()
+    app.count('CodeFailures')
+    t.match(lines.map(line => JSON.parse(line) as { _aws?: object }).find(({ _aws }) => _aws !== undefined), {
+      service: 'user-service',
+      environment: 'prod',
+      CodeFailures: 1,
+      _aws: { CloudWatchMetrics: [{ Namespace: 'UserService', Dimensions: [['service', 'environment']], Metrics: [{ Name: 'CodeFailures' }] }] }
+    }, level)
+  }
+})
+
+/** GitHub's anchor of a heading. */
+const anchorOf = (heading: string) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').trim().replaceAll(' ', '-')
+
+t.test('each alarm says in words what it means, and links to the page of the runbook that says what to do', async t => {
+  const anchors = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^#+ (.+)$/gm)].map(match => anchorOf(match[1]!))
+  for (const [id, { Properties }] of resourcesOf(loadTemplate(), 'AWS::CloudWatch::Alarm', 'AWS::CloudWatch::CompositeAlarm')) {
+    const [, words = '', anchor = ''] = /^(.+) \$\{RunbookUrl\}#([a-z0-9-]+)$/.exec(String(Properties['AlarmDescription']?.['Fn::Sub'])) ?? []
+    t.ok(words.length > 10, `${id} says what it means`)
+    t.ok(anchors.includes(anchor), `${id} links to #${anchor}`)
+  }
+})
+
+t.test('every alarm calls somebody, or is part of one that does, or of a rollback', async t => {
+  const template = loadTemplate()
+  const silent = resourcesOf(template, 'AWS::CloudWatch::Alarm').filter(([, { Properties }]) => Properties['AlarmActions'] === undefined).map(([id]) => id)
+  const rules = resourcesOf(template, 'AWS::CloudWatch::CompositeAlarm').map(([, { Properties }]) => String(Properties['AlarmRule']['Fn::Sub'])).join()
+  const rollbacks = JSON.stringify(resourcesOf(template, 'AWS::Serverless::Function').map(([, { Properties }]) => Properties['DeploymentPreference']))
+  for (const id of silent) t.ok(rules.includes(`"\${${id}}"`) || rollbacks.includes(`"Ref":"${id}"`), id)
+  for (const [, name] of rules.matchAll(/\$\{(\w+)\}/g)) t.ok(name! in template.Resources, `${name!} of a rule is an alarm`)
+})
+
+t.test("the article's alarm is there: ten errors in 300 s", async t => {
+  t.match(loadTemplate().Resources['ApiErrorsAlarm']!.Properties, { MetricName: 'Errors', Statistic: 'Sum', Period: 300, EvaluationPeriods: 1, Threshold: 10 })
+})
+
+t.test('duration alarms ring before the time-out does', async t => {
+  const template = loadTemplate()
+  for (const [alarm, seconds] of [['ApiDurationAlarm', template.Globals!['Function'].Timeout], ['EmailDurationAlarm', template.Resources['EmailFunction']!.Properties['Timeout']]] as const) {
+    t.equal(template.Resources[alarm]!.Properties['Threshold'], seconds * 1000 * 0.8, alarm)
+  }
+})
+
+t.test('a variant watches the functions it has', async t => {
+  const embedded = evaluate(loadTemplate(), { EmailWorker: 'embedded' })
+  const extracted = evaluate(loadTemplate(), { EmailWorker: 'extracted' })
+  const added = resourcesOf(extracted, 'AWS::CloudWatch::Alarm').map(([id]) => id).filter(id => !(id in embedded.Resources))
+  t.strictSame(added, ['EmailErrorsAlarm', 'EmailCanaryErrorsAlarm', 'EmailThrottlesAlarm', 'EmailDurationAlarm'])
+})
+
+t.test('the dashboard is JSON, and shows metrics that are emitted', async t => {
+  const body = JSON.parse(String(loadTemplate().Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'])) as
+    { widgets: { type: string, properties: { title: string, metrics?: (string | object)[][] } }[] }
+  for (const { type, properties: { title, metrics = [] } } of body.widgets) {
+    if (type !== 'metric') continue
+    for (const metric of metrics) {
+      const [Namespace, MetricName, ...rest] = metric.filter(part => typeof part === 'string')
+      const Dimensions = rest.filter((_, index) => index % 2 === 0).map((Name, index) => ({ Name, Value: rest[index * 2 + 1] }))
+      t.equal(metricFault({ Namespace: Namespace!, MetricName: MetricName!, Dimensions }), undefined, `${title}: ${MetricName!}`)
+      // An object ends a metric; what follows it would be taken for another dimension.
+      t.ok(metric.slice(0, -1).every(part => typeof part === 'string'), `${title}: options come last`)
+    }
+  }
+})
