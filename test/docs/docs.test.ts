@@ -1,0 +1,117 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import t from 'tap'
+import { ConfigSchema, loadConfig } from '../../src/plugins/config.ts'
+import { anchorsOf, documents, ROOT } from './documents.ts'
+
+interface Variable { description: string, default?: unknown }
+const variables = Object.entries(ConfigSchema.properties as unknown as Record<string, Variable>)
+const required = new Set<string>([...ConfigSchema.required ?? [], 'JWT_SECRET'].filter(name => variables.find(([n]) => n === name)?.[1].default === undefined))
+const textOf = (value: unknown) => Array.isArray(value) ? value.join(',') : String(value)
+
+t.test('the documents are there, and were looked at', async t => {
+  const paths = documents.map(({ path }) => path)
+  for (const path of ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/architecture.md', 'docs/promises.md', 'docs/adr/0001-one-app-whose-modules-can-leave.md']) t.ok(paths.includes(path), path)
+})
+
+t.test('every relative link leads somewhere, its anchor included', async t => {
+  let links = 0
+  for (const document of documents) {
+    for (const [, target = ''] of document.prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue
+      links++
+      const [file = '', anchor] = target.split('#')
+      const path = file === '' ? document.path : join(dirname(document.path), file)
+      t.ok(existsSync(resolve(ROOT, path)), `${document.path}: ${target}`)
+      t.notMatch(relative(ROOT, resolve(ROOT, path)), /^\.\./, `${document.path}: ${target} is in the project`)
+      const linked = documents.find(other => other.path === path)
+      if (anchor !== undefined && linked !== undefined) t.ok(anchorsOf(linked).includes(anchor), `${document.path}: ${target}`)
+    }
+  }
+  t.ok(links > 10, `${links} links`)
+})
+
+t.test('every npm command in the documents exists', async t => {
+  const { scripts } = JSON.parse(readFileSync(resolve(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  let commands = 0
+  for (const { path, text } of documents) {
+    for (const [, name = ''] of text.matchAll(/\bnpm (?:run )?(start|test|(?<=run )[\w:-]+)/g)) {
+      commands++
+      t.ok(name in scripts, `${path}: npm run ${name}`)
+    }
+  }
+  t.ok(commands > 10, `${commands} commands`)
+  for (const [name, command] of Object.entries(scripts)) {
+    const script = /^node (\S+\.ts)/.exec(command)?.[1]
+    if (script !== undefined) t.ok(existsSync(resolve(ROOT, script)), `npm run ${name}: ${script}`)
+  }
+})
+
+t.test('every name in capitals that the documents put into code exists: variables, codes, resources', async t => {
+  const sources = globSync(['src/**/*.ts', 'local/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts', 'template.yaml', '.ci/*', '.github/**/*.yml'], { cwd: ROOT }).filter(file => !file.startsWith('test/docs/')).map(file => readFileSync(resolve(ROOT, file), 'utf8')).join('\n')
+  const known = new Set(sources.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g))
+  let names = 0
+  for (const { path, prose } of documents) {
+    for (const [, code = ''] of prose.matchAll(/`([^`\n]+)`/g)) {
+      for (const name of code.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? []) {
+        names++
+        t.ok(known.has(name), `${path}: ${name}`)
+      }
+    }
+  }
+  t.ok(names > 20, `${names} names`)
+})
+
+t.test('every path of ours that the documents put into code exists', async t => {
+  let paths = 0
+  for (const { path, prose } of documents) {
+    for (const [, code = ''] of prose.matchAll(/`((?:src|local|scripts|test|docs|bench|\.ci)\/[\w./*-]+)`/g)) {
+      paths++
+      t.ok(globSync(code.replace(/\/\*$/, '/*'), { cwd: ROOT }).length > 0, `${path}: ${code}`)
+    }
+  }
+  t.ok(paths > 10, `${paths} paths`)
+})
+
+t.test('the README’s table is the configuration’s schema', async t => {
+  const readme = documents.find(({ path }) => path === 'README.md')!
+  const rows = readme.prose.split('\n').filter(line => /^\| `[A-Z_0-9]+` \|/.test(line))
+  t.same(rows, variables.map(([name, { description, default: value }]) =>
+    `| \`${name}\` | ${required.has(name) ? 'required' : value === undefined || textOf(value) === '' ? '' : `\`${textOf(value)}\``} | ${description} |`))
+})
+
+t.test('.env.example lists every variable with its description and default, in the schema’s order', async t => {
+  const blocks = readFileSync(resolve(ROOT, '.env.example'), 'utf8').trim().split('\n\n').slice(1)
+  t.same(blocks.map(block => block.split('\n').slice(0, 2)), variables.map(([name, { description, default: value }]) => [
+    `# ${description}`,
+    `# (${required.has(name) ? 'required' : value === undefined ? 'optional' : `default: ${textOf(value) || 'none'}`})`
+  ]))
+  for (const [i, [name, { default: value }]] of variables.entries()) {
+    const line = blocks[i]!.split('\n')[2]!
+    t.equal(line.startsWith(required.has(name) ? `${name}=` : `# ${name}=`), true, line)
+    if (value !== undefined) t.equal(line, `# ${name}=${textOf(value)}`)
+  }
+})
+
+t.test('a copy of .env.example needs nothing but a secret, and each of its examples is a good one', async t => {
+  const example = readFileSync(resolve(ROOT, '.env.example'), 'utf8')
+  t.throws(() => loadConfig(parseEnv(example)), { message: /^Configuration: JWT_SECRET is missing [^;]+$/ })
+  t.doesNotThrow(() => loadConfig({ ...parseEnv(example), JWT_SECRET: 'x'.repeat(32) }))
+  const all = parseEnv(example.replace(/^# ([A-Z_0-9]+=)/gm, '$1'))
+  t.same(Object.keys(all).sort(), variables.map(([name]) => name).sort())
+  t.doesNotThrow(() => loadConfig(all))
+})
+
+t.test('the records of decisions are numbered, and say what was decided', async t => {
+  const records = documents.filter(({ path }) => path.startsWith('docs/adr/'))
+  for (const { path, text } of records) {
+    t.match(text, new RegExp(`^# ${Number(/\d{4}/.exec(path)![0])}\\. `), path)
+    t.match(text, /^Accepted, \d{4}-\d\d-\d\d\./m, path)
+  }
+  t.equal(new Set(records.map(({ path }) => /\d{4}/.exec(path)![0])).size, records.length, 'no number twice')
+})
+
+t.test('the documents speak of the project alone', async t => {
+  for (const { path, text } of documents) t.notMatch(text, /\/(?:work|root|home)\/|\bTODO\b|\bFIXME\b/, path)
+})
