@@ -19,6 +19,7 @@ import jwt from './plugins/jwt.ts'
 import keys from './plugins/keys.ts'
 import logging, { createLogger } from './plugins/logging.ts'
 import metrics from './plugins/metrics.ts'
+import outbox from './plugins/outbox.ts'
 import rateLimit from './plugins/rate-limit.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import sqs from './plugins/sqs.ts'
@@ -67,6 +68,7 @@ export async function buildApp (options: AppOptions) {
   await app.register(metrics)
   await app.register(rateLimit)
   await app.register(dynamodb)
+  await app.register(outbox)
   await app.register(sqs)
   await app.register(eventBus)
   await app.register(cache)

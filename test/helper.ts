@@ -1,5 +1,6 @@
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
 import { SQSClient } from '@aws-sdk/client-sqs'
+import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { FauxqsServer } from 'fauxqs'
 import { simpleParser, type ParsedMail } from 'mailparser'
 import { randomBytes } from 'node:crypto'
@@ -48,11 +49,14 @@ export interface Engines {
   /** what the SMTP sink has taken, in order of arrival */
   mails: ParsedMail[]
   sqs: FauxqsServer
+  dynamodb: DynamodbKind
   dynamodbEndpoint: string
   sqsEndpoint: string
   redisUrl?: string
   /** URL of a queue by its logical id */
   queueUrl (id: string): string
+  /** for files of the test; gone with the engines */
+  dir: string
   faults: { dynamodb: Restartable, smtp: SmtpSink, redis?: Restartable }
 }
 
@@ -66,6 +70,7 @@ async function startSmtpSink (mails: ParsedMail[]): Promise<SmtpSink> {
     server = new SMTPServer({
       authOptional: true,
       disabledCommands: ['STARTTLS', 'AUTH'],
+      closeTimeout: 100, // a pooled connection of the worker stays open
       onData (stream, session, callback) {
         simpleParser(stream).then(mail => {
           const refusal = sink.refuse?.(mail)
@@ -130,10 +135,12 @@ export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis
     },
     mails,
     sqs: sqs.server,
+    dynamodb: dynamodb.kind,
     dynamodbEndpoint: dynamodb.endpoint,
     sqsEndpoint: sqs.endpoint,
     ...(redis === undefined ? {} : { redisUrl: redis.url }),
     queueUrl: sqs.queueUrl,
+    dir: dataDir,
     faults: {
       dynamodb: {
         stop: signal => dynamodb.stop(signal),
@@ -163,6 +170,8 @@ export async function buildTestApp (t: Test, engines: Engines, { env = {}, ...op
   const logger = createLogger(config, { write: line => { logLines.push(JSON.parse(line) as Record<string, unknown>) } })
   const app = await buildApp({ config, logger, docs: { source: 'routes' }, ...options })
   t.teardown(() => app.close())
+  // A JVM on a busy machine pauses for longer than DynamoDB ever does.
+  if (engines.dynamodb === 'dynamodb-local') (app.dynamodb.config.requestHandler as unknown as NodeHttpHandler).updateHttpClientConfig('requestTimeout', 10_000)
   await app.ready()
   return Object.assign(app, { logLines })
 }
@@ -213,13 +222,13 @@ export async function pump (app: Pick<App, 'relay' | 'email'>, engines: Engines)
 }
 
 /** Polls until a condition is truthy, and resolves to what it was; fails with the condition's own text. */
-export async function until<T> (condition: () => T | Promise<T>, { timeoutMs = 10_000 }: { timeoutMs?: number } = {}): Promise<NonNullable<T>> {
+export async function until<T> (condition: () => T | Promise<T>, { timeoutMs = 10_000 }: { timeoutMs?: number } = {}): Promise<Exclude<NonNullable<T>, false | 0 | ''>> {
   const deadline = Date.now() + timeoutMs
   let cause: unknown
   while (Date.now() < deadline) {
     try {
       const value = await condition()
-      if (value !== undefined && value !== null && value !== false && value !== 0 && value !== '') return value
+      if (value) return value as Exclude<NonNullable<T>, false | 0 | ''>
       cause = undefined
     } catch (error) {
       cause = error

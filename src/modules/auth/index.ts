@@ -10,7 +10,7 @@ import { createAuthService } from './service.ts'
 export default fp(async function auth (app) {
   const now = () => new Date()
   app.decorate('auth', createAuthService({
-    repository: createAuthRepository(app.dynamodb, app.config.AUTH_TABLE, now),
+    repository: createAuthRepository(app.dynamodb, app.openOutbox, app.config.AUTH_TABLE, now),
     users: app.users,
     keys: app.keys,
     signAccessToken: app.signAccessToken,
@@ -21,4 +21,4 @@ export default fp(async function auth (app) {
   await app.register(routesWellKnown)
   await app.register(routesV1, { prefix: '/v1' })
   await app.register(routesV2, { prefix: '/v2' })
-}, { name: 'auth', dependencies: ['users', 'config', 'dynamodb', 'keys', 'jwt', 'rate-limit', 'metrics'] })
+}, { name: 'auth', dependencies: ['users', 'config', 'dynamodb', 'outbox', 'keys', 'jwt', 'rate-limit', 'metrics'] })

@@ -1,6 +1,6 @@
 import { DeleteCommand, GetCommand, PutCommand, QueryCommand, TransactWriteCommand, UpdateCommand, type DynamoDBDocumentClient, type UpdateCommandInput } from '@aws-sdk/lib-dynamodb'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { entryOf, OUTBOX_INDEX, OUTBOX_SHARDS, outboxAttributes } from '../../shared/outbox.ts'
+import type { OpenOutbox, OutboxStore } from '../../plugins/outbox.ts'
+import { unlessRefused } from '../../shared/conditional-write.ts'
 import type { AuthEntry } from './contract.ts'
 
 /** A token of a session that was used, kept while its successor may be asked for again. */
@@ -33,9 +33,7 @@ export interface Session {
 export interface CountedMail { eventId: string, at: number }
 
 export interface AuthRepository {
-  putEntry (entry: AuthEntry): Promise<void>
-  deleteEntry (eventId: string): Promise<void>
-  pendingEntries (olderThan: Date): AsyncIterable<AuthEntry>
+  readonly outbox: OutboxStore<AuthEntry>
   /** Writes a challenge unless it is there; `expiresAt` in seconds since the epoch. */
   putChallenge (challenge: { challengeId: string, email: string, expiresAt: number }): Promise<void>
   /** Takes one of a challenge's tries and says whose it is; `undefined` when it has none left, is over or unknown. */
@@ -61,40 +59,13 @@ const MAX_TRIES = 5
 /** Failures an address may have in a day: twenty a day find a code once in 13,000 years. */
 const MAX_FAILURES = 20
 
-/** Attempts at a write that met a transaction on the same item, before the caller is told to try later. */
-const CONFLICT_ATTEMPTS = 6
-
 const challengeKey = (id: string) => ({ pk: `challenge#${id}`, sk: 'challenge' })
 const failuresKey = (address: string, day: string) => ({ pk: `failures#${address}`, sk: day })
 const mailsKey = (address: string) => ({ pk: `mails#${address}`, sk: 'mails' })
 const sessionKey = (userId: string, sid: string) => ({ pk: `user#${userId}`, sk: `session#${sid}` })
-const outboxKey = (eventId: string) => ({ pk: `outbox#${eventId}`, sk: 'outbox' })
-
-type Outcome = 'done' | 'refused' | 'conflict'
-
-function outcomeOf (error: unknown): Outcome {
-  const { name, CancellationReasons = [] } = error as { name: string, CancellationReasons?: { Code?: string }[] }
-  const codes = CancellationReasons.map(reason => reason.Code)
-  if (name === 'ConditionalCheckFailedException' || codes.includes('ConditionalCheckFailed')) return 'refused'
-  if (name === 'TransactionConflictException' || name === 'TransactionInProgressException' || codes.includes('TransactionConflict')) return 'conflict'
-  throw error
-}
-
-/** The result of a conditional write, `undefined` when a condition did not hold. A conflict with a transaction is tried again. */
-async function unlessRefused<T> (write: () => Promise<T>): Promise<T | undefined> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await write()
-    } catch (error) {
-      if (outcomeOf(error) === 'refused') return undefined
-      if (attempt === CONFLICT_ATTEMPTS) throw error
-      await sleep(Math.random() * 20 * attempt)
-    }
-  }
-}
 
 /** The only place that knows the keys and items of the auth table. */
-export function createAuthRepository (client: DynamoDBDocumentClient, table: string, now: () => Date): AuthRepository {
+export function createAuthRepository (client: DynamoDBDocumentClient, openOutbox: OpenOutbox, table: string, now: () => Date): AuthRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
 
   const update = (input: Omit<UpdateCommandInput, 'TableName'>) => unlessRefused(() => client.send(new UpdateCommand({ TableName: table, ...input })))
@@ -110,31 +81,7 @@ export function createAuthRepository (client: DynamoDBDocumentClient, table: str
   }
 
   return {
-    async putEntry (entry) {
-      await client.send(new PutCommand({ TableName: table, Item: { ...outboxAttributes(entry), ...outboxKey(entry.eventId) } }))
-    },
-
-    async deleteEntry (eventId) {
-      await client.send(new DeleteCommand({ TableName: table, Key: outboxKey(eventId) }))
-    },
-
-    async * pendingEntries (olderThan) {
-      for (const shard of OUTBOX_SHARDS) {
-        let ExclusiveStartKey: Record<string, unknown> | undefined
-        do {
-          const page = await client.send(new QueryCommand({
-            TableName: table,
-            IndexName: OUTBOX_INDEX,
-            KeyConditionExpression: '#outbox = :shard AND occurredAt < :before',
-            ExpressionAttributeNames: { '#outbox': 'outbox' },
-            ExpressionAttributeValues: { ':shard': shard, ':before': olderThan.toISOString() },
-            ExclusiveStartKey
-          }))
-          for (const item of page.Items ?? []) yield entryOf(item) as AuthEntry
-          ExclusiveStartKey = page.LastEvaluatedKey
-        } while (ExclusiveStartKey !== undefined)
-      }
-    },
+    outbox: openOutbox(table, eventId => ({ pk: `outbox#${eventId}`, sk: 'outbox' })),
 
     async putChallenge ({ challengeId, email, expiresAt }) {
       // A used challenge stays until it expires, so that an entry relayed twice does not open it again.

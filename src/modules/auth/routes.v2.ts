@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { Problem } from '../../shared/problem.ts'
-import { ChallengeRequest, ChallengeTicket, Revocation, TokenRequest, Tokens } from './schemas.ts'
+import { ChallengeTicket } from '../../shared/schemas.ts'
+import { ChallengeRequest, Revocation, TokenRequest, Tokens } from './schemas.ts'
 
 const tags = ['auth']
 

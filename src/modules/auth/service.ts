@@ -119,7 +119,7 @@ export function createAuthService (parts: {
       const email = canonicalEmail(input)
       if (email === undefined) throw validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
       const challenge = newChallenge(now())
-      await repository.putEntry(outboxEntry('challenge.requested', correlationId, { ...challenge, email }, now()))
+      await repository.outbox.put(outboxEntry('challenge.requested', correlationId, { ...challenge, email }, now()))
       return challenge
     },
 
@@ -180,8 +180,8 @@ export function createAuthService (parts: {
     },
 
     outbox: {
-      acknowledge: eventId => repository.deleteEntry(eventId),
-      pending: minAgeMs => repository.pendingEntries(new Date(clock() - minAgeMs))
+      acknowledge: eventId => repository.outbox.remove(eventId),
+      pending: minAgeMs => repository.outbox.pending(new Date(clock() - minAgeMs))
     }
   }
 }

@@ -9,8 +9,9 @@ export function createQueue (sqs: SQSClient, queueUrl: string) {
     async send (message: EmailMessage, correlationId: string): Promise<void> {
       await sqs.send(new SendMessageCommand({
         QueueUrl: queueUrl,
-        // SQS refuses U+FFFE and U+FFFF, which JSON leaves as they are and a name may hold.
-        MessageBody: JSON.stringify(message).replace(/[\ufffe\uffff]/g, c => `\\u${c.charCodeAt(0).toString(16)}`),
+        // SQS refuses some of the characters that a name may hold, and not every engine takes those beyond the BMP:
+        // ASCII is what all agree on.
+        MessageBody: JSON.stringify(message).replace(/[^\x20-\x7e]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`),
         MessageAttributes: { correlationId: { DataType: 'String', StringValue: correlationId } }
       }))
     },

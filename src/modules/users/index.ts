@@ -9,7 +9,7 @@ import { createUsersService } from './service.ts'
 export default fp(async function users (app) {
   const now = () => new Date()
   app.decorate('users', createUsersService({
-    repository: createUsersRepository(app.dynamodb, app.config.USERS_TABLE, now),
+    repository: createUsersRepository(app.dynamodb, app.openOutbox, app.config.USERS_TABLE, now),
     cache: app.cache,
     count: app.count,
     adminEmails: app.config.ADMIN_EMAILS,
@@ -17,4 +17,4 @@ export default fp(async function users (app) {
   }))
   await app.register(routesV1, { prefix: '/v1' })
   await app.register(routesV2, { prefix: '/v2' })
-}, { name: 'users', dependencies: ['config', 'dynamodb', 'cache', 'jwt', 'rate-limit', 'metrics'] })
+}, { name: 'users', dependencies: ['config', 'dynamodb', 'outbox', 'cache', 'jwt', 'rate-limit', 'metrics'] })

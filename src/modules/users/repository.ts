@@ -1,6 +1,6 @@
-import { DeleteCommand, GetCommand, PutCommand, QueryCommand, TransactWriteCommand, type DynamoDBDocumentClient, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { entryOf, OUTBOX_INDEX, OUTBOX_SHARDS, outboxAttributes, type OutboxEntry } from '../../shared/outbox.ts'
+import { GetCommand, TransactWriteCommand, type DynamoDBDocumentClient, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
+import type { OpenOutbox, OutboxStore } from '../../plugins/outbox.ts'
+import { unlessRefused } from '../../shared/conditional-write.ts'
 import type { UsersEntry } from './contract.ts'
 import type { StoredUser } from './schemas.ts'
 
@@ -22,25 +22,18 @@ export interface UsersRepository {
   save (previous: StoredUser, next: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
   /** Deletes a user and its claim; refused when it is no longer as it was read. */
   remove (user: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
-  putEntry (entry: UsersEntry): Promise<void>
-  getEntry (eventId: string): Promise<UsersEntry | undefined>
-  deleteEntry (eventId: string): Promise<void>
-  pendingEntries (olderThan: Date): AsyncIterable<UsersEntry>
+  readonly outbox: OutboxStore<UsersEntry>
 }
 
-/** Attempts at a transaction that met another one on the same item, before the caller is told to try later. */
-const CONFLICT_ATTEMPTS = 8
-
 const claimKey = (email: string) => ({ userId: `email#${email}` })
-const outboxKey = (eventId: string) => ({ userId: `outbox#${eventId}` })
 const userItem = (user: StoredUser) => {
   const { id, ...rest } = user
   return { ...rest, userId: id, kind: 'user' }
 }
-const outboxItem = (entry: OutboxEntry) => ({ ...outboxAttributes(entry), ...outboxKey(entry.eventId) })
 
 /** The only place that knows the keys and items of the users table. */
-export function createUsersRepository (client: DynamoDBDocumentClient, table: string, now: () => Date): UsersRepository {
+export function createUsersRepository (client: DynamoDBDocumentClient, openOutbox: OpenOutbox, table: string, now: () => Date): UsersRepository {
+  const outbox = openOutbox<UsersEntry>(table, eventId => ({ userId: `outbox#${eventId}` }))
   const seconds = () => Math.floor(now().getTime() / 1000)
   // DynamoDB removes expired items days late: until then they are there and do not count.
   const isLive = (item: { expiresAt?: number }) => item.expiresAt === undefined || item.expiresAt > seconds()
@@ -59,26 +52,12 @@ export function createUsersRepository (client: DynamoDBDocumentClient, table: st
   }
 
   /**
-   * One transaction, all or nothing. A conflict with another transaction is tried again; a refused condition is looked
-   * at with `isOurs`, because after a lost answer the SDK's own retry meets what the first attempt wrote.
+   * One transaction, all or nothing. A refused condition is looked at with `isOurs`: after a lost answer the SDK's own
+   * retry meets what the first attempt wrote.
    */
   async function transact (TransactItems: Writes, isOurs: () => Promise<boolean>): Promise<WriteOutcome> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await client.send(new TransactWriteCommand({ TransactItems }))
-        return 'done'
-      } catch (error) {
-        const { name, CancellationReasons = [] } = error as { name: string, CancellationReasons?: { Code?: string }[] }
-        const codes = CancellationReasons.map(reason => reason.Code)
-        const refused = codes.includes('ConditionalCheckFailed')
-        const conflict = codes.includes('TransactionConflict') || name === 'TransactionInProgressException'
-        if (!refused && !conflict) throw error
-        if (await isOurs()) return 'done'
-        if (refused) return 'refused'
-        if (attempt === CONFLICT_ATTEMPTS) throw error
-        await sleep(Math.random() * 20 * attempt)
-      }
-    }
+    const written = await unlessRefused(() => client.send(new TransactWriteCommand({ TransactItems })))
+    return written !== undefined || await isOurs() ? 'done' : 'refused'
   }
 
   const putNew = (user: StoredUser): Writes => [
@@ -92,7 +71,6 @@ export function createUsersRepository (client: DynamoDBDocumentClient, table: st
       }
     }
   ]
-  const putEntry = (entry: UsersEntry) => ({ TableName: table, Item: outboxItem(entry) })
   const asRead = (user: StoredUser) => ({ ConditionExpression: 'version = :version', ExpressionAttributeValues: { ':version': user.version } })
 
   async function ownerOf (email: string) {
@@ -100,26 +78,21 @@ export function createUsersRepository (client: DynamoDBDocumentClient, table: st
     return claim !== undefined && isLive(claim) ? claim['ownerId'] as string : undefined
   }
 
-  async function getEntry (eventId: string) {
-    const item = await getItem(outboxKey(eventId))
-    return item === undefined ? undefined : entryOf(item) as UsersEntry
-  }
-
   return {
     get,
     ownerOf,
-    getEntry,
+    outbox,
 
-    create: (user, entry) => transact([...putNew(user), { Put: putEntry(entry) }], async () => await ownerOf(user.email) === user.id),
+    create: (user, entry) => transact([...putNew(user), { Put: outbox.write(entry) }], async () => await ownerOf(user.email) === user.id),
 
     fulfil: (user, entry) => transact(
-      [...putNew(user), { Put: { ...putEntry(entry), ConditionExpression: '#type = :asked', ExpressionAttributeNames: { '#type': 'type' }, ExpressionAttributeValues: { ':asked': 'registration.requested' } } }],
-      async () => await ownerOf(user.email) === user.id && (await getEntry(entry.eventId))?.type === 'user.registered'
+      [...putNew(user), { Put: { ...outbox.write(entry), ConditionExpression: '#type = :asked', ExpressionAttributeNames: { '#type': 'type' }, ExpressionAttributeValues: { ':asked': 'registration.requested' } } }],
+      async () => await ownerOf(user.email) === user.id && (await outbox.get(entry.eventId))?.type === 'user.registered'
     ),
 
     save: (previous, next, entry) => transact([
       { Put: { TableName: table, Item: { ...userItem(next), lastEventId: entry.eventId }, ...asRead(previous) } },
-      { Put: putEntry(entry) },
+      { Put: outbox.write(entry) },
       // An account that is no longer pending keeps its address for good.
       ...(previous.expiresAt !== undefined && next.expiresAt === undefined
         ? [{ Update: { TableName: table, Key: claimKey(next.email), UpdateExpression: 'REMOVE expiresAt', ConditionExpression: 'ownerId = :id', ExpressionAttributeValues: { ':id': next.id } } }]
@@ -129,33 +102,7 @@ export function createUsersRepository (client: DynamoDBDocumentClient, table: st
     remove: (user, entry) => transact([
       { Delete: { TableName: table, Key: { userId: user.id }, ...asRead(user) } },
       { Delete: { TableName: table, Key: claimKey(user.email), ConditionExpression: 'ownerId = :id', ExpressionAttributeValues: { ':id': user.id } } },
-      { Put: putEntry(entry) }
-    ], async () => await getItem({ userId: user.id }) === undefined),
-
-    async putEntry (entry) {
-      await client.send(new PutCommand(putEntry(entry)))
-    },
-
-    async deleteEntry (eventId) {
-      await client.send(new DeleteCommand({ TableName: table, Key: outboxKey(eventId) }))
-    },
-
-    async * pendingEntries (olderThan) {
-      for (const shard of OUTBOX_SHARDS) {
-        let ExclusiveStartKey: Record<string, unknown> | undefined
-        do {
-          const page = await client.send(new QueryCommand({
-            TableName: table,
-            IndexName: OUTBOX_INDEX,
-            KeyConditionExpression: '#outbox = :shard AND occurredAt < :before',
-            ExpressionAttributeNames: { '#outbox': 'outbox' },
-            ExpressionAttributeValues: { ':shard': shard, ':before': olderThan.toISOString() },
-            ExclusiveStartKey
-          }))
-          for (const item of page.Items ?? []) yield entryOf(item) as UsersEntry
-          ExclusiveStartKey = page.LastEvaluatedKey
-        } while (ExclusiveStartKey !== undefined)
-      }
-    }
+      { Put: outbox.write(entry) }
+    ], async () => await getItem({ userId: user.id }) === undefined)
   }
 }

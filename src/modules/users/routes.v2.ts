@@ -3,9 +3,10 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Forbidden } from '../../shared/errors.ts'
 import { Problem } from '../../shared/problem.ts'
+import { ChallengeTicket, User as UserSchema } from '../../shared/schemas.ts'
 import { accessibleUser, isAdmin } from './access.ts'
 import type { User } from './contract.ts'
-import { ChallengeTicket, IdParams, ReadHeaders, Registration, User as UserSchema, UserPatch } from './schemas.ts'
+import { IdParams, ReadHeaders, Registration, UserPatch } from './schemas.ts'
 
 const tags = ['users']
 const security = [{ bearer: [] }]

@@ -104,7 +104,7 @@ export function createUsersService (parts: {
 
     async requestRegistration (input, correlationId) {
       const challenge = newChallenge(now())
-      await repository.putEntry(outboxEntry('registration.requested', correlationId, { ...identity(input), userId: newId(), ...challenge }, now()))
+      await repository.outbox.put(outboxEntry('registration.requested', correlationId, { ...identity(input), userId: newId(), ...challenge }, now()))
       count('RegistrationsRequested')
       return challenge
     },
@@ -118,7 +118,7 @@ export function createUsersService (parts: {
         count('UsersRegistered')
         return { outcome: 'created', entry: registered }
       }
-      const held = await repository.getEntry(entry.eventId)
+      const held = await repository.outbox.get(entry.eventId)
       if (held === undefined) return { outcome: 'done' }
       if (held.type === 'user.registered') return { outcome: 'created', entry: held }
       const ownerId = await repository.ownerOf(email)
@@ -193,8 +193,8 @@ export function createUsersService (parts: {
     },
 
     outbox: {
-      acknowledge: eventId => repository.deleteEntry(eventId),
-      pending: minAgeMs => repository.pendingEntries(new Date(now().getTime() - minAgeMs))
+      acknowledge: eventId => repository.outbox.remove(eventId),
+      pending: minAgeMs => repository.outbox.pending(new Date(now().getTime() - minAgeMs))
     }
   }
 }

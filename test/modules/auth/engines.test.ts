@@ -18,7 +18,7 @@ for (const [kind, skip] of kinds) {
     const engines = await startEngines(t, { dynamodb: kind })
     const app = await buildTestApp(t, engines)
     const clock = { now: new Date() }
-    const repository = createAuthRepository(app.dynamodb, TABLE, () => clock.now)
+    const repository = createAuthRepository(app.dynamodb, app.openOutbox, TABLE, () => clock.now)
     const inSeconds = (seconds: number) => Math.floor(clock.now.getTime() / 1000) + seconds
     const today = '2026-11-22'
 
@@ -116,7 +116,7 @@ for (const [kind, skip] of kinds) {
       })
       const old = OUTBOX_SHARDS.map(shard => entry(shard + newId().slice(1), 120_000))
       const fresh = entry(newId(), 0)
-      for (const one of [...old, fresh]) await repository.putEntry(one)
+      for (const one of [...old, fresh]) await repository.outbox.put(one)
       const byId = (a: AuthEntry, b: AuthEntry) => a.eventId.localeCompare(b.eventId)
       t.same((await pending(60_000)).sort(byId), old.sort(byId))
       for (const { eventId } of old) await outbox.acknowledge(eventId)

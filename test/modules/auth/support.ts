@@ -9,7 +9,7 @@ export const TABLE = 'AuthTable'
 /** The auth service of an app, but by a clock that the test moves. */
 export function serviceAt (app: TestApp, clock: { now: Date }) {
   return createAuthService({
-    repository: createAuthRepository(app.dynamodb, TABLE, () => clock.now),
+    repository: createAuthRepository(app.dynamodb, app.openOutbox, TABLE, () => clock.now),
     users: app.users,
     keys: app.keys,
     signAccessToken: app.signAccessToken,

@@ -33,7 +33,8 @@ t.test('a signed-in person reads their own profile, under both of its addresses'
 
 t.test('an uncached read is one AWS call, a cached one none', async (t) => {
   const cold = await buildTestApp(t, engines)
-  const ada = await person()
+  // Names of a hundred characters that are two hundred units, too.
+  const ada = await person('👩'.repeat(100))
   const read = async () => {
     const calls = recordCalls(cold)
     t.equal((await cold.inject({ url: '/v2/users/me', headers: ada.headers })).statusCode, 200)

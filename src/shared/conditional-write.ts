@@ -1,0 +1,31 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Attempts at a write that met a transaction on the same item, before the caller is told to try later. */
+const CONFLICT_ATTEMPTS = 8
+
+/** `refused`: a condition did not hold. `conflict`: another transaction was at the same item. */
+function outcomeOf (error: unknown): 'refused' | 'conflict' {
+  const { name, CancellationReasons = [] } = error as { name: string, CancellationReasons?: { Code?: string }[] }
+  const codes = CancellationReasons.map(reason => reason.Code)
+  if (name === 'ConditionalCheckFailedException' || codes.includes('ConditionalCheckFailed')) return 'refused'
+  if (name === 'TransactionConflictException' || name === 'TransactionInProgressException' || codes.includes('TransactionConflict')) return 'conflict'
+  throw error
+}
+
+/**
+ * The result of a conditional write to DynamoDB, `undefined` when a condition did not hold. A conflict with another
+ * transaction is tried again, which the SDK leaves to its caller.
+ *
+ * @throws whatever else went wrong, and the conflict when it does not end
+ */
+export async function unlessRefused<T> (write: () => Promise<T>): Promise<T | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write()
+    } catch (error) {
+      if (outcomeOf(error) === 'refused') return undefined
+      if (attempt === CONFLICT_ATTEMPTS) throw error
+      await sleep(Math.random() * 20 * attempt)
+    }
+  }
+}
