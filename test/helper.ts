@@ -161,15 +161,28 @@ export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis
 
 export type TestApp = App & { logLines: Record<string, unknown>[] }
 
-/** The real app on real engines, ready; `logLines` grows with everything it logs. */
+/** Services that send the mails of an app whose e-mail module has been extracted. */
+const mailers = new WeakMap<object, App>()
+
+/**
+ * The real app on real engines, ready. With `EMAIL_EXTRACTED=true` its e-mail module is a client, and the module itself
+ * runs in an app beside it, as if it were a service of its own: test/extraction.test.ts runs other tests that way.
+ * `logLines` grows with everything it logs. */
 export async function buildTestApp (t: Test, engines: Engines, { env = {}, ...options }: { env?: Record<string, string | undefined> } & Partial<Omit<AppOptions, 'config' | 'logger'>> = {}): Promise<TestApp> {
   // Loaded here, so that tests of single parts do not load the whole app.
   const [{ buildApp }, { loadConfig }, { createLogger }] = await Promise.all([import('../src/app.ts'), import('../src/plugins/config.ts'), import('../src/plugins/logging.ts')])
   const config = loadConfig({ ...engines.env, ...env })
   const logLines: Record<string, unknown>[] = []
   const logger = createLogger(config, { write: line => { logLines.push(JSON.parse(line) as Record<string, unknown>) } })
-  const app = await buildApp({ config, logger, docs: { source: 'routes' }, ...options })
+  const isExtracted = process.env['EMAIL_EXTRACTED'] === 'true' && options.email === undefined
+  const app = await buildApp({ config, logger, docs: { source: 'routes' }, ...options, ...(isExtracted ? { email: (await import('./email-client.ts')).default } : {}) })
   t.teardown(() => app.close())
+  if (isExtracted) {
+    const mailer = await buildApp({ config, logger, docs: { source: 'routes' } })
+    t.teardown(() => mailer.close())
+    await mailer.ready()
+    mailers.set(app, mailer)
+  }
   // A JVM on a busy machine pauses for longer than DynamoDB ever does.
   if (engines.dynamodb === 'dynamodb-local') (app.dynamodb.config.requestHandler as unknown as NodeHttpHandler).updateHttpClientConfig('requestTimeout', 10_000)
   await app.ready()
@@ -212,7 +225,7 @@ export async function pump (app: Pick<App, 'relay' | 'email'>, engines: Engines)
         }
       }
       for (const mapping of template.queueMappings) {
-        const step = { mapping, handler: app.email.handleBatch, sqs, queueUrl: engines.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), wait: 0, retryAfter: 0 }
+        const step = { mapping, handler: (mailers.get(app) ?? app).email.handleBatch, sqs, queueUrl: engines.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), wait: 0, retryAfter: 0 }
         while ((await deliverMessages(step)).received > 0) moved = true
       }
     }

@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { matches } from '../../local/filters.ts'
+import { parseTemplate, readTemplate } from '../../local/template.ts'
+
+t.test('CloudFormation tags are read in their long form, nested ones too', async t => {
+  const { Resources } = parseTemplate(`
+Resources:
+  Thing:
+    Type: X
+    Properties:
+      A: !Ref Other
+      B: !GetAtt Other.Endpoint.Port
+      C: !If [IsProd, !Ref Big, 5]
+      D: !Sub '\${AWS::StackName}-x'
+      E: [!Ref One, two]`)
+  t.strictSame(Resources['Thing']!.Properties, {
+    A: { Ref: 'Other' },
+    B: { 'Fn::GetAtt': ['Other', 'Endpoint.Port'] },
+    C: { 'Fn::If': ['IsProd', { Ref: 'Big' }, 5] },
+    D: { 'Fn::Sub': '${AWS::StackName}-x' }, // eslint-disable-line no-template-curly-in-string
+    E: [{ Ref: 'One' }, 'two']
+  })
+})
+
+t.test('the template of the service gives what the local engines need', async t => {
+  const { tables, queues, streamMappings, queueMappings, sweepInterval } = readTemplate()
+  t.strictSame(Object.keys(tables).sort(), ['AuthTable', 'EmailTable', 'UsersTable'])
+  t.strictSame(tables['UsersTable']!.KeySchema, [{ AttributeName: 'userId', KeyType: 'HASH' }])
+  t.strictSame(queues['EmailQueue'], { VisibilityTimeout: 300, MessageRetentionPeriod: 1_209_600, redrive: { queue: 'EmailDeadLetterQueue', maxReceiveCount: 3 } })
+  t.strictSame(streamMappings.map(({ table }) => table), ['UsersTable', 'AuthTable'])
+  for (const mapping of streamMappings) {
+    t.ok(mapping.maximumRetries < 100, 'retries are finite')
+    t.match(mapping, { bisects: true, reportsItemFailures: true, failureQueue: 'RelayFailureQueue' })
+    t.ok(matches(mapping.filters, { eventName: 'INSERT', dynamodb: { NewImage: { kind: { S: 'outbox' } } } }))
+    t.notOk(matches(mapping.filters, { eventName: 'MODIFY', dynamodb: { NewImage: { kind: { S: 'outbox' } } } }))
+    t.notOk(matches(mapping.filters, { eventName: 'INSERT', dynamodb: { NewImage: { kind: { S: 'user' } } } }))
+    t.notOk(matches(mapping.filters, { eventName: 'REMOVE', dynamodb: {} }))
+  }
+  t.strictSame(queueMappings, [{ queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true }])
+  t.ok(sweepInterval >= 60_000)
+})
+
+t.test('a mapping that leaves everything out has the defaults of AWS', async t => {
+  const dir = mkdtempSync(join(tmpdir(), 'user-service-template-'))
+  t.teardown(() => rmSync(dir, { recursive: true }))
+  writeFileSync(join(dir, 'template.yaml'), `
+Resources:
+  T: { Type: 'AWS::DynamoDB::Table', Properties: {} }
+  Q: { Type: 'AWS::SQS::Queue' }
+  A: { Type: 'AWS::Lambda::EventSourceMapping', Properties: { EventSourceArn: !GetAtt T.StreamArn } }
+  B: { Type: 'AWS::Lambda::EventSourceMapping', Properties: { EventSourceArn: !GetAtt Q.Arn } }
+  R: { Type: 'AWS::Events::Rule', Properties: { ScheduleExpression: rate(1 hour) } }`)
+  const { queues, streamMappings, queueMappings, sweepInterval } = readTemplate(join(dir, 'template.yaml'))
+  t.strictSame(queues, { Q: { VisibilityTimeout: 30, MessageRetentionPeriod: 345_600 } })
+  t.strictSame(streamMappings, [{ table: 'T', batchSize: 100, maximumRetries: Infinity, bisects: false, reportsItemFailures: false, filters: [] }])
+  t.strictSame(queueMappings, [{ queue: 'Q', batchSize: 10, reportsItemFailures: false }])
+  t.equal(sweepInterval, 3_600_000)
+})
+
+t.test('filters compare as AWS does, and refuse what they do not know', async t => {
+  t.ok(matches([], { anything: 1 }), 'no filter lets everything through')
+  t.ok(matches([{ a: ['x'] }, { a: ['y'] }], { a: 'y' }), 'one of several is enough')
+  t.notOk(matches([{ a: ['x'], b: ['y'] }], { a: 'x' }), 'each field must fit')
+  t.ok(matches([{ a: [{ exists: false }] }], {}))
+  t.notOk(matches([{ a: [{ exists: true }] }], {}))
+  t.ok(matches([{ a: [{ prefix: 'ab' }] }], { a: 'abc' }))
+  t.notOk(matches([{ a: [{ 'anything-but': ['x'] }] }], { a: 'x' }))
+  t.throws(() => matches([{ a: [{ numeric: ['>', 1] }] }], { a: 2 }), /numeric is not supported/)
+})
