@@ -78,8 +78,8 @@ export function referencesOf (value: unknown): string[] {
     if (key === 'Fn::GetAtt') return [(Array.isArray(item) ? String(item[0]) : String(item)).split('.')[0]!]
     if (key === 'DependsOn') return [item].flat().map(String)
     if (key === 'Fn::Sub') {
-      const [text, variables] = [item].flat() as [string, unknown?]
-      return [...[...text.matchAll(/\$\{([A-Za-z0-9]+)[.}]/g)].map(match => match[1]!), ...referencesOf(variables)]
+      const [text, variables = {}] = [item].flat() as [string, Record<string, unknown>?]
+      return [...[...text.matchAll(/\$\{([A-Za-z0-9]+)[.}]/g)].map(match => match[1]!).filter(name => !(name in variables)), ...referencesOf(variables)]
     }
     return referencesOf(item)
   })
