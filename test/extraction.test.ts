@@ -1,19 +1,10 @@
-import fp from 'fastify-plugin'
+import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { createQueue } from '../src/modules/email/queue.ts'
+import emailClient from './email-client.ts'
 import { buildTestApp, pump, signIn, startEngines } from './helper.ts'
-
-/**
- * What stays in this app when the e-mail worker has become a service of its own: the same name, the same contract, and
- * nothing behind it but the queue.
- */
-const emailClient = fp(async function email (app) {
-  const queue = createQueue(app.sqs, app.config.EMAIL_QUEUE_URL)
-  app.decorate('email', {
-    enqueue: (message, correlationId) => queue.send(message, correlationId),
-    handleBatch: async () => { throw new Error('mails are sent by another service') }
-  })
-}, { name: 'email', dependencies: ['config', 'sqs'] })
 
 const engines = await startEngines(t)
 // Without a mail server, and with a table that does not exist: this app has nothing to do with either.
@@ -54,4 +45,23 @@ t.test('with the e-mail module extracted, people register, sign in, read, change
 t.test('with the e-mail module extracted, health and documents are as before', async t => {
   t.equal((await app.inject('/health/ready')).statusCode, 200)
   for (const url of ['/openapi/v1.json', '/openapi/v2.json']) t.same((await app.inject(url)).json(), (await worker.inject(url)).json())
+})
+
+// Those of every module but e-mail; of auth, the ones that go from a request to a mail and back.
+const ROOT = resolve(import.meta.dirname, '..')
+const files = globSync(['test/modules/users/*.test.ts', 'test/modules/relay/*.test.ts', 'test/modules/auth/sign-in.test.ts'], { cwd: ROOT }).sort()
+
+t.test('with the e-mail module extracted, the tests of the other modules still pass', { timeout: 100_000 }, async t => {
+  process.env['EMAIL_EXTRACTED'] = 'true'
+  t.teardown(() => { delete process.env['EMAIL_EXTRACTED'] })
+  const extracted = await buildTestApp(t, engines)
+  await t.rejects(extracted.email.handleBatch({ Records: [] }), { message: 'mails are sent by another service' }, 'what they are run with')
+  t.ok(files.length > 3, `${files.length} files`)
+  for (const file of files) {
+    const child = spawn(process.execPath, [file], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+    t.teardown(() => child.kill('SIGKILL'))
+    const output = await text(child.stdout)
+    t.match(output, /^# \{ total: \d+, pass: \d+ \}$/m, file)
+    t.notMatch(output, /^ *not ok/m, file)
+  }
 })
