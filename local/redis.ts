@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { connect } from 'node:net'
 import { startChild, type Child } from './child.ts'
 import { freePort } from './ports.ts'
+import { StartError } from './start-error.ts'
 
 /** Redis, or Valkey, its fork: either will do. */
 export const REDIS_COMMANDS = ['redis-server', 'valkey-server'] as const
@@ -34,7 +35,7 @@ function ping (port: number): Promise<boolean> {
 /** Starts a Redis server that keeps nothing and ends with this process. */
 export async function startRedis ({ port }: { port?: number } = {}): Promise<RedisEngine> {
   const command = findRedis()
-  if (command === undefined) throw new Error(`Redis cannot start: neither ${REDIS_COMMANDS.join(' nor ')} is installed (Debian: apt-get install redis-server)`)
+  if (command === undefined) throw new StartError(`Redis cannot start: neither ${REDIS_COMMANDS.join(' nor ')} is installed (Debian: apt-get install redis-server)`)
   const actualPort = port ?? await freePort()
   const child = await startChild({
     name: 'Redis',

@@ -1,3 +1,5 @@
+import { planSystem } from '../local/plan.ts'
+
 const HELP = `npm start: the whole system on this machine, without Docker and without a cloud account.
 
 It starts a DynamoDB engine, an SQS engine, what AWS runs between them and the service, an inbox that
@@ -21,9 +23,10 @@ const GRACE = 8000
 async function main () {
   if (process.argv.includes('--help') || process.argv.includes('-h')) return process.stdout.write(HELP)
   const began = performance.now()
-  // Loaded after the answer to --help: it is most of the time of a start.
+  const plan = await planSystem(process.env)
+  // Loaded when there is something to start: it is most of the time of a start.
   const { startSystem } = await import('../local/system.ts')
-  const system = await startSystem(process.env)
+  const system = await startSystem(plan)
 
   let stoppingSince: number | undefined
   async function stop (exitCode: number) {
@@ -51,7 +54,7 @@ async function main () {
   Swagger UI  ${docs}
   Inbox       ${inbox}
 
-Its data is in ${system.dataDir}, the environment for other processes in ${system.dataDir}/env. Ctrl-C stops everything.`)
+Its data is in ${plan.dir}, the environment for other processes in ${plan.dir}/env. Ctrl-C stops everything.`)
 }
 
 main().catch((error: NodeJS.ErrnoException) => {

@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import t, { type Test } from 'tap'
+import type { Tokens } from '../../src/modules/auth/contract.ts'
+import { until } from '../helper.ts'
+
+const SCRIPT = new URL('../../scripts/start.ts', import.meta.url).pathname
+
+function newDir (t: Test): string {
+  const dir = mkdtempSync(join(tmpdir(), 'user-service-start-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
+
+/** Processes whose command line names a data directory: its engine and the engine's guard. */
+function processesOf (dir: string): number[] {
+  return readdirSync('/proc').filter(name => /^\d+$/.test(name)).map(Number).filter(pid => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(dir)
+    } catch {
+      return false
+    }
+  })
+}
+
+function run (t: Test, dir: string, env: Record<string, string> = {}, args: string[] = []) {
+  const child = spawn(process.execPath, [SCRIPT, ...args], {
+    env: { PATH: process.env['PATH'], PORT: '0', INBOX_PORT: '0', LOCAL_DATA_DIR: dir, ...env },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  let output = ''
+  child.stdout.on('data', chunk => { output += String(chunk) })
+  child.stderr.on('data', chunk => { output += String(chunk) })
+  const exited = once(child, 'exit') as Promise<[code: number | null, signal: string | null]>
+  t.teardown(() => { child.kill('SIGKILL'); return exited })
+  return { child, exited, output: () => output }
+}
+
+async function start (t: Test, dir: string, env: Record<string, string> = {}) {
+  const running = run(t, dir, env)
+  const isReady = () => /Ctrl-C stops everything/.test(running.output())
+  await Promise.race([until(isReady, { timeoutMs: 30_000 }), running.exited])
+  if (!isReady()) throw new Error(`it did not start: ${running.output()}`)
+  const url = (label: string) => new RegExp(`^ {2}${label} +(http://localhost:\\d+\\S*)$`, 'm').exec(running.output())?.[1] ?? ''
+  const seconds = Number(/is ready \(([\d.]+) s\)/.exec(running.output())?.[1])
+  return { ...running, api: url('API'), docs: url('Swagger UI'), inbox: url('Inbox'), seconds }
+}
+
+const post = (url: string, body: object) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+
+/** The mails in an inbox, as its JSON API tells them. */
+async function mailsIn (inbox: string) {
+  const page = await (await fetch(`${inbox}/api/email`)).json() as { items?: object[] } | object[]
+  return (Array.isArray(page) ? page : page.items ?? []) as { id: string, subject: string, to: { address: string }[], text?: string }[]
+}
+
+async function register (api: string, inbox: string, email: string): Promise<Tokens> {
+  const answer = await post(`${api}/v2/users`, { email, name: 'Ada Lovelace' })
+  if (answer.status !== 202) throw new Error(`registration answered ${answer.status}`)
+  const { challengeId } = await answer.json() as { challengeId: string }
+  const mail = await until(async () => (await mailsIn(inbox)).find(({ to }) => to.some(({ address }) => address === email)))
+  const { text } = await (await fetch(`${inbox}/api/email/${mail.id}`)).json() as { text: string }
+  const exchange = await post(`${api}/v2/auth/tokens`, { grantType: 'code', challengeId, code: /\b\d{8}\b/.exec(text)?.[0] })
+  if (exchange.status !== 200) throw new Error(`the exchange answered ${exchange.status} ${await exchange.text()}`)
+  return await exchange.json() as Tokens
+}
+
+const me = (api: string, accessToken: string) => fetch(`${api}/v2/users/me`, { headers: { authorization: `Bearer ${accessToken}` } })
+
+t.test('a person registers, gets the mail, signs in, and is still there after a restart and after a crash', async t => {
+  const dir = newDir(t)
+  const first = await start(t, dir)
+  t.comment(`ready in ${first.seconds} s`)
+  t.ok(first.seconds < 10)
+  t.equal((await fetch(first.docs)).status, 200)
+  t.equal((await fetch(first.inbox, { headers: { accept: 'text/html' } })).status, 200)
+  t.equal((await fetch(`${first.api}/health/ready`)).status, 200)
+
+  const { accessToken, refreshToken, user } = await register(first.api, first.inbox, 'ada@example.com')
+  t.match(user, { email: 'ada@example.com', status: 'ACTIVE' })
+
+  const env = parseEnv(readFileSync(join(dir, 'env'), 'utf8'))
+  t.match(env, { PUBLIC_URL: first.api, USERS_TABLE: 'UsersTable', AWS_ENDPOINT_URL_DYNAMODB: /^http:\/\/127\.0\.0\.1:\d+$/, EMAIL_FROM: 'User Service <no-reply@example.com>', JWT_SECRET: /^\w{64}$/ })
+  t.equal(statSync(join(dir, 'env')).mode & 0o777, 0o600)
+  t.equal(statSync(join(dir, 'jwt-secret')).mode & 0o777, 0o600)
+
+  first.child.kill('SIGINT')
+  t.strictSame(await first.exited, [0, null], 'Ctrl-C is not a failure')
+  t.strictSame(processesOf(dir), [], 'nothing is left running')
+  t.notOk(existsSync(join(dir, 'env')), 'the environment leads nowhere now')
+
+  const second = await start(t, dir)
+  t.equal((await me(second.api, accessToken)).status, 200, 'a token from before the restart is good')
+  t.equal((await mailsIn(second.inbox)).length, 1, 'the mail is there')
+  const refreshed = await post(`${second.api}/v2/auth/tokens`, { grantType: 'refresh_token', refreshToken })
+  t.equal(refreshed.status, 200, 'so is the session')
+
+  second.child.kill('SIGKILL')
+  await second.exited
+  const third = await start(t, dir)
+  t.equal((await me(third.api, accessToken)).status, 200, 'the crash has lost nothing')
+  t.equal((await mailsIn(third.inbox)).length, 1, 'and sent nothing twice')
+  await register(third.api, third.inbox, 'grace@example.com')
+
+  third.child.kill('SIGKILL')
+  await third.exited
+  await until(() => processesOf(dir).length === 0)
+  t.pass('nothing outlives a kill -9')
+})
+
+t.test('what cannot be is told in one line that names what to change', async t => {
+  const dir = newDir(t)
+  const taken = createServer()
+  await new Promise<void>(resolve => { taken.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => taken.close())
+  const { port } = taken.address() as AddressInfo
+
+  const running = await start(t, dir)
+  const file = join(newDir(t), 'file')
+  const cases: [why: string, env: Record<string, string>, message: string][] = [
+    ['the port is taken', { PORT: String(port) }, `Port ${port} is taken: set PORT to another port, or to 0 for a free one`],
+    ['the port of the inbox is taken', { INBOX_PORT: String(port) }, `Port ${port} is taken: set INBOX_PORT to another port, or to 0 for a free one`],
+    ['the port is none', { PORT: 'http' }, 'PORT is not valid (expected a port, 0 for a free one)'],
+    ['the data directory is in use', { LOCAL_DATA_DIR: dir }, `Another npm start already uses ${dir}: stop it, or set LOCAL_DATA_DIR to another directory`],
+    ['the data directory cannot be made', { LOCAL_DATA_DIR: '/dev/null/x' }, 'LOCAL_DATA_DIR: /dev/null/x cannot be used (ENOTDIR: not a directory, mkdir \'/dev/null/x\')'],
+    ['a variable is wrong', { RATE_LIMIT_MAX: 'many' }, 'Configuration: RATE_LIMIT_MAX is not valid'],
+    ['there is no sh and so no engine', { PATH: file }, 'dynoxide (the DynamoDB engine) cannot start: there is no sh']
+  ]
+  await Promise.all(cases.map(async ([why, env, message]) => {
+    const own = newDir(t)
+    const { exited, output } = run(t, own, env)
+    t.strictSame(await exited, [1, null], why)
+    t.ok(output().startsWith(message), `${why}: ${output()}`)
+    t.equal(output().trim().split('\n').length, 1, `${why}: one line`)
+    t.strictSame(processesOf(own), [])
+  }))
+  t.equal((await fetch(`${running.api}/health/live`)).status, 200, 'the one that runs is not disturbed')
+})
+
+t.test('the environment of the person counts, except where it would lead away from this machine', async t => {
+  const dir = newDir(t)
+  const { api, output } = await start(t, dir, {
+    LOG_LEVEL: 'info',
+    RATE_LIMIT_MAX: '7',
+    AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
+    AWS_PROFILE: 'production',
+    EVENT_BUS_NAME: 'production',
+    USERS_TABLE: 'ProductionUsers'
+  })
+  const answer = await post(`${api}/v2/users`, { email: 'ada@example.com', name: 'Ada' })
+  t.equal(answer.status, 202)
+  await until(() => /mail sent/.test(output()))
+  t.match(output(), /\d\d:\d\d:\d\d\.\d{3} INFO {2}answered .*route=\/v2\/users statusCode=202/, 'logs are for a person')
+  const env = parseEnv(readFileSync(join(dir, 'env'), 'utf8'))
+  t.match(env, { RATE_LIMIT_MAX: '7', USERS_TABLE: 'UsersTable' })
+  t.notOk('EVENT_BUS_NAME' in env)
+  for (let i = 0; i < 8; i++) await fetch(`${api}/v2/users/me`)
+  t.equal((await fetch(`${api}/v2/users/me`)).status, 429)
+})
+
+t.test('when the database engine ends by itself, all of it ends and says so', async t => {
+  const dir = newDir(t)
+  const { exited, output } = await start(t, dir)
+  for (const pid of processesOf(dir)) process.kill(pid, 'SIGKILL')
+  t.strictSame(await exited, [1, null])
+  t.match(output(), 'The DynamoDB engine has ended by itself')
+})
+
+t.test('--help says what can be set, at once', async t => {
+  const dir = newDir(t)
+  const { exited, output } = run(t, dir, {}, ['--help'])
+  t.strictSame(await exited, [0, null])
+  for (const name of ['PORT', 'INBOX_PORT', 'LOCAL_DATA_DIR', 'LOG_LEVEL']) t.match(output(), name)
+  t.strictSame(readdirSync(dir), [])
+})
