@@ -1,0 +1,134 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { parseDocument, type Document } from 'yaml'
+import { buildLambda } from './build.ts'
+
+/** The next after that of `npm start`, which runs beside this. */
+const DEFAULT_PORT = '3001'
+
+/** How a container calls the machine it runs on: Docker Desktop knows the name, on Linux it is given one. */
+const HOST = 'host.docker.internal'
+
+const ROOT = join(import.meta.dirname, '..')
+
+const USAGE = `npm run sam:local [-- options of sam local start-api]
+
+Runs the Lambda artifact in AWS's own container image, behind the API of template.yaml, against the engines of a running
+npm start. Needs Docker and the SAM CLI.
+
+  SAM_PORT        port of the API (${DEFAULT_PORT})
+  LOCAL_DATA_DIR  the data directory of that npm start (.local)`
+
+/** The environment of a running `npm start`, as a container sees it: its engines are on another machine. */
+export function containerEnv (dotenv: string, publicUrl: string): Record<string, string> {
+  const given = parseEnv(dotenv) as Record<string, string>
+  const env = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value.replace(/(?<=:\/\/(?:[^@/]*@)?)(?:127\.0\.0\.1|localhost)(?=[:/]|$)/, HOST)]))
+  // Nobody tells a container's cache what the others wrote: as in the template, where no cache is shared there is none.
+  return { ...env, PUBLIC_URL: publicUrl, CACHE_TTL_SECONDS: '0' }
+}
+
+/** Ports on this machine that an environment for containers names. */
+export function portsOf (env: Record<string, string>): number[] {
+  const ports = Object.values(env).map(value => new RegExp(`${HOST.replaceAll('.', '\\.')}:(\\d+)`).exec(value)?.[1])
+  return [...new Set(ports.filter(port => port !== undefined).map(Number))]
+}
+
+/**
+ * The template for `sam local`: variables it does not declare would be dropped, the artifact's path is relative to
+ * another file, another architecture than this machine's would be emulated, and an API is found at a function's ARN
+ * only, not at its alias.
+ */
+export function localTemplate (source: string, names: string[]): Document {
+  const template = parseDocument(source.replaceAll('Function.Alias}', 'Function.Arn}'), { logLevel: 'silent' })
+  const variables = ['Globals', 'Function', 'Environment', 'Variables']
+  for (const name of names) if (!template.hasIn([...variables, name])) template.setIn([...variables, name], '')
+  template.setIn(['Globals', 'Function', 'Architectures'], [process.arch === 'arm64' ? 'arm64' : 'x86_64'])
+  for (const [id, { Properties }] of Object.entries(template.toJS().Resources as Record<string, { Properties?: { CodeUri?: string } }>)) {
+    if (typeof Properties?.CodeUri === 'string') template.setIn(['Resources', id, 'Properties', 'CodeUri'], join(ROOT, Properties.CodeUri))
+  }
+  return template
+}
+
+/** Values for every variable that the template declares: what it would set itself is mostly names of what exists only on AWS. */
+export function overrides (template: Document, env: Record<string, string>): Record<string, string> {
+  const { Globals, Resources } = template.toJS() as { Globals: { Function: FunctionProperties }, Resources: Record<string, { Properties?: FunctionProperties }> }
+  const declared = [Globals.Function, ...Object.values(Resources).map(({ Properties }) => Properties)].flatMap(properties => Object.keys(properties?.Environment?.Variables ?? {}))
+  return { ...Object.fromEntries(declared.map(name => [name, ''])), ...env }
+}
+
+interface FunctionProperties { Environment?: { Variables?: Record<string, unknown> } }
+
+/** The machine's address in Docker's network on Linux; `undefined` where Docker runs in a virtual machine that has a name for it. */
+function bridgeAddress (): string | undefined {
+  if (process.platform !== 'linux') return undefined
+  const format = '{{range .IPAM.Config}}{{.Gateway}}{{end}}'
+  try {
+    const address = execFileSync('docker', ['network', 'inspect', 'bridge', '--format', format], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    if (address !== '') return address
+  } catch {
+    // No command of that name, or another engine behind it: what Docker uses unless it is told otherwise.
+  }
+  return '172.17.0.1'
+}
+
+/** The engines listen on the loopback interface alone, which no container reaches: lets them in by the bridge's address. */
+async function forward (address: string, ports: number[]): Promise<Server[]> {
+  return await Promise.all(ports.map(port => new Promise<Server>((resolve, reject) => {
+    const server = createServer(client => {
+      const engine = connect(port, '127.0.0.1')
+      client.pipe(engine).pipe(client)
+      for (const [one, other] of [[client, engine], [engine, client]] as const) one.on('error', () => other.destroy())
+    })
+    server.once('error', reject).listen(port, address, () => resolve(server))
+  })))
+}
+
+async function main () {
+  const args = process.argv.slice(2)
+  if (args.includes('--help')) return console.log(USAGE)
+  const envFile = join(process.env['LOCAL_DATA_DIR']?.trim() || '.local', 'env')
+  let dotenv: string
+  try {
+    dotenv = readFileSync(envFile, 'utf8')
+  } catch {
+    throw new Error(`${envFile} is not there: start the engines with npm start in another terminal`)
+  }
+  const port = process.env['SAM_PORT']?.trim() || DEFAULT_PORT
+  const env = containerEnv(dotenv, `http://localhost:${port}`)
+
+  await buildLambda(join(ROOT, 'dist/lambda'))
+  const directory = join(ROOT, '.aws-sam/local')
+  mkdirSync(directory, { recursive: true })
+  const template = localTemplate(readFileSync(join(ROOT, 'template.yaml'), 'utf8'), Object.keys(env))
+  writeFileSync(join(directory, 'template.yaml'), template.toString())
+  writeFileSync(join(directory, 'env.json'), JSON.stringify({ Parameters: overrides(template, env) }, null, 2), { mode: 0o600 })
+
+  const address = bridgeAddress()
+  const servers = address === undefined ? [] : await forward(address, portsOf(env))
+  const sam = spawn('sam', [
+    'local', 'start-api',
+    '--template', join(directory, 'template.yaml'),
+    '--env-vars', join(directory, 'env.json'),
+    '--port', port,
+    '--warm-containers', 'LAZY',
+    ...(address === undefined ? [] : ['--add-host', `${HOST}:${address}`]),
+    ...args
+  ], { stdio: 'inherit', env: { SAM_CLI_TELEMETRY: '0', ...process.env } })
+  // Ctrl-C reaches both: this waits while the other removes its containers, which it does on no other signal.
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => sam.kill('SIGINT'))
+  process.exitCode = await new Promise<number>((resolve, reject) => {
+    sam.on('error', (error: NodeJS.ErrnoException) => reject(error.code === 'ENOENT' ? new Error('sam is not there: install the AWS SAM CLI') : error))
+    sam.on('close', code => resolve(code ?? 1))
+  }).finally(() => { for (const server of servers) server.close() })
+}
+
+if (import.meta.main) {
+  main().catch((error: Error) => {
+    console.error(error.message)
+    process.exit(1)
+  })
+}
