@@ -48,7 +48,7 @@ export async function runtimeClient (t: Test): Promise<string | undefined> {
   try {
     return await buildRuntimeClient()
   } catch (error) {
-    const reason = `not run: ${(error as Error).message}`
+    const reason = `not run: ${(error as Error).message.replace(/\s+/g, ' ')}`
     if (process.env['CI'] === 'true') t.fail(reason)
     else t.pass('runs on the runtime client of Lambda', { skip: reason })
     return undefined
