@@ -1,0 +1,92 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+
+const HELP = `npm run check [-- --without-tests]: types, lint, tests (boundaries and documents among them), API documents, template.
+
+The checks of the template need python3 and the network for their tools. Without python3 they are told as not run, which
+is a failure with CI=true.
+`
+
+const ROOT = join(import.meta.dirname, '..')
+
+interface Step {
+  name: string
+  command: string
+  args: string[]
+  /** shown while it runs, and counted by its own last line */
+  isSuite?: boolean
+  /** what the step cannot be run without, when that is missing */
+  missing?: string | undefined
+}
+
+interface Outcome { passed: number, failed: number }
+
+const COUNTS = /^(?:\w+: )?(\d+) passed, (\d+) failed$/gm
+
+/** Runs a command; what it says is kept and, where wanted, shown at once. */
+function run ({ command, args, isSuite = false }: Step): Promise<{ status: number, output: string }> {
+  return new Promise(resolve => {
+    const child = spawn(command, args, { cwd: ROOT, env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    const listen = (chunk: string) => {
+      output += chunk
+      if (isSuite) process.stdout.write(chunk)
+    }
+    child.stdout.setEncoding('utf8').on('data', listen)
+    child.stderr.setEncoding('utf8').on('data', listen)
+    child.once('error', error => resolve({ status: 1, output: error.message }))
+    child.once('close', status => resolve({ status: status ?? 1, output }))
+  })
+}
+
+/** What a suite counted, in its last such line; a step that counts nothing is one check itself. */
+function outcomeOf ({ isSuite }: Step, status: number, output: string): Outcome {
+  const [, passed, failed] = isSuite ? [...output.matchAll(COUNTS)].at(-1) ?? [] : []
+  if (passed === undefined) return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+  // A suite that failed although nothing in it did, has failed.
+  return { passed: Number(passed), failed: status === 0 ? Number(failed) : Math.max(1, Number(failed)) }
+}
+
+function hasPython (): boolean {
+  return spawnSync('python3', ['--version'], { stdio: 'ignore' }).status === 0
+}
+
+async function main (args: string[]): Promise<number> {
+  if (args.includes('--help')) {
+    console.log(HELP)
+    return 0
+  }
+  const node = (name: string, ...args: string[]): Step => ({ name, command: process.execPath, args })
+  const steps: Step[] = [
+    node('types', 'node_modules/typescript/bin/tsc', '--noEmit'),
+    node('lint', 'node_modules/eslint/bin/eslint.js', '.'),
+    ...(args.includes('--without-tests') ? [] : [{ ...node('tests', 'scripts/test.ts'), isSuite: true }]),
+    node('API documents', 'node_modules/@redocly/cli/bin/cli.js', 'lint'),
+    { name: 'template', command: 'bash', args: ['.ci/template-checks'], isSuite: true, missing: hasPython() ? undefined : 'python3' }
+  ]
+
+  const lines: string[] = []
+  const total: Outcome = { passed: 0, failed: 0 }
+  for (const step of steps) {
+    if (step.missing !== undefined) {
+      lines.push(`${step.name}: not run (${step.missing} is missing)`)
+      console.log(lines.at(-1))
+      if (process.env['CI'] === 'true') total.failed++
+      continue
+    }
+    console.log(`${step.name} …`)
+    const start = performance.now()
+    const { status, output } = await run(step)
+    const outcome = outcomeOf(step, status, output)
+    if (status !== 0 && !step.isSuite) console.log(output)
+    total.passed += outcome.passed
+    total.failed += outcome.failed
+    const seconds = ((performance.now() - start) / 1000).toFixed(1)
+    lines.push(`${step.name}: ${status === 0 ? 'ok' : 'FAILED'}${step.isSuite ? `, ${outcome.passed} passed, ${outcome.failed} failed` : ''} (${seconds} s)`)
+    console.log(lines.at(-1))
+  }
+  console.log(`\n${lines.join('\n')}\n${total.passed} passed, ${total.failed} failed`)
+  return total.failed === 0 ? 0 : 1
+}
+
+process.exitCode = await main(process.argv.slice(2))
