@@ -1,3 +1,4 @@
+import './require-node.cjs'
 import { planSystem } from '../local/plan.ts'
 
 const HELP = `npm start: the whole system on this machine, without Docker and without a cloud account.
@@ -23,6 +24,7 @@ const GRACE = 8000
 async function main () {
   if (process.argv.includes('--help') || process.argv.includes('-h')) return process.stdout.write(HELP)
   const began = performance.now()
+  const parent = process.ppid
   const plan = await planSystem(process.env)
   // Loaded when there is something to start: it is most of the time of a start.
   const { startSystem } = await import('../local/system.ts')
@@ -41,6 +43,8 @@ async function main () {
     await system.stop()
     process.exit(exitCode)
   }
+  // npm, killed, tells nobody. The script of package.json has us in the place of npm's shell, so npm is our parent.
+  if (process.env['npm_lifecycle_event'] !== undefined) setInterval(() => { if (process.ppid !== parent) void stop(1) }, 500).unref()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0))
   void system.broken.then(reason => {
     console.error(reason)

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,8 @@ import t, { type Test } from 'tap'
 import type { Tokens } from '../../src/modules/auth/contract.ts'
 import { until } from '../helper.ts'
 
-const SCRIPT = new URL('../../scripts/start.ts', import.meta.url).pathname
+const ROOT = new URL('../../', import.meta.url).pathname
+const SCRIPT = join(ROOT, 'scripts/start.ts')
 
 function newDir (t: Test): string {
   const dir = mkdtempSync(join(tmpdir(), 'user-service-start-'))
@@ -28,8 +29,9 @@ function processesOf (dir: string): number[] {
   })
 }
 
-function run (t: Test, dir: string, env: Record<string, string> = {}, args: string[] = []) {
-  const child = spawn(process.execPath, [SCRIPT, ...args], {
+function run (t: Test, dir: string, env: Record<string, string> = {}, command = [process.execPath, SCRIPT]) {
+  const child = spawn(command[0]!, command.slice(1), {
+    cwd: ROOT,
     env: { PATH: process.env['PATH'], PORT: '0', INBOX_PORT: '0', LOCAL_DATA_DIR: dir, ...env },
     stdio: ['ignore', 'pipe', 'pipe']
   })
@@ -41,8 +43,8 @@ function run (t: Test, dir: string, env: Record<string, string> = {}, args: stri
   return { child, exited, output: () => output }
 }
 
-async function start (t: Test, dir: string, env: Record<string, string> = {}) {
-  const running = run(t, dir, env)
+async function start (t: Test, dir: string, env: Record<string, string> = {}, command?: string[]) {
+  const running = run(t, dir, env, command)
   const isReady = () => /Ctrl-C stops everything/.test(running.output())
   await Promise.race([until(isReady, { timeoutMs: 30_000 }), running.exited])
   if (!isReady()) throw new Error(`it did not start: ${running.output()}`)
@@ -163,6 +165,17 @@ t.test('the environment of the person counts, except where it would lead away fr
   t.equal((await fetch(`${api}/v2/users/me`)).status, 429)
 })
 
+t.test('npm start ends with npm, however npm ends', async t => {
+  for (const [signal, code] of [['SIGTERM', 0], ['SIGKILL', null]] as const) {
+    const dir = newDir(t)
+    const { child, exited } = await start(t, dir, { HOME: dir }, ['npm', 'start'])
+    child.kill(signal)
+    t.equal((await exited)[0], code)
+    await until(() => processesOf(dir).length === 0 && !existsSync(join(dir, 'env')))
+    t.pass(`nothing is left after a ${signal} to npm`)
+  }
+})
+
 t.test('when the database engine ends by itself, all of it ends and says so', async t => {
   const dir = newDir(t)
   const { exited, output } = await start(t, dir)
@@ -171,9 +184,18 @@ t.test('when the database engine ends by itself, all of it ends and says so', as
   t.match(output(), 'The DynamoDB engine has ended by itself')
 })
 
+t.test('an older Node is told which one it takes', async t => {
+  // Stands in for an old Node: it says so, and would otherwise run the script.
+  const preload = join(newDir(t), 'old.cjs')
+  writeFileSync(preload, "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.19.0' } })")
+  const { exited, output } = run(t, newDir(t), { NODE_OPTIONS: `--require ${preload}` })
+  t.strictSame(await exited, [1, null])
+  t.match(output(), /^This is Node 20\.19\.0, and Node 24 or newer is needed: npm start brings it along on Linux/)
+})
+
 t.test('--help says what can be set, at once', async t => {
   const dir = newDir(t)
-  const { exited, output } = run(t, dir, {}, ['--help'])
+  const { exited, output } = run(t, dir, {}, [process.execPath, SCRIPT, '--help'])
   t.strictSame(await exited, [0, null])
   for (const name of ['PORT', 'INBOX_PORT', 'LOCAL_DATA_DIR', 'LOG_LEVEL']) t.match(output(), name)
   t.strictSame(readdirSync(dir), [])
