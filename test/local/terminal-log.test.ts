@@ -1,0 +1,40 @@
+import type { Logger } from 'pino'
+import t from 'tap'
+import { terminalLog } from '../../local/terminal-log.ts'
+import { createLogger } from '../../src/plugins/logging.ts'
+import { loadConfig } from '../../src/plugins/config.ts'
+
+const config = loadConfig({
+  LOG_LEVEL: 'info',
+  PUBLIC_URL: 'http://localhost:3000',
+  AWS_REGION: 'us-east-1',
+  USERS_TABLE: 'u',
+  AUTH_TABLE: 'a',
+  EMAIL_TABLE: 'e',
+  EMAIL_QUEUE_URL: 'http://localhost/q',
+  JWT_SECRET: 'x'.repeat(32),
+  EMAIL_FROM: 'no-reply@example.com'
+})
+
+function logged (write: (log: Logger) => void): string {
+  let text = ''
+  write(createLogger(config, terminalLog(line => { text += line })))
+  return text
+}
+
+t.test('a log line is one line for a person, with its fields and without what every line has', async t => {
+  const text = logged(log => log.info({ route: '/v2/users', statusCode: 202, name: 'two words' }, 'answered'))
+  t.match(text, /^\d\d:\d\d:\d\d\.\d{3} INFO {2}answered route=\/v2\/users statusCode=202 name="two words"\n$/)
+})
+
+t.test('an error comes with its stack below it', async t => {
+  const text = logged(log => log.error({ err: new Error('broken') }, 'request failed'))
+  t.match(text, /ERROR request failed\n {2}Error: broken\n {6}at /)
+})
+
+t.test('nothing in a line reaches the terminal as a command', async t => {
+  const text = logged(log => log.warn({ err: new Error('\u001b[2J\u0007\u009b'), name: '\u001b]0;title\u0007' }, 'odd'))
+  // eslint-disable-next-line no-control-regex
+  t.notMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
+  t.match(text, 'odd')
+})
