@@ -1,0 +1,126 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import type { App } from '../../src/app.ts'
+import { codeFor } from '../../src/shared/codes.ts'
+import { buildTestApp, pump, startEngines, type Engines } from '../helper.ts'
+import { missing, USED, type Grants } from './iam.ts'
+
+// What the two functions really call, seen on the wire: each has an AWS end point of its own, which writes down the actions
+// that a request would be authorised for, passes on what an engine answers, and answers for the services that have none here.
+
+const engines = await startEngines(t)
+
+/** Actions and resources of a request, as IAM would look at it. */
+function grantsFor (target: string, path: string, body: any): [action: string, resource: string][] { // eslint-disable-line @typescript-eslint/no-explicit-any -- five services' requests
+  const operation = target.split('.').at(-1)!
+  if (target.startsWith('DynamoDB_')) {
+    if (operation === 'TransactWriteItems') {
+      return (body.TransactItems as Record<string, { TableName: string }>[]).map(item => {
+        const [[kind, { TableName }] = ['', { TableName: '' }]] = Object.entries(item)
+        return [`dynamodb:${kind === 'ConditionCheck' ? 'ConditionCheckItem' : `${kind}Item`}`, TableName]
+      })
+    }
+    if (operation === 'BatchGetItem' || operation === 'BatchWriteItem') return Object.keys(body.RequestItems).map(table => [`dynamodb:${operation}`, table])
+    return [[`dynamodb:${operation}`, body.IndexName === undefined ? body.TableName : `${body.TableName}/index/${body.IndexName}`]]
+  }
+  if (target.startsWith('AmazonSQS.')) return [[`sqs:${operation}`, String(body.QueueUrl).split('/').at(-1)!]]
+  if (target.startsWith('AWSEvents.')) return [[`events:${operation}`, 'EventBus']]
+  if (target.startsWith('secretsmanager.')) return [[`secretsmanager:${operation}`, 'RootSecret']]
+  // Version 2 of SES has one operation for both, and two names for it in policies.
+  if (path === '/v2/email/outbound-emails') return ['ses:SendEmail', 'ses:SendRawEmail'].map(action => [action, 'ses:identity/SesIdentity'])
+  throw new Error(`no action is known for ${target} ${path}`)
+}
+
+const SECRETS: Record<string, string> = { AWSCURRENT: 'c'.repeat(64), AWSPREVIOUS: 'p'.repeat(64) }
+let refuseMails = false
+
+function standIn (target: string, body: any): { status?: number, json: object } { // eslint-disable-line @typescript-eslint/no-explicit-any -- as above
+  if (target.startsWith('AWSEvents.')) return { json: { FailedEntryCount: 0, Entries: body.Entries.map(() => ({ EventId: 'e' })) } }
+  if (target.startsWith('secretsmanager.')) return { json: { SecretString: SECRETS[body.VersionStage] } }
+  return refuseMails ? { status: 400, json: { message: 'not now' } } : { json: { MessageId: 'm' } }
+}
+
+async function endpointOf (engines: Engines): Promise<{ url: string, calls: Grants }> {
+  const calls: Grants = {}
+  async function answer (request: IncomingMessage): Promise<{ status?: number, type?: string, json: object | string }> {
+    const target = String(request.headers['x-amz-target'] ?? '')
+    const sent = await text(request)
+    const body = sent === '' ? {} : JSON.parse(sent)
+    for (const [action, resource] of grantsFor(target, request.url!, body)) (calls[resource] ??= []).includes(action) || calls[resource].push(action)
+    const engine = target.startsWith('DynamoDB_') ? engines.dynamodbEndpoint : target.startsWith('AmazonSQS.') ? engines.sqsEndpoint : undefined
+    if (engine === undefined) return standIn(target, body)
+    const response = await fetch(engine + request.url!, { method: 'POST', headers: { 'x-amz-target': target, 'content-type': request.headers['content-type']!, authorization: request.headers.authorization!, 'x-amz-date': String(request.headers['x-amz-date']) }, body: sent })
+    return { status: response.status, type: response.headers.get('content-type') ?? '', json: await response.text() }
+  }
+  const server = createServer((request, response) => {
+    answer(request).then(({ status = 200, type = 'application/json', json }) => {
+      response.writeHead(status, { 'content-type': type }).end(typeof json === 'string' ? json : JSON.stringify(json))
+    }, error => { response.writeHead(418).end(String(error)) })
+  })
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => { server.closeAllConnections(); server.close() })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, calls }
+}
+
+async function functionBehind ({ url }: { url: string }) {
+  return await buildTestApp(t, engines, {
+    env: {
+      AWS_ENDPOINT_URL: url,
+      AWS_ENDPOINT_URL_DYNAMODB: url,
+      AWS_ENDPOINT_URL_SQS: url,
+      EMAIL_QUEUE_URL: url + new URL(engines.env['EMAIL_QUEUE_URL']!).pathname,
+      EVENT_BUS_NAME: 'EventBus',
+      JWT_SECRET: undefined,
+      JWT_SECRET_ARN: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:RootSecret',
+      SMTP_URL: undefined
+    }
+  })
+}
+
+const apiEndpoint = await endpointOf(engines)
+const workerEndpoint = await endpointOf(engines)
+const api = await functionBehind(apiEndpoint)
+const worker = await functionBehind(workerEndpoint)
+const settle = () => pump({ relay: api.relay, email: worker.email } as Pick<App, 'relay' | 'email'>, engines)
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+async function ask (method: Method, url: string, payload?: object, authorization?: string) {
+  const response = await api.inject({ method, url, ...(payload === undefined ? {} : { payload }), ...(authorization === undefined ? {} : { headers: { authorization } }) })
+  if (response.statusCode >= 400) throw new Error(`${method} ${url}: ${response.statusCode} ${response.body}`)
+  return response
+}
+
+/** A life of an account, with everything that the service does behind it. */
+async function live (email: string) {
+  await ask('GET', '/health/ready')
+  await ask('POST', '/v1/users', { email, name: 'Ada Lovelace' })
+  await ask('POST', '/v2/users', { email, name: 'Ada Lovelace' })
+  await ask('POST', '/v2/users', { email: `new.${email}`, name: 'Ada Lovelace' })
+  await settle()
+  const { challengeId } = (await ask('POST', '/v2/auth/challenges', { email })).json<{ challengeId: string }>()
+  await settle()
+  const tokens = (await ask('POST', '/v2/auth/tokens', { grantType: 'code', challengeId, code: codeFor(api.keys.current.code, challengeId) })).json<{ accessToken: string, refreshToken: string }>()
+  const bearer = `Bearer ${tokens.accessToken}`
+  await ask('GET', '/v2/users/me', undefined, bearer)
+  await ask('PATCH', '/v2/users/me', { name: 'Countess Lovelace' }, bearer)
+  const { refreshToken } = (await ask('POST', '/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: tokens.refreshToken })).json<{ refreshToken: string }>()
+  await ask('POST', '/v2/auth/revoke', { refreshToken })
+  await ask('DELETE', '/v2/users/me', undefined, bearer)
+  await api.relay.sweep()
+  await settle()
+}
+
+t.test('the functions call what iam.ts says they call, and so what the template allows them', async t => {
+  await live('ada@example.com')
+  refuseMails = true
+  await ask('POST', '/v2/users', { email: 'late@example.com', name: 'Grace Hopper' })
+  await settle()
+
+  const { ApiFunction, EmailFunction } = USED.extracted
+  t.strictSame(missing(apiEndpoint.calls, ApiFunction!), [], 'the API function calls nothing that is not listed')
+  t.strictSame(missing(ApiFunction!, apiEndpoint.calls), [], 'and everything that is')
+  t.strictSame(missing(workerEndpoint.calls, EmailFunction!), [], 'the worker calls nothing that is not listed')
+  t.strictSame(missing(EmailFunction!, workerEndpoint.calls), [], 'and everything that is')
+})
