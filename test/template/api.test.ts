@@ -20,7 +20,7 @@ t.test('every request reaches the function, by its alias', async t => {
   for (const [path, methods] of Object.entries(paths)) {
     t.ok(methods[ANY], `${path} leaves no method without an answer`)
     for (const { 'x-amazon-apigateway-integration': integration } of Object.values(methods)) {
-      t.match(integration, { type: 'aws_proxy', httpMethod: 'POST', uri: { 'Fn::Sub': /\/functions\/\$\{ApiFunction\.Alias\}\/invocations$/ } })
+      t.match(integration, { type: 'aws_proxy', httpMethod: 'POST', uri: { 'Fn::Sub': /\/functions\/\$\{ApiFunction\.Arn\}:live\/invocations$/ } })
     }
     // A resource that has a path of its own hides {proxy+} from what is below it, as long as nothing stands beside it.
     const parent = path.split('/').slice(0, -1).join('/')
