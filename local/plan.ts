@@ -36,7 +36,6 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   }
   const defaults = {
     NODE_ENV: 'development',
-    LOG_LEVEL: 'warn',
     PUBLIC_URL: `http://localhost:${ports.api}`,
     EMAIL_FROM: 'User Service <no-reply@example.com>',
     JWT_SECRET: data.rootSecret()
@@ -56,7 +55,7 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   }
   const env: Record<string, string> = { ...defaults, ...Object.fromEntries(wanted), ...engines }
   for (const name of NOT_LOCAL) delete env[name]
-  const config = loadConfig({ ...env, PORT: String(ports.api), HOST: host })
+  const config = loadConfig({ LOG_LEVEL: 'warn', ...env, PORT: String(ports.api), HOST: host })
   // The file is for processes beside this one: they listen elsewhere.
   delete env['PORT']
   delete env['HOST']
