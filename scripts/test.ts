@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Parser, type Result } from 'tap-parser'
+import { stringify } from 'yaml'
 import { JAVA_NEEDED, javaVersion } from '../local/dynamodb.ts'
 import { findRedis, REDIS_COMMANDS } from '../local/redis.ts'
 
@@ -19,23 +20,29 @@ interface Node {
   children: Node[]
 }
 
-/** Reads TAP into a tree of tests. */
-function readTap (text: string): Node {
+/** Reads TAP into a tree of tests, and what is to be said of each failure. */
+function readTap (text: string): { root: Node, failures: string[] } {
+  const failures: string[] = []
+  const tell = ({ fullname, diag }: Result) => {
+    failures.push(`✖ ${fullname}\n${stringify(diag ?? {}).replace(/^/gm, '    ').trimEnd()}`)
+  }
   const watch = (parser: Parser): Node => {
     const node: Node = { isOk: true, children: [] }
     parser.on('child', (child: Parser) => { node.children.push(watch(child)) })
-    parser.on('assert', ({ ok, todo, skip, closingTestPoint }: Result) => {
+    parser.on('assert', (result: Result) => {
+      const { ok, todo, skip, closingTestPoint } = result
       if (ok || todo || skip) return
       // A line that closes a test says how that test ended, a crash or a time-out included.
-      if (closingTestPoint) node.children.at(-1)!.isOk = false
-      else node.isOk = false
+      const failed = closingTestPoint ? node.children.at(-1)! : node
+      if (!closingTestPoint || tally(failed).failed === 0) tell(result)
+      failed.isOk = false
     })
     return node
   }
   const parser = new Parser()
   const root = watch(parser)
   parser.end(text)
-  return root
+  return { root, failures }
 }
 
 /** Counts the tests that have no tests in them; one that failed although all in it passed counts as a failure of its own. */
@@ -74,11 +81,14 @@ async function main (args: string[]): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'user-service-tap-'))
   const output = join(dir, 'output.tap')
   try {
-    // The reporter of a terminal draws its lines again and again; a log wants the failures.
-    const reporter = process.stdout.isTTY ? [] : ['--reporter=min']
+    // tap's reporters draw for a terminal, and in a log, with CI set, say nothing of failures: there this does.
+    const isTerminal = process.stdout.isTTY
+    const reporter = isTerminal ? [] : ['--reporter=silent']
     const { status } = spawnSync(process.execPath, [tap, 'run', `--output-file=${output}`, ...reporter, ...args], { stdio: 'inherit' })
     if (!existsSync(output)) return status ?? 1 // no file fits the arguments, and tap has said so
-    const { passed, failed } = tally(readTap(readFileSync(output, 'utf8')))
+    const { root, failures } = readTap(readFileSync(output, 'utf8'))
+    const { passed, failed } = tally(root)
+    if (!isTerminal && failures.length > 0) console.log(`${failures.join('\n\n')}\n`)
     if (lacksJava) console.log(`DynamoDB Local: not run (Java ${java === 0 ? 'is missing' : `${java} is too old`}, ${JAVA_NEEDED} is needed)`)
     console.log(`${passed} passed, ${failed} failed`)
     return lacksJava && process.env['CI'] === 'true' ? 1 : status ?? 1
