@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 
 const HELP = `npm run check [-- --without-tests]: types, lint, tests (boundaries and documents among them), API documents, template.
 
@@ -41,7 +42,7 @@ function run ({ command, args, isSuite = false }: Step): Promise<{ status: numbe
 
 /** What a suite counted, in its last such line; a step that counts nothing is one check itself. */
 function outcomeOf ({ isSuite }: Step, status: number, output: string): Outcome {
-  const [, passed, failed] = isSuite ? [...output.matchAll(COUNTS)].at(-1) ?? [] : []
+  const [, passed, failed] = isSuite ? [...stripVTControlCharacters(output).matchAll(COUNTS)].at(-1) ?? [] : []
   if (passed === undefined) return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
   // A suite that failed although nothing in it did, has failed.
   return { passed: Number(passed), failed: status === 0 ? Number(failed) : Math.max(1, Number(failed)) }
