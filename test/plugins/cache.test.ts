@@ -250,7 +250,7 @@ const READS_PER_SECOND = 200
 async function underLoad (people: Cache, during: (readers: { mark (): void }) => Promise<void>) {
   const table = createTable(2)
   for (let i = 0; i < 20; i++) table.set({ id: `loaded-${i}`, name: 'Ada', version: 1 })
-  const samples: { at: number, ms: number }[] = []
+  const samples: { at: number, ms: number, machineMs: number }[] = []
   const pending: Promise<unknown>[] = []
   let errors = 0
   let count = 0
@@ -258,10 +258,12 @@ async function underLoad (people: Cache, during: (readers: { mark (): void }) =>
   const timer = setInterval(() => {
     const key = `loaded-${count++ % 20}`
     const start = performance.now()
-    pending.push(people.read(key, table.get(key), isPerson(key)).then(
-      answer => { if (answer === undefined) errors++; samples.push({ at: start, ms: performance.now() - start }) },
-      () => { errors++ }
-    ))
+    const elapsed = () => performance.now() - start
+    // Beside each read, the table alone: on a busy machine it takes longer too, and that part is not the cache's.
+    pending.push(Promise.all([
+      people.read(key, table.get(key), isPerson(key)).then(answer => { if (answer === undefined) errors++ }, () => { errors++ }).then(elapsed),
+      table.get(key)().then(elapsed)
+    ]).then(([ms, machineMs]) => samples.push({ at: start, ms, machineMs })))
   }, 1000 / READS_PER_SECOND)
   try {
     await during({ mark () { markedAt = performance.now() } })
@@ -269,9 +271,13 @@ async function underLoad (people: Cache, during: (readers: { mark (): void }) =>
     clearInterval(timer)
   }
   await Promise.all(pending)
-  const between = (from: number, to: number) => samples.filter(({ at }) => at >= markedAt + from && at < markedAt + to).map(({ ms }) => ms)
-  const before = samples.filter(({ at }) => at < markedAt).map(({ ms }) => ms)
-  return { errors, reads: samples.length, before, first: between(0, 1000), after: between(1000, Infinity) }
+  const between = (from: number, to: number) => {
+    const chosen = samples.filter(({ at }) => at >= markedAt + from && at < markedAt + to)
+    const times = chosen.map(({ ms }) => ms)
+    // In 200 reads the 99th percentile is the second worst, which is chance: what is held to the promise is a little below.
+    return { times, overMachine: (q: number) => quantile(times, q) - quantile(chosen.map(({ machineMs }) => machineMs), q) }
+  }
+  return { errors, reads: samples.length, before: between(-Infinity, 0), first: between(0, 1000), after: between(1000, Infinity) }
 }
 
 /** Milliseconds until reads come from Redis again. */
@@ -330,13 +336,10 @@ t.test(`Redis failing under ${READS_PER_SECOND} reads a second`, async t => {
       })
       t.equal(errors, 0, `${reads} reads without an error`)
       t.ok(backAfter < 5000, `cached again after ${backAfter.toFixed(0)} ms`)
-      // In 200 reads the 99th percentile is the second worst, which on a busy machine is the machine's. A little below it
-      // the figure is ours.
-      const usual = quantile(before, 0.95)
-      t.ok(quantile(first, 0.98) < usual + 60, `p98 in the first second: ${quantile(first, 0.98).toFixed(1)} ms`)
-      t.ok(quantile(after, 0.95) < usual + 5, `p95 after it: ${quantile(after, 0.95).toFixed(1)} ms`)
+      t.ok(first.overMachine(0.98) < 60, `p98 in the first second: ${first.overMachine(0.98).toFixed(1)} ms more than the table alone`)
+      t.ok(after.overMachine(0.95) < 5, `p95 after it: ${after.overMachine(0.95).toFixed(1)} ms more`)
       t.match(await people.read('meanwhile', async () => ({ id: 'meanwhile', name: 'Grace', version: 2 }), isPerson('meanwhile')), { name: 'Grace' })
-      const p99 = (values: number[]) => `${quantile(values, 0.99).toFixed(1)} ms`
+      const p99 = ({ times }: { times: number[] }) => `${quantile(times, 0.99).toFixed(1)} ms`
       t.comment(`Redis ${name}: ${errors} errors in ${reads} reads, p99 ${p99(before)} before, ${p99(first)} in the first second, ${p99(after)} after, cached again after ${backAfter.toFixed(0)} ms`)
     })
   }
