@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { basename, join, relative } from 'node:path'
+import { UI_DIRECTORY } from '../src/plugins/docs-live.ts'
+import { UI_FILES } from '../src/plugins/docs-ui.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -44,11 +46,12 @@ const leftOut: Plugin = {
 }
 
 /**
- * The Lambda artifact in a directory: `index.mjs` and what must lie beside it.
+ * The Lambda artifact in a directory: `index.mjs` and what must lie beside it, Swagger UI included only if asked for:
+ * it is as large as everything else.
  *
  * @returns what is in the bundle, as esbuild tells it
  */
-export async function buildLambda (directory: string): Promise<Metafile> {
+export async function buildLambda (directory: string, { withUi = false } = {}): Promise<Metafile> {
   const { metafile, outputFiles } = await build({
     absWorkingDir: ROOT,
     entryPoints: { index: 'src/lambda.ts' },
@@ -84,6 +87,7 @@ export async function buildLambda (directory: string): Promise<Metafile> {
   for (const { path, contents } of outputFiles) await writeFile(join(path.endsWith('.map') ? `${directory}-maps` : directory, basename(path)), contents)
   await cp(join(ROOT, PAGE), join(directory, 'verify-page'), { recursive: true })
   await cp(join(ROOT, 'docs/openapi'), join(directory, 'openapi'), { recursive: true })
+  if (withUi) for (const name of Object.keys(UI_FILES)) await cp(join(UI_DIRECTORY, name), join(directory, 'openapi/ui', name))
   return metafile
 }
 
@@ -131,10 +135,17 @@ function composition (metafile: Metafile): [name: string, bytes: number][] {
 
 const kib = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
 
+const HELP = `npm run build [-- --composition]: the Lambda artifact in dist/lambda and dist/lambda.zip, the plain server in dist/server.
+
+  DOCS_ENABLED=true   puts Swagger UI into the Lambda artifact; the function serves it where it has the variable too
+  --composition       lists what the bundle is made of
+`
+
 async function main () {
+  if (process.argv.includes('--help')) return process.stdout.write(HELP)
   const dist = join(ROOT, 'dist')
   await mkdir(dist, { recursive: true })
-  const metafile = await buildLambda(join(dist, 'lambda'))
+  const metafile = await buildLambda(join(dist, 'lambda'), { withUi: process.env['DOCS_ENABLED'] === 'true' })
   const entry = await stat(join(dist, 'lambda/index.mjs'))
   await buildServer(join(dist, 'server'))
   const zip = await zipDirectory(join(dist, 'lambda'))

@@ -1,9 +1,10 @@
 import fastifySwagger from '@fastify/swagger'
-import fastifySwaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { DOCUMENTS, finishDocument, type Document } from './docs-document.ts'
 
-/** Which decorator makes which document. @fastify/swagger-ui asks for one called `swagger`. */
+/** Which decorator makes which document. */
 export const DECORATORS = { v1: 'swaggerV1', v2: 'swagger' } as const
 
 declare module 'fastify' {
@@ -12,21 +13,10 @@ declare module 'fastify' {
   }
 }
 
-// Swagger UI draws with style attributes and inline images; everything else comes from, and goes to, this origin.
-function contentSecurityPolicy (publicUrl: string): string {
-  return [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data:",
-    `connect-src 'self' ${new URL(publicUrl).origin}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'"
-  ].join('; ')
-}
+/** The files of Swagger UI, as its package has them. */
+export const UI_DIRECTORY = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json')), 'static')
 
-/** The documents made from the routes that are registered after this, and Swagger UI. */
+/** The documents made from the routes that are registered after this. */
 export default fp(async function docsLive (app) {
   for (const version of ['v1', 'v2'] as const) {
     const unlimited = new Set<string>()
@@ -46,20 +36,4 @@ export default fp(async function docsLive (app) {
       transformObject: made => finishDocument((made as { openapiObject: Document }).openapiObject, version, unlimited) as object
     })
   }
-
-  if (!app.config.DOCS_ENABLED) return
-  // Without the host, so that the page works under every name of this machine; with the path that a stage has put before it.
-  const base = new URL(app.config.PUBLIC_URL).pathname.replace(/\/$/, '')
-  await app.register(fastifySwaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: contentSecurityPolicy(app.config.PUBLIC_URL),
-    theme: { title: 'User service API' },
-    uiConfig: {
-      urls: [{ name: 'Version 2', url: `${base}/openapi/v2.json` }, { name: 'Version 1 (deprecated)', url: `${base}/openapi/v1.json` }],
-      persistAuthorization: true,
-      displayRequestDuration: true,
-      tryItOutEnabled: true,
-      defaultModelsExpandDepth: 0
-    }
-  })
 }, { name: 'docs-live', dependencies: ['config'] })

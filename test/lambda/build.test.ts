@@ -45,6 +45,13 @@ t.test('the zip holds what the directory does, and the directory what the functi
   t.same(imports.filter(({ kind, external }) => external === true && kind !== 'require-call'), [], 'no built-in is an ESM import')
 })
 
+t.test('Swagger UI is in the artifact where it is asked for', async (t) => {
+  const directory = join(t.testdir({}), 'lambda')
+  await buildLambda(directory, { withUi: true })
+  const names = Object.keys(unzipSync(await zipDirectory(directory)))
+  t.same(names.filter(name => name.startsWith('openapi/ui/')).length, 3)
+})
+
 t.test('the server build runs', async (t) => {
   const engines = await startEngines(t)
   // Below the project, where it finds its packages.
@@ -60,4 +67,5 @@ t.test('the server build runs', async (t) => {
   t.equal((await until(() => answer('/health/ready'))).status, 200)
   t.equal((await answer('/verify')).status, 200)
   t.equal((await answer('/openapi/v2.json')).status, 200)
+  t.equal((await answer('/docs/swagger-ui.css')).status, 200)
 })

@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
 import { DOCUMENTS_DIR, makeDocuments } from '../../scripts/openapi.ts'
+import { UI_FILES } from '../../src/plugins/docs-ui.ts'
 import { buildTestApp, codeIn, pump, signIn, startEngines, type TestApp } from '../helper.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -144,8 +145,11 @@ t.test('Swagger UI knows both versions, today’s first, and may load from nowhe
   const policy = String(page.headers['content-security-policy'])
   t.match(policy, "default-src 'none'; script-src 'self';")
   t.notMatch(policy, /unsafe-eval|\*|https:/)
-  for (const [, asset] of page.body.matchAll(/(?:src|href)="([^"]+)"/g)) t.equal((await app.inject(asset!)).statusCode, 200, asset!)
-  const { body } = await app.inject('/docs/static/swagger-initializer.js')
+  const assets = [...page.body.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)].map(([, asset]) => asset!)
+  t.equal(assets.length, 4)
+  for (const asset of assets) t.equal((await app.inject(`/${asset}`)).statusCode, 200, asset)
+  t.equal((await app.inject('/docs/')).headers.location, '../docs')
+  const { body } = await app.inject('/docs/start.js')
   t.match(body, /openapi\/v2\.json[\s\S]*openapi\/v1\.json/)
   t.match(body, /"?persistAuthorization"?:\s*true/)
 })
@@ -164,6 +168,13 @@ t.test('from files, the same documents are served and nothing of Swagger is load
     t.equal(servers[0]!.url, engines.env['PUBLIC_URL'])
   }
   t.equal((await app.inject('/docs')).statusCode, 404)
+
+  const withUi = t.testdir({ ui: Object.fromEntries(Object.keys(UI_FILES).map(name => [name, `of ${name}`])) })
+  const served = await buildTestApp(t, engines, { docs: { source: 'files', directory: withUi } })
+  t.equal((await served.inject('/docs')).statusCode, 200)
+  t.equal((await served.inject('/docs/swagger-ui-bundle.js')).body, 'of swagger-ui-bundle.js')
+  const switchedOff = await buildTestApp(t, engines, { docs: { source: 'files', directory: withUi }, env: { DOCS_ENABLED: 'false' } })
+  t.equal((await switchedOff.inject('/docs')).statusCode, 404)
 
   // In a process of its own: this one has loaded Swagger for the tests above.
   const script = `

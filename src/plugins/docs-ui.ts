@@ -1,0 +1,71 @@
+import type { FastifyInstance } from 'fastify'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** What Swagger UI consists of; `npm run build` takes it into the Lambda artifact where `DOCS_ENABLED` is set. */
+export const UI_FILES = { 'swagger-ui.css': 'text/css', 'swagger-ui-bundle.js': 'text/javascript', 'swagger-ui-standalone-preset.js': 'text/javascript' } as const
+
+// Addresses are relative to /docs: a stage or a proxy may have put a path in front of it.
+const PAGE = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>User service API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/swagger-ui-standalone-preset.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+`
+
+const START = `SwaggerUIBundle({
+  dom_id: '#swagger-ui',
+  layout: 'StandaloneLayout',
+  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
+  plugins: [SwaggerUIBundle.plugins.DownloadUrl],
+  urls: [{ name: 'Version 2', url: 'openapi/v2.json' }, { name: 'Version 1 (deprecated)', url: 'openapi/v1.json' }],
+  deepLinking: true,
+  validatorUrl: null,
+  persistAuthorization: true,
+  displayRequestDuration: true,
+  tryItOutEnabled: true,
+  defaultModelsExpandDepth: 0
+})
+`
+
+// Swagger UI draws with style attributes and inline images; everything else comes from, and goes to, this origin.
+function contentSecurityPolicy (publicUrl: string): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    `connect-src 'self' ${new URL(publicUrl).origin}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'"
+  ].join('; ')
+}
+
+/** Serves Swagger UI at `/docs`, with both versions in its selector; `directory` holds `UI_FILES`. */
+export function serveUi (app: FastifyInstance, directory: string): void {
+  const hidden = { schema: { hide: true } }
+
+  app.get('/docs', hidden, async (_request, reply) => {
+    return reply.type('text/html; charset=utf-8').header('content-security-policy', contentSecurityPolicy(app.config.PUBLIC_URL)).send(PAGE)
+  })
+  app.get('/docs/', hidden, async (_request, reply) => reply.redirect('../docs'))
+  app.get('/docs/start.js', hidden, async (_request, reply) => reply.type('text/javascript; charset=utf-8').send(START))
+  for (const [name, type] of Object.entries(UI_FILES)) {
+    app.get(`/docs/${name}`, hidden, async (_request, reply) => {
+      // Not the same after an update under the same name: kept for an hour.
+      return reply.type(`${type}; charset=utf-8`).header('cache-control', 'public, max-age=3600').send(await readFile(join(directory, name), 'utf8'))
+    })
+  }
+}
