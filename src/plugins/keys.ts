@@ -75,9 +75,10 @@ async function fetchSecrets (arn: string, config: Config): Promise<RootSecrets> 
 
 /**
  * Look-ups that unknown keys may cause: this many at once, one more a second. A forged `kid` must turn neither into a
- * call to Secrets Manager each nor into a request that waits for its turn; ten rotations in a row are more than there are.
+ * call to Secrets Manager each nor into a request that waits for its turn; a rotation takes two at the most, and ten of
+ * them in a row are more than there are.
  */
-const LOOKUPS = 10
+const LOOKUPS = 20
 
 /** Milliseconds after which a running process looks for a rotation by itself, so that it signs with the current key and forgets old ones. */
 const MAX_AGE = 300_000
@@ -138,11 +139,11 @@ export default fp(async function keys (app) {
     return sets
   }
 
-  async function renew () {
+  async function renew (isAnswered = () => false) {
     try {
-      // One that began before the question may not have seen the rotation that the question comes from.
+      // One that is under way may bring the answer, or may have begun before the rotation that the question comes from.
       await lookup
-      if (lookup !== undefined || mayLookUp()) await lookUp()
+      if (!isAnswered() && (lookup !== undefined || mayLookUp())) await lookUp()
     } catch {
       // Whether a token or a code is good cannot be told now; calling it bad would sign people out.
       throw new Unavailable()
@@ -152,11 +153,11 @@ export default fp(async function keys (app) {
   app.decorate('keys', {
     get current () { return held()[0]! },
     get all () { return held() },
-    renew,
+    renew: () => renew(),
     async find (kid) {
       const find = () => sets.find(set => set.jwk.kid === kid)
       held()
-      if (find() === undefined) await renew()
+      if (find() === undefined) await renew(() => find() !== undefined)
       return find()
     }
   })
