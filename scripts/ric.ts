@@ -12,6 +12,9 @@ const DIRECTORY = join(CACHE, `ric-${VERSION}`)
 const ENTRY = join(DIRECTORY, 'node_modules', PACKAGE, 'index.mjs')
 const CLIENT = join(DIRECTORY, 'node_modules', PACKAGE, 'rapid-client.node')
 
+/** The entry of the runtime client, if it has been built. */
+export const builtRuntimeClient = (): string | undefined => existsSync(CLIENT) ? ENTRY : undefined
+
 /** Node's own headers, where the Node that runs this brought them along; else node-gyp fetches them. */
 const NODE_DIRECTORY = join(dirname(process.execPath), '..')
 
