@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SMTPServer } from 'smtp-server'
 import { LOCAL_AWS } from '../local/aws.ts'
 import { createCheckpoints } from '../local/checkpoints.ts'
-import { createTables, startDynamodb, type DynamodbEngine, type DynamodbKind } from '../local/dynamodb.ts'
+import { createTables, JAVA_NEEDED, javaVersion, startDynamodb, type DynamodbEngine, type DynamodbKind } from '../local/dynamodb.ts'
 import { createStreamReader, deliverMessages, deliverPage, type StreamReader } from '../local/event-source-mappings.ts'
 import { startRedis, type RedisEngine } from '../local/redis.ts'
 import { queueArn, startSqs, type SqsEngine } from '../local/sqs.ts'
@@ -92,6 +92,15 @@ async function startSmtpSink (mails: ParsedMail[]): Promise<SmtpSink> {
   }
   await start()
   return sink
+}
+
+/** The DynamoDB engines that repositories and main flows are tested on, and why one of them cannot be, if so. */
+export async function dynamodbEngines (): Promise<[kind: DynamodbKind, skip: string | false][]> {
+  const java = await javaVersion() ?? 0
+  return [
+    ['dynoxide', false],
+    ['dynamodb-local', java < JAVA_NEEDED && `not run: needs Java ${JAVA_NEEDED} or newer, found ${java === 0 ? 'none' : java}`]
+  ]
 }
 
 export interface EngineOptions {

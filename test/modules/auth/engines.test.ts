@@ -1,19 +1,12 @@
 import t from 'tap'
-import { JAVA_NEEDED, javaVersion, type DynamodbKind } from '../../../local/dynamodb.ts'
 import type { AuthEntry, Tokens } from '../../../src/modules/auth/contract.ts'
 import { createAuthRepository, type Session } from '../../../src/modules/auth/repository.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import { OUTBOX_SHARDS, outboxEntry } from '../../../src/shared/outbox.ts'
-import { buildTestApp, signIn, startEngines } from '../../helper.ts'
+import { buildTestApp, dynamodbEngines, signIn, startEngines } from '../../helper.ts'
 import { openChallenge, TABLE } from './support.ts'
 
-const java = await javaVersion() ?? 0
-const kinds: [kind: DynamodbKind, skip: string | false][] = [
-  ['dynoxide', false],
-  ['dynamodb-local', java < JAVA_NEEDED && `needs Java ${JAVA_NEEDED} or newer, found ${java === 0 ? 'none' : java}`]
-]
-
-for (const [kind, skip] of kinds) {
+for (const [kind, skip] of await dynamodbEngines()) {
   t.test(`on ${kind}`, { skip }, async (t) => {
     const engines = await startEngines(t, { dynamodb: kind })
     const app = await buildTestApp(t, engines)

@@ -1,175 +1,179 @@
 import { GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
-import { buildTestApp, pump, startEngines, type TestApp } from '../../helper.ts'
+import { buildTestApp, dynamodbEngines, pump, startEngines, type TestApp } from '../../helper.ts'
 import { recordCalls } from './calls.ts'
 
-const engines = await startEngines(t)
-const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '100000' } })
-const table = app.config.USERS_TABLE
+for (const [kind, skip] of await dynamodbEngines()) {
+  t.test(`on ${kind}`, { skip }, async (t) => {
+    const engines = await startEngines(t)
+    const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '100000' } })
+    const table = app.config.USERS_TABLE
 
-const post = (url: string, payload: unknown) => app.inject({ method: 'POST', url, payload: payload as object })
-const items = async () => (await app.dynamodb.send(new ScanCommand({ TableName: table, ConsistentRead: true }))).Items ?? []
-const itemsAbout = async (email: string) => (await items()).filter(item => JSON.stringify(item).includes(email))
-const accounts = async (email: string) => (await items()).filter(item => item['kind'] === 'user' && item['email'] === email)
+    const post = (url: string, payload: unknown) => app.inject({ method: 'POST', url, payload: payload as object })
+    const items = async () => (await app.dynamodb.send(new ScanCommand({ TableName: table, ConsistentRead: true }))).Items ?? []
+    const itemsAbout = async (email: string) => (await items()).filter(item => JSON.stringify(item).includes(email))
+    const accounts = async (email: string) => (await items()).filter(item => item['kind'] === 'user' && item['email'] === email)
 
-t.test('v1 registers in one transaction and answers as the article says', async (t) => {
-  const calls = recordCalls(app)
-  const answer = await post('/v1/users', { email: 'Ada@Example.COM', name: ' Ada ' })
-  t.equal(answer.statusCode, 201)
-  const { data } = answer.json()
-  t.same(answer.json(), { success: true, data: { userId: data.userId, email: 'ada@example.com', name: 'Ada' } })
-  t.equal(answer.headers.location, `/v1/users/${data.userId}`)
-  t.same(calls.stop(), ['TransactWriteItemsCommand'])
-  t.match(await accounts('ada@example.com'), [{ userId: data.userId, status: 'PENDING_VERIFICATION', role: 'user', version: 1 }])
-})
+    t.test('v1 registers in one transaction and answers as the article says', async (t) => {
+      const calls = recordCalls(app)
+      const answer = await post('/v1/users', { email: 'Ada@Example.COM', name: ' Ada ' })
+      t.equal(answer.statusCode, 201)
+      const { data } = answer.json()
+      t.same(answer.json(), { success: true, data: { userId: data.userId, email: 'ada@example.com', name: 'Ada' } })
+      t.equal(answer.headers.location, `/v1/users/${data.userId}`)
+      t.same(calls.stop(), ['TransactWriteItemsCommand'])
+      t.match(await accounts('ada@example.com'), [{ userId: data.userId, status: 'PENDING_VERIFICATION', role: 'user', version: 1 }])
+    })
 
-t.test('a second v1 registration of an address, however it is spelled, is a conflict and changes nothing', async (t) => {
-  await post('/v1/users', { email: 'twice@example.com', name: 'First' })
-  const before = await itemsAbout('twice@example.com')
-  for (const email of ['twice@example.com', 'TWICE@EXAMPLE.COM']) {
-    const answer = await post('/v1/users', { email, name: 'Second' })
-    t.equal(answer.statusCode, 409)
-    t.match(answer.json(), { success: false, error: 'User already exists' })
-  }
-  t.same(await itemsAbout('twice@example.com'), before)
-})
+    t.test('a second v1 registration of an address, however it is spelled, is a conflict and changes nothing', async (t) => {
+      await post('/v1/users', { email: 'twice@example.com', name: 'First' })
+      const before = await itemsAbout('twice@example.com')
+      for (const email of ['twice@example.com', 'TWICE@EXAMPLE.COM']) {
+        const answer = await post('/v1/users', { email, name: 'Second' })
+        t.equal(answer.statusCode, 409)
+        t.match(answer.json(), { success: false, error: 'User already exists' })
+      }
+      t.same(await itemsAbout('twice@example.com'), before)
+    })
 
-t.test('twenty registrations of one address at the same moment make one account and no fault', async (t) => {
-  const answers = await Promise.all(Array.from({ length: 20 }, () => post('/v1/users', { email: 'race@example.com', name: 'Racer' })))
-  const statuses = answers.map(answer => answer.statusCode)
-  t.equal(statuses.filter(status => status === 201).length, 1)
-  t.equal(statuses.filter(status => status === 409).length, 19)
-  t.equal((await accounts('race@example.com')).length, 1)
-})
+    t.test('twenty registrations of one address at the same moment make one account and no fault', async (t) => {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => post('/v1/users', { email: 'race@example.com', name: 'Racer' })))
+      const statuses = answers.map(answer => answer.statusCode)
+      t.equal(statuses.filter(status => status === 201).length, 1)
+      t.equal(statuses.filter(status => status === 409).length, 19)
+      t.equal((await accounts('race@example.com')).length, 1)
+    })
 
-/** Loses the answer of the next call of a command after it was carried out, and makes the engine forget the request's token. */
-function loseOneAnswer (app: TestApp, command: string) {
-  let lost = false
-  app.dynamodb.middlewareStack.add((next, context) => async (args) => {
-    if (context['commandName'] !== command) return await next(args)
-    const request = args.request as { body: string }
-    if (lost) request.body = request.body.replace(/"ClientRequestToken":"[^"]*"/, `"ClientRequestToken":"${crypto.randomUUID()}"`)
-    const result = await next(args)
-    if (lost) return result
-    lost = true
-    throw Object.assign(new Error('the answer was lost'), { name: 'TimeoutError' })
-  }, { step: 'deserialize', priority: 'low', name: 'loseOneAnswer', override: true })
-  return { wasLost: () => lost, stop: () => app.dynamodb.middlewareStack.remove('loseOneAnswer') }
-}
+    /** Loses the answer of the next call of a command after it was carried out, and makes the engine forget the request's token. */
+    function loseOneAnswer (app: TestApp, command: string) {
+      let lost = false
+      app.dynamodb.middlewareStack.add((next, context) => async (args) => {
+        if (context['commandName'] !== command) return await next(args)
+        const request = args.request as { body: string }
+        if (lost) request.body = request.body.replace(/"ClientRequestToken":"[^"]*"/, `"ClientRequestToken":"${crypto.randomUUID()}"`)
+        const result = await next(args)
+        if (lost) return result
+        lost = true
+        throw Object.assign(new Error('the answer was lost'), { name: 'TimeoutError' })
+      }, { step: 'deserialize', priority: 'low', name: 'loseOneAnswer', override: true })
+      return { wasLost: () => lost, stop: () => app.dynamodb.middlewareStack.remove('loseOneAnswer') }
+    }
 
-t.test('a registration whose answer got lost on the way is no conflict with itself', async (t) => {
-  const fault = loseOneAnswer(app, 'TransactWriteItemsCommand')
-  const answer = await post('/v1/users', { email: 'lost@example.com', name: 'Lost' })
-  fault.stop()
-  t.ok(fault.wasLost())
-  t.equal(answer.statusCode, 201)
-  t.match(await accounts('lost@example.com'), [{ userId: answer.json().data.userId }])
-  t.equal((await items()).filter(item => item['kind'] === 'outbox' && JSON.stringify(item).includes('lost@example.com')).length, 1)
-})
+    t.test('a registration whose answer got lost on the way is no conflict with itself', async (t) => {
+      const fault = loseOneAnswer(app, 'TransactWriteItemsCommand')
+      const answer = await post('/v1/users', { email: 'lost@example.com', name: 'Lost' })
+      fault.stop()
+      t.ok(fault.wasLost())
+      t.equal(answer.statusCode, 201)
+      t.match(await accounts('lost@example.com'), [{ userId: answer.json().data.userId }])
+      t.equal((await items()).filter(item => item['kind'] === 'outbox' && JSON.stringify(item).includes('lost@example.com')).length, 1)
+    })
 
-t.test('a change whose answer got lost is applied once', async (t) => {
-  const { id } = await app.users.register({ email: 'lost-change@example.com', name: 'Before' }, 'c')
-  const fault = loseOneAnswer(app, 'TransactWriteItemsCommand')
-  const user = await app.users.update(id, { name: 'After' }, 'c')
-  fault.stop()
-  t.ok(fault.wasLost())
-  t.match(user, { name: 'After', version: 2 })
-  t.match(await app.users.getFresh(id), { name: 'After', version: 2 })
-})
+    t.test('a change whose answer got lost is applied once', async (t) => {
+      const { id } = await app.users.register({ email: 'lost-change@example.com', name: 'Before' }, 'c')
+      const fault = loseOneAnswer(app, 'TransactWriteItemsCommand')
+      const user = await app.users.update(id, { name: 'After' }, 'c')
+      fault.stop()
+      t.ok(fault.wasLost())
+      t.match(user, { name: 'After', version: 2 })
+      t.match(await app.users.getFresh(id), { name: 'After', version: 2 })
+    })
 
-const bad: [what: string, body: unknown, pointer: string][] = [
-  ['no e-mail', { name: 'Ada' }, '/email'],
-  ['no name', { email: 'bad@example.com' }, '/name'],
-  ['a name of one character', { email: 'bad@example.com', name: 'A' }, '/name'],
-  ['a name of one character and spaces', { email: 'bad@example.com', name: ' A  ' }, '/name'],
-  ['a name of 101 characters', { email: 'bad@example.com', name: 'A'.repeat(101) }, '/name'],
-  ['a name with a line break', { email: 'bad@example.com', name: 'Ada\r\nBcc: eve@example.com' }, '/name'],
-  ['a name that is no text', { email: 'bad@example.com', name: 42 }, '/name'],
-  ['half a surrogate pair in the name', { email: 'bad@example.com', name: 'Ada \ud800' }, '/name'],
-  ['an e-mail without a domain', { email: 'bad-', name: 'Ada' }, '/email'],
-  ['an e-mail with a line break', { email: 'bad@example.com\r\nBcc: eve@example.com', name: 'Ada' }, '/email'],
-  ['an e-mail with a Kelvin sign', { email: 'bad\u212a@example.com', name: 'Ada' }, '/email'],
-  ['two e-mails', { email: 'bad@example.com,eve@example.com', name: 'Ada' }, '/email'],
-  ['an e-mail of 255 characters', { email: `bad@${'a'.repeat(61)}.${'b'.repeat(61)}.${'c'.repeat(61)}.${'d'.repeat(61)}.com`, name: 'Ada' }, '/email'],
-  ['a property nobody asked for', { email: 'bad@example.com', name: 'Ada', role: 'admin' }, '/role'],
-  ['an array', [], ''],
-  ['null', null, '']
-]
-for (const [what, body, pointer] of bad) {
-  t.test(`${what} is refused in both versions, with the field's name, and changes nothing`, async (t) => {
-    const before = (await items()).length
-    const v1 = await app.inject({ method: 'POST', url: '/v1/users', headers: { 'content-type': 'application/json' }, payload: JSON.stringify(body) })
-    t.equal(v1.statusCode, 400)
-    t.equal(v1.json().success, false)
-    t.match(v1.json().error, pointer === '' ? 'body' : pointer.slice(1))
-    const v2 = await app.inject({ method: 'POST', url: '/v2/users', headers: { 'content-type': 'application/json' }, payload: JSON.stringify(body) })
-    t.equal(v2.statusCode, 400)
-    t.equal(v2.headers['content-type'], 'application/problem+json; charset=utf-8')
-    t.match(v2.json(), { code: 'VALIDATION_FAILED', status: 400, errors: [{ pointer }] })
-    t.equal((await items()).length, before)
+    const bad: [what: string, body: unknown, pointer: string][] = [
+      ['no e-mail', { name: 'Ada' }, '/email'],
+      ['no name', { email: 'bad@example.com' }, '/name'],
+      ['a name of one character', { email: 'bad@example.com', name: 'A' }, '/name'],
+      ['a name of one character and spaces', { email: 'bad@example.com', name: ' A  ' }, '/name'],
+      ['a name of 101 characters', { email: 'bad@example.com', name: 'A'.repeat(101) }, '/name'],
+      ['a name with a line break', { email: 'bad@example.com', name: 'Ada\r\nBcc: eve@example.com' }, '/name'],
+      ['a name that is no text', { email: 'bad@example.com', name: 42 }, '/name'],
+      ['half a surrogate pair in the name', { email: 'bad@example.com', name: 'Ada \ud800' }, '/name'],
+      ['an e-mail without a domain', { email: 'bad-', name: 'Ada' }, '/email'],
+      ['an e-mail with a line break', { email: 'bad@example.com\r\nBcc: eve@example.com', name: 'Ada' }, '/email'],
+      ['an e-mail with a Kelvin sign', { email: 'bad\u212a@example.com', name: 'Ada' }, '/email'],
+      ['two e-mails', { email: 'bad@example.com,eve@example.com', name: 'Ada' }, '/email'],
+      ['an e-mail of 255 characters', { email: `bad@${'a'.repeat(61)}.${'b'.repeat(61)}.${'c'.repeat(61)}.${'d'.repeat(61)}.com`, name: 'Ada' }, '/email'],
+      ['a property nobody asked for', { email: 'bad@example.com', name: 'Ada', role: 'admin' }, '/role'],
+      ['an array', [], ''],
+      ['null', null, '']
+    ]
+    for (const [what, body, pointer] of bad) {
+      t.test(`${what} is refused in both versions, with the field's name, and changes nothing`, async (t) => {
+        const before = (await items()).length
+        const v1 = await app.inject({ method: 'POST', url: '/v1/users', headers: { 'content-type': 'application/json' }, payload: JSON.stringify(body) })
+        t.equal(v1.statusCode, 400)
+        t.equal(v1.json().success, false)
+        t.match(v1.json().error, pointer === '' ? 'body' : pointer.slice(1))
+        const v2 = await app.inject({ method: 'POST', url: '/v2/users', headers: { 'content-type': 'application/json' }, payload: JSON.stringify(body) })
+        t.equal(v2.statusCode, 400)
+        t.equal(v2.headers['content-type'], 'application/problem+json; charset=utf-8')
+        t.match(v2.json(), { code: 'VALIDATION_FAILED', status: 400, errors: [{ pointer }] })
+        t.equal((await items()).length, before)
+      })
+    }
+
+    t.test('a v2 registration is one write and one answer, whether the address is known or not', async (t) => {
+      await app.users.register({ email: 'known@example.com', name: 'Known' }, 'c')
+      const answers = []
+      for (const email of ['known@example.com', 'unknown@example.com']) {
+        const calls = recordCalls(app)
+        const answer = await post('/v2/users', { email, name: 'Somebody' })
+        t.same(calls.stop(), ['PutItemCommand'])
+        t.equal(answer.statusCode, 202)
+        t.same(Object.keys(answer.json()), ['challengeId', 'expiresAt'])
+        answers.push(Object.keys(answer.headers).sort())
+      }
+      t.same(answers[0], answers[1])
+    })
+
+    t.test('behind the stream a v2 registration becomes an account, and a second one a mail to its owner', async (t) => {
+      await post('/v2/users', { email: 'grace@example.com', name: 'Grace' })
+      await pump(app, engines)
+      const [account] = await accounts('grace@example.com')
+      t.match(account, { name: 'Grace', status: 'PENDING_VERIFICATION', version: 1 })
+      await post('/v2/users', { email: 'grace@example.com', name: 'Mallory' })
+      await pump(app, engines)
+      t.same(await accounts('grace@example.com'), [account])
+      const mails = engines.mails.filter(mail => JSON.stringify(mail.to).includes('grace@example.com'))
+      t.equal(mails.length, 2)
+      t.notMatch(JSON.stringify(mails), 'Mallory')
+      t.same((await items()).filter(item => item['kind'] === 'outbox'), [], 'the outbox is empty again')
+    })
+
+    t.test('a registration that the stream delivers again makes no second account, not even after the first was deleted', async (t) => {
+      await post('/v2/users', { email: 'again@example.com', name: 'Again' })
+      const entry = (await items()).map(item => item as { kind: string, data: { email?: string } }).find(item => item.kind === 'outbox' && item.data.email === 'again@example.com')
+      const again = () => app.users.fulfilRegistration(entry as never)
+      const first = await again()
+      t.same(await again(), first)
+      await pump(app, engines)
+      t.same(await again(), { outcome: 'done' })
+      const [account] = await accounts('again@example.com')
+      await app.users.remove(account!['userId'], 'c')
+      t.same(await again(), { outcome: 'done' })
+      t.same(await accounts('again@example.com'), [])
+    })
+
+    t.test('an account never verified is gone after seven days, though the table still has it, and its address is free', async (t) => {
+      const { id } = await app.users.register({ email: 'late@example.com', name: 'Late' }, 'c')
+      const { Item } = await app.dynamodb.send(new GetCommand({ TableName: table, Key: { userId: id } }))
+      t.equal(Item!['expiresAt'], Math.floor(Date.parse(Item!['createdAt']) / 1000) + 7 * 86_400)
+      const past = Math.floor(Date.now() / 1000)
+      for (const userId of [id, 'email#late@example.com']) {
+        await app.dynamodb.send(new UpdateCommand({ TableName: table, Key: { userId }, UpdateExpression: 'SET expiresAt = :past', ExpressionAttributeValues: { ':past': past } }))
+      }
+      t.equal(await app.users.get(id), undefined)
+      t.equal(await app.users.findByEmail('late@example.com'), undefined)
+      t.equal(await app.users.verifyEmail('late@example.com', 'c'), undefined)
+      const again = await app.users.register({ email: 'late@example.com', name: 'Later' }, 'c')
+      t.not(again.id, id)
+      t.match(await app.users.verifyEmail('late@example.com', 'c'), { id: again.id, status: 'ACTIVE' })
+    })
+
+    t.test('a verified account stays: neither it nor its claim expires', async (t) => {
+      const { id } = await app.users.register({ email: 'stays@example.com', name: 'Stays' }, 'c')
+      t.match(await app.users.verifyEmail('stays@example.com', 'c'), { id, status: 'ACTIVE', role: 'user', version: 2 })
+      for (const item of await itemsAbout('stays@example.com')) if (item['kind'] !== 'outbox') t.notOk('expiresAt' in item, String(item['kind']))
+    })
   })
 }
-
-t.test('a v2 registration is one write and one answer, whether the address is known or not', async (t) => {
-  await app.users.register({ email: 'known@example.com', name: 'Known' }, 'c')
-  const answers = []
-  for (const email of ['known@example.com', 'unknown@example.com']) {
-    const calls = recordCalls(app)
-    const answer = await post('/v2/users', { email, name: 'Somebody' })
-    t.same(calls.stop(), ['PutItemCommand'])
-    t.equal(answer.statusCode, 202)
-    t.same(Object.keys(answer.json()), ['challengeId', 'expiresAt'])
-    answers.push(Object.keys(answer.headers).sort())
-  }
-  t.same(answers[0], answers[1])
-})
-
-t.test('behind the stream a v2 registration becomes an account, and a second one a mail to its owner', async (t) => {
-  await post('/v2/users', { email: 'grace@example.com', name: 'Grace' })
-  await pump(app, engines)
-  const [account] = await accounts('grace@example.com')
-  t.match(account, { name: 'Grace', status: 'PENDING_VERIFICATION', version: 1 })
-  await post('/v2/users', { email: 'grace@example.com', name: 'Mallory' })
-  await pump(app, engines)
-  t.same(await accounts('grace@example.com'), [account])
-  const mails = engines.mails.filter(mail => JSON.stringify(mail.to).includes('grace@example.com'))
-  t.equal(mails.length, 2)
-  t.notMatch(JSON.stringify(mails), 'Mallory')
-  t.same((await items()).filter(item => item['kind'] === 'outbox'), [], 'the outbox is empty again')
-})
-
-t.test('a registration that the stream delivers again makes no second account, not even after the first was deleted', async (t) => {
-  await post('/v2/users', { email: 'again@example.com', name: 'Again' })
-  const entry = (await items()).map(item => item as { kind: string, data: { email?: string } }).find(item => item.kind === 'outbox' && item.data.email === 'again@example.com')
-  const again = () => app.users.fulfilRegistration(entry as never)
-  const first = await again()
-  t.same(await again(), first)
-  await pump(app, engines)
-  t.same(await again(), { outcome: 'done' })
-  const [account] = await accounts('again@example.com')
-  await app.users.remove(account!['userId'], 'c')
-  t.same(await again(), { outcome: 'done' })
-  t.same(await accounts('again@example.com'), [])
-})
-
-t.test('an account never verified is gone after seven days, though the table still has it, and its address is free', async (t) => {
-  const { id } = await app.users.register({ email: 'late@example.com', name: 'Late' }, 'c')
-  const { Item } = await app.dynamodb.send(new GetCommand({ TableName: table, Key: { userId: id } }))
-  t.equal(Item!['expiresAt'], Math.floor(Date.parse(Item!['createdAt']) / 1000) + 7 * 86_400)
-  const past = Math.floor(Date.now() / 1000)
-  for (const userId of [id, 'email#late@example.com']) {
-    await app.dynamodb.send(new UpdateCommand({ TableName: table, Key: { userId }, UpdateExpression: 'SET expiresAt = :past', ExpressionAttributeValues: { ':past': past } }))
-  }
-  t.equal(await app.users.get(id), undefined)
-  t.equal(await app.users.findByEmail('late@example.com'), undefined)
-  t.equal(await app.users.verifyEmail('late@example.com', 'c'), undefined)
-  const again = await app.users.register({ email: 'late@example.com', name: 'Later' }, 'c')
-  t.not(again.id, id)
-  t.match(await app.users.verifyEmail('late@example.com', 'c'), { id: again.id, status: 'ACTIVE' })
-})
-
-t.test('a verified account stays: neither it nor its claim expires', async (t) => {
-  const { id } = await app.users.register({ email: 'stays@example.com', name: 'Stays' }, 'c')
-  t.match(await app.users.verifyEmail('stays@example.com', 'c'), { id, status: 'ACTIVE', role: 'user', version: 2 })
-  for (const item of await itemsAbout('stays@example.com')) if (item['kind'] !== 'outbox') t.notOk('expiresAt' in item, String(item['kind']))
-})
