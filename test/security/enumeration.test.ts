@@ -1,0 +1,69 @@
+import t from 'tap'
+import { buildTestApp, pump, startEngines, type Test } from '../helper.ts'
+import { recordCalls } from '../modules/users/calls.ts'
+
+async function start (t: Test) {
+  const engines = await startEngines(t)
+  const app = await buildTestApp(t, engines, { env: { LOG_LEVEL: 'silent' } })
+  await app.users.register({ email: 'known@example.com', name: 'Known' }, 'c')
+  await pump(app, engines)
+  const flows = {
+    registration: (email: string) => app.inject({ method: 'POST', url: '/v2/users', payload: { email, name: 'Somebody' } }),
+    'sign-in': (email: string, remoteAddress = '192.0.2.1') => app.inject({ method: 'POST', url: '/v2/auth/challenges', remoteAddress, payload: { email } })
+  }
+  return { engines, app, flows }
+}
+
+const PAIRS = 300
+
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!
+
+for (const what of ['registration', 'sign-in'] as const) {
+  t.test(`a ${what} does not tell by its answer, its work or its time whether the address has an account`, async (t) => {
+    const { app, flows } = await start(t)
+    const times: Record<string, number[]> = { known: [], unknown: [] }
+    const shapes = new Set<string>()
+    const work = new Set<string>()
+    for (let i = 0; i < PAIRS; i++) {
+      for (const kind of Math.random() < 0.5 ? ['known', 'unknown'] : ['unknown', 'known']) {
+        // As long as the other, so that only the account differs.
+        const email = kind === 'known' ? 'known@example.com' : `n${String(i).padStart(4, '0')}@example.com`
+        const calls = recordCalls(app)
+        const start = performance.now()
+        const answer = await flows[what](email)
+        times[kind]!.push(performance.now() - start)
+        work.add(calls.stop().join())
+        shapes.add(JSON.stringify([answer.statusCode, Object.keys(answer.headers), answer.body.replaceAll(/[0-9a-f]/g, '0').replaceAll(/\d/g, '0')]))
+      }
+    }
+    const difference = Math.abs(median(times['known']!) - median(times['unknown']!))
+    t.comment(`${what}: ${PAIRS} pairs, ${shapes.size} kind of answer, medians ${median(times['known']!).toFixed(2)} and ${median(times['unknown']!).toFixed(2)} ms, difference ${difference.toFixed(3)} ms`)
+    t.equal(shapes.size, 1, [...shapes].join('\n'))
+    t.same([...work], ['PutItemCommand'])
+    t.ok(difference < 0.5, `${difference} ms`)
+  })
+}
+
+t.test('a token request does the same work for a challenge of an unknown address', async (t) => {
+  const { engines, app, flows } = await start(t)
+  const work = []
+  for (const email of ['known@example.com', 'nobody@example.com']) {
+    const { challengeId } = (await flows['sign-in'](email)).json()
+    await pump(app, engines)
+    const calls = recordCalls(app)
+    const answer = await app.inject({ method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'code', challengeId, code: '00000000' } })
+    work.push([answer.statusCode, answer.json().code, calls.stop()])
+  }
+  t.same(work[0], work[1])
+  t.equal(work[0]![0], 401)
+})
+
+t.test('many requests for one victim, each from another address, are five mails in an hour', async (t) => {
+  const { engines, app, flows } = await start(t)
+  const REQUESTS = 100
+  await Promise.all(Array.from({ length: REQUESTS }, (_, i) => flows['sign-in']('known@example.com', `198.51.100.${i}`)))
+  await pump(app, engines)
+  const mails = engines.mails.filter(mail => JSON.stringify(mail.to).includes('known@example.com'))
+  t.comment(`${REQUESTS} requests, ${mails.length} mails, the one of the registration included`)
+  t.equal(mails.length, 5)
+})
