@@ -163,6 +163,8 @@ for (const [kind, skip] of await dynamodbEngines()) {
         await app.dynamodb.send(new UpdateCommand({ TableName: table, Key: { userId }, UpdateExpression: 'SET expiresAt = :past', ExpressionAttributeValues: { ':past': past } }))
       }
       t.equal(await app.users.get(id), undefined)
+      t.equal(await app.users.getFresh(id), undefined)
+      await t.rejects(app.users.update(id, { name: 'Too late' }, 'c'), { code: 'USERS_NOT_FOUND' })
       t.equal(await app.users.findByEmail('late@example.com'), undefined)
       t.equal(await app.users.verifyEmail('late@example.com', 'c'), undefined)
       const again = await app.users.register({ email: 'late@example.com', name: 'Later' }, 'c')
