@@ -21,6 +21,7 @@ const MAX_FIELD_ERRORS = 20
 const MAX_NAME = 60
 
 const UNKNOWN_VALUE = 'is not a known value'
+const WRONG_FORM = 'has a form, or characters, that cannot be taken'
 
 /** Seconds. One window of a breaker, and long enough for a throttled table to recover its burst. */
 const RETRY_AFTER = '5'
@@ -36,7 +37,8 @@ function fieldErrors (error: FastifyError): FieldError[] {
     if (keyword === 'required') return { pointer: below(params['missingProperty']), detail: 'is required' }
     if (keyword === 'discriminator') return { pointer: below(params['tag']), detail: params['tagValue'] === undefined ? 'is required' : UNKNOWN_VALUE }
     if (keyword === 'additionalProperties') return { pointer: below(params['additionalProperty']), detail: 'is not a known property' }
-    return { pointer: `${place}${instancePath}`, detail: keyword === 'anyOf' ? UNKNOWN_VALUE : message ?? 'is not valid' }
+    const detail = keyword === 'anyOf' ? UNKNOWN_VALUE : keyword === 'pattern' ? WRONG_FORM : message ?? 'is not valid'
+    return { pointer: `${place}${instancePath}`, detail }
   })
 }
 
