@@ -2,9 +2,10 @@ import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
-const HELP = `npm run check [-- --without-tests]: types, lint, tests (boundaries and documents among them), API documents, template.
+const HELP = `npm run check [-- --without-tests]: types, lint, tests (boundaries and documents among them), API documents, template,
+and a fuzzer that knows the API documents.
 
-The checks of the template need python3 and the network for their tools. Without python3 they are told as not run, which
+The checks of the template and the fuzzer need python3, and the network for their tools. Without python3 they are told as not run, which
 is a failure with CI=true.
 `
 
@@ -57,13 +58,15 @@ async function main (args: string[]): Promise<number> {
     console.log(HELP)
     return 0
   }
+  const needsPython = hasPython() ? undefined : 'python3'
   const node = (name: string, ...args: string[]): Step => ({ name, command: process.execPath, args })
   const steps: Step[] = [
     node('types', 'node_modules/typescript/bin/tsc', '--noEmit'),
     node('lint', 'node_modules/eslint/bin/eslint.js', '.'),
     ...(args.includes('--without-tests') ? [] : [{ ...node('tests', 'scripts/test.ts'), isSuite: true }]),
     node('API documents', 'node_modules/@redocly/cli/bin/cli.js', 'lint'),
-    { name: 'template', command: 'bash', args: ['.ci/template-checks'], isSuite: true, missing: hasPython() ? undefined : 'python3' }
+    { name: 'template', command: 'bash', args: ['.ci/template-checks'], isSuite: true, missing: needsPython },
+    { name: 'fuzzer', command: 'bash', args: ['.ci/fuzz'], isSuite: true, missing: needsPython }
   ]
 
   const lines: string[] = []
