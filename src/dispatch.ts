@@ -5,6 +5,7 @@ import { METHODS, type IncomingHttpHeaders } from 'node:http'
 import type { App } from './app.ts'
 import { CORRELATION_HEADER, correlationIdOf } from './plugins/correlation.ts'
 import { isV1 } from './plugins/errors.ts'
+import { Internal } from './shared/errors.ts'
 import { renderFault } from './shared/problem.ts'
 
 type RequestHeaders = Record<string, string | string[] | undefined>
@@ -157,7 +158,8 @@ function createHttp (app: App) {
     const limit = isAlb(event) ? MAX_ALB_ANSWER : MAX_ANSWER
     if (result.body.length > limit / 6 - 16_384 && Buffer.byteLength(JSON.stringify(result)) > limit) {
       app.log.error({ bytes: result.body.length }, 'an answer too large for Lambda')
-      return refuse(event, 500, 'INTERNAL', 'Something went wrong on our side; quote the correlation id when you report it')
+      const { statusCode, code, message } = new Internal()
+      return refuse(event, statusCode!, code, message)
     }
     // Hop-by-hop (RFC 9110 §7.6.1): they belong to a connection that is not there.
     for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete result.headers?.[name]

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { isUnavailable, MethodNotAllowed, NotFound, Unavailable, type FieldError } from '../shared/errors.ts'
+import { fieldName, Internal, isUnavailable, MethodNotAllowed, NotFound, Unavailable, type FieldError } from '../shared/errors.ts'
 import { renderFault, type Fault } from '../shared/problem.ts'
 import { CORRELATION_HEADER } from './correlation.ts'
 
@@ -42,7 +42,10 @@ function fieldErrors (error: FastifyError): FieldError[] {
   })
 }
 
-const summary = (errors: FieldError[]) => errors.map(e => `${e.pointer.replace(/^#?\//, '').replaceAll('/', '.') || 'body'} ${e.detail}`).join('; ')
+const summary = (errors: FieldError[]) => errors.map(({ pointer, detail }) => `${fieldName(pointer)} ${detail}`).join('; ')
+
+/** What an entry of the catalogue says of itself. */
+const told = ({ statusCode, code, message }: FastifyError) => ({ status: statusCode!, code, detail: message })
 
 function faultOf (error: FastifyError & { errors?: FieldError[] }, request: FastifyRequest): Fault {
   const base = { instance: request.url.split('?', 1)[0]!.slice(0, 256), correlationId: request.id }
@@ -51,12 +54,11 @@ function faultOf (error: FastifyError & { errors?: FieldError[] }, request: Fast
     return { ...base, status: 400, code: 'VALIDATION_FAILED', detail: summary(errors), errors }
   }
   if (isUnavailable(error)) {
-    const { statusCode, code, message } = new Unavailable()
-    return { ...base, status: statusCode!, code, detail: message }
+    return { ...base, ...told(new Unavailable()) }
   }
   const status = error.statusCode ?? 500
   if (status >= 500 && error.code !== 'DEPENDENCY_UNAVAILABLE') {
-    return { ...base, status: 500, code: 'INTERNAL', detail: 'Something went wrong on our side; quote the correlation id when you report it' }
+    return { ...base, ...told(new Internal()) }
   }
   const known = FASTIFY_ERRORS[error.code]
   if (known !== undefined) return { ...base, status, code: known[0], detail: known[1] }

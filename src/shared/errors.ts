@@ -8,9 +8,12 @@ export interface FieldError {
 
 const ValidationError = createError('VALIDATION_FAILED', '%s', 400)
 
+/** The field of a pointer as people write it: `name`, `address.city`; `body` for the whole of it. */
+export const fieldName = (pointer: string): string => pointer.replace(/^#?\//, '').replaceAll('/', '.') || 'body'
+
 /** A 400 that names the fields; for rules that a JSON Schema cannot say. */
 export function validationError (errors: FieldError[]): Error & { errors: FieldError[] } {
-  const message = errors.map(e => `${e.pointer.slice(1).replaceAll('/', '.') || 'body'}: ${e.detail}`).join('; ')
+  const message = errors.map(({ pointer, detail }) => `${fieldName(pointer)}: ${detail}`).join('; ')
   return Object.assign(new ValidationError(message), { errors })
 }
 
@@ -21,6 +24,7 @@ export const Unauthorized = createError('AUTH_TOKEN_INVALID', 'A valid access to
 export const Forbidden = createError('FORBIDDEN', 'The role of this account does not allow this operation', 403)
 export const Gone = createError('V1_GONE', 'Version 1 of this API has been switched off; use version 2', 410)
 export const TooManyRequests = createError('RATE_LIMITED', 'Too many requests; try again after the time in Retry-After', 429)
+export const Internal = createError('INTERNAL', 'Something went wrong on our side; quote the correlation id when you report it', 500)
 export const Unavailable = createError('DEPENDENCY_UNAVAILABLE', 'A part this service depends on does not answer; try again', 503)
 
 const NETWORK_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ERR_STREAM_PREMATURE_CLOSE'])

@@ -3,14 +3,6 @@ import { resourcesOf, type Template } from './evaluate.ts'
 /** What a function may do: actions by the resource they are allowed on, in the template's words. */
 export type Grants = Record<string, string[]>
 
-/** Actions that Lambda takes in the role's name, to run the function and its event sources. Our own code calls none of them. */
-export const SERVICE_ACTIONS = [
-  'logs:CreateLogStream', 'logs:PutLogEvents',
-  'dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams',
-  'sqs:ReceiveMessage', 'sqs:DeleteMessage',
-  'xray:PutTraceSegments', 'xray:PutTelemetryRecords'
-]
-
 /** Grants that are there for Lambda alone although the action is also one of ours. */
 export const SERVICE_GRANTS: Grants = { RelayFailureQueue: ['sqs:SendMessage'] }
 

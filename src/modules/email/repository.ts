@@ -2,8 +2,9 @@ import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
 import { DeleteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 
 /**
- * Milliseconds a delivery has for itself: longer than the worker's whole invocation (10 s embedded, 50 s extracted), so that a lease that has
- * run out belongs to a worker that is gone, and well under the 300 s after which the queue delivers again.
+ * Milliseconds a delivery has for itself: longer than the worker's whole invocation (10 s embedded, 50 s extracted), so
+ * that a lease that has run out belongs to a worker that is gone, and well under the 300 s after which the queue
+ * delivers again.
  */
 const LEASE_MS = 60_000
 
