@@ -5,7 +5,7 @@ import { createLogger } from '../src/plugins/logging.ts'
 import { LOCAL_AWS } from './aws.ts'
 import { createCheckpoints } from './checkpoints.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
-import { startQueueMapping, startStreamMapping } from './event-source-mappings.ts'
+import { startQueueMapping, startStreamMapping, type QueueHandler, type StreamHandler } from './event-source-mappings.ts'
 import { startInbox } from './inbox.ts'
 import type { Plan } from './plan.ts'
 import { queueArn, startSqs } from './sqs.ts'
@@ -63,14 +63,14 @@ async function startParts ({ data, host, ports, config, env }: Plan, stops: (() 
   const checkpoints = createCheckpoints(data.path('checkpoints.json'))
   const mappings = [
     ...template.streamMappings.map(mapping => startStreamMapping({
-      mapping, handler: app.relay.handleBatch, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, log: app.log
+      mapping, handler: event => app.consumers.deliver(event) as ReturnType<StreamHandler>, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, log: app.log
     })),
     ...template.queueMappings.map(mapping => startQueueMapping({
-      mapping, handler: app.email.handleBatch, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
+      mapping, handler: event => app.consumers.deliver(event) as ReturnType<QueueHandler>, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
     }))
   ]
   const sweeper = setInterval(() => {
-    app.relay.sweep().catch((err: unknown) => app.log.warn({ err }, 'the sweep has left something behind'))
+    app.outbox.sweep().catch((err: unknown) => app.log.warn({ err }, 'the sweep has left something behind'))
   }, template.sweepInterval)
   stops.push(async () => {
     clearInterval(sweeper)

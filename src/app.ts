@@ -4,10 +4,10 @@ import type { Server } from 'node:http'
 import auth from './modules/auth/index.ts'
 import email from './modules/email/index.ts'
 import health from './modules/health/index.ts'
-import relay from './modules/relay/index.ts'
 import users from './modules/users/index.ts'
 import cache from './plugins/cache.ts'
 import config, { type Config } from './plugins/config.ts'
+import consumers from './plugins/consumers.ts'
 import correlation, { correlationIdOf } from './plugins/correlation.ts'
 import cors from './plugins/cors.ts'
 import docs, { type DocsOptions } from './plugins/docs.ts'
@@ -19,12 +19,11 @@ import jwt from './plugins/jwt.ts'
 import keys from './plugins/keys.ts'
 import logging, { createLogger } from './plugins/logging.ts'
 import metrics from './plugins/metrics.ts'
-import outbox from './plugins/outbox.ts'
+import outbox from './plugins/outbox/index.ts'
 import rateLimit from './plugins/rate-limit.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import sqs from './plugins/sqs.ts'
 import v1Lifecycle from './plugins/v1-lifecycle.ts'
-import verifyPage from './plugins/verify-page.ts'
 
 export interface AppOptions {
   config: Config
@@ -68,19 +67,18 @@ export async function buildApp (options: AppOptions) {
   await app.register(metrics)
   await app.register(rateLimit)
   await app.register(dynamodb)
+  await app.register(consumers)
   await app.register(outbox)
   await app.register(sqs)
   await app.register(eventBus)
   await app.register(cache)
   await app.register(jwt)
   await app.register(docs, options.docs)
-  await app.register(verifyPage)
 
   await app.register(health)
   await app.register(users)
   await app.register(options.email ?? email)
   await app.register(auth)
-  await app.register(relay)
 
   return app
 }

@@ -30,14 +30,6 @@ const MAX_ALB_ANSWER = 1_048_576
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
-/** Where the records of a batch come from: one source, or the batch is not one of ours. */
-function recordSource (records: unknown): string | undefined {
-  if (!Array.isArray(records) || records.length === 0) return undefined
-  const sources = new Set(records.map(record => isObject(record) ? record['eventSource'] : undefined))
-  const [source] = sources
-  return sources.size === 1 && typeof source === 'string' ? source : undefined
-}
-
 function isHttp (event: Record<string, unknown>): event is Record<string, unknown> & HttpEvent {
   const context = event['requestContext']
   // An authorizer's event looks like the request it is about: answering that request would be taken for a policy.
@@ -183,16 +175,10 @@ export function createDispatch (app: App) {
   const http = createHttp(app)
   return async function handler (event: unknown, context: Context): Promise<unknown> {
     if (!isObject(event)) throw new TypeError('The event is not an object')
-    if ('Records' in event) {
-      const source = recordSource(event['Records'])
-      if (source === 'aws:sqs') return await app.email.handleBatch(event as unknown as SQSEvent)
-      if (source === 'aws:dynamodb') return await app.relay.handleBatch(event as unknown as DynamoDBStreamEvent)
-      // What was uploaded and is not looked at must not be forgotten: the notification fails until something takes it.
-      if (source === 'aws:s3') throw new Error('A notification of S3, and no part of this service takes one')
-      throw new Error(`Records of no known source: ${source ?? 'none, or more than one'}`)
-    }
+    const invocation = { deadline: Date.now() + (context?.getRemainingTimeInMillis?.() ?? 10_000) }
+    if ('Records' in event) return await app.consumers.deliver(event as { Records: unknown }, invocation)
     if (isHttp(event)) return await http(event, context)
-    if (isSchedule(event)) return await app.relay.sweep()
+    if (isSchedule(event)) return await app.outbox.sweep(invocation)
     throw new Error(`An event of no known kind, with the keys: ${Object.keys(event).slice(0, 20).join(', ')}`)
   }
 }

@@ -1,9 +1,11 @@
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
 import { SQSClient } from '@aws-sdk/client-sqs'
+import { PutCommand } from '@aws-sdk/lib-dynamodb'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { FauxqsServer } from 'fauxqs'
+import type { DynamoDBBatchResponse, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { simpleParser, type ParsedMail } from 'mailparser'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -209,11 +211,11 @@ function readersOf (engines: Engines): StreamReader[] {
 }
 
 /**
- * Does what AWS does behind the requests until nothing is left: feeds the tables' streams to the relay and the queue to
- * the worker. Failed mails are tried again at once, until the queue's redrive policy takes them; a stream record that
+ * Does what AWS does behind the requests until nothing is left: feeds the tables' streams and the queue to
+ * their consumers. Failed mails are tried again at once, until the queue's redrive policy takes them; a stream record that
  * fails three times fails the test.
  */
-export async function pump (app: Pick<App, 'relay' | 'email'>, engines: Engines): Promise<void> {
+export async function pump (app: Pick<App, 'consumers'>, engines: Engines, mailer: Pick<App, 'consumers'> = mailers.get(app) ?? app): Promise<void> {
   const sqs = new SQSClient({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint })
   try {
     for (let moved = true; moved;) {
@@ -224,7 +226,7 @@ export async function pump (app: Pick<App, 'relay' | 'email'>, engines: Engines)
           moved = true
           await deliverPage(page, {
             mapping: { ...template.streamMappings[i]!, maximumRetries: 2 },
-            handler: event => app.relay.handleBatch(event),
+            handler: event => app.consumers.deliver(event) as Promise<DynamoDBBatchResponse>,
             backOff: () => 10,
             onDone: record => reader.commit(shardId, record.dynamodb!.SequenceNumber!),
             async onDiscard (records, { error }) {
@@ -234,7 +236,7 @@ export async function pump (app: Pick<App, 'relay' | 'email'>, engines: Engines)
         }
       }
       for (const mapping of template.queueMappings) {
-        const step = { mapping, handler: (mailers.get(app) ?? app).email.handleBatch, sqs, queueUrl: engines.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), wait: 0, retryAfter: 0 }
+        const step = { mapping, handler: (event: SQSEvent) => mailer.consumers.deliver(event) as Promise<SQSBatchResponse>, sqs, queueUrl: engines.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), wait: 0, retryAfter: 0 }
         while ((await deliverMessages(step)).received > 0) moved = true
       }
     }
@@ -278,4 +280,15 @@ export async function signIn (app: TestApp, engines: Engines, email: string, nam
   const exchange = await app.inject({ method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'code', challengeId, code: codeIn(engines, email) } })
   if (exchange.statusCode !== 200) throw new Error(`signIn: the exchange answered ${exchange.statusCode} ${exchange.body}`)
   return exchange.json<Tokens>()
+}
+
+/** An admin to act as: `app.users.update(await adminOf(app), id, patch, correlationId)`. Written straight into the table, without a mail or an event. */
+export async function adminOf (app: TestApp): Promise<{ userId: string }> {
+  const userId = randomUUID()
+  const at = new Date().toISOString()
+  await app.dynamodb.send(new PutCommand({
+    TableName: app.config.USERS_TABLE,
+    Item: { userId, kind: 'user', email: `admin-${userId}@example.net`, name: 'An Admin', locale: 'en', status: 'ACTIVE', role: 'admin', createdAt: at, updatedAt: at, version: 1 }
+  }))
+  return { userId }
 }

@@ -12,10 +12,11 @@ export interface DomainEvent {
   data: object
 }
 
+export interface EventBus { publish (event: DomainEvent): Promise<void> }
+
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Publishes a domain event; does nothing where no bus is configured. Rejects when the bus did not take it. */
-    publishEvent (event: DomainEvent): Promise<void>
+    eventBus: EventBus
   }
 }
 
@@ -23,17 +24,17 @@ declare module 'fastify' {
 export default fp(async function eventBus (app) {
   const { EVENT_BUS_NAME, SERVICE_NAME } = app.config
   if (EVENT_BUS_NAME === undefined) {
-    app.decorate('publishEvent', async () => {})
+    app.decorate('eventBus', { async publish () {} })
     return
   }
   const { EventBridgeClient, PutEventsCommand } = await import('@aws-sdk/client-eventbridge')
   const client = new EventBridgeClient(awsClientOptions(app.config))
-  app.decorate('publishEvent', async (event) => {
+  app.decorate('eventBus', { async publish (event) {
     const { FailedEntryCount, Entries } = await client.send(new PutEventsCommand({
       Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify(event) }]
     }))
     // PutEvents answers 200 for entries it did not take.
     if (FailedEntryCount !== 0) throw new Error(`EventBridge did not take the event: ${Entries?.[0]?.ErrorCode ?? 'no reason given'}`)
-  })
+  } })
   app.addHook('onClose', async () => { client.destroy() })
 }, { name: 'event-bus', dependencies: ['config'] })

@@ -22,13 +22,15 @@ declare module '@fastify/jwt' {
   }
 }
 
+export interface AccessTokens { sign (claims: Omit<AccessClaims, 'userId'>): Promise<string> }
+
 declare module 'fastify' {
   interface FastifyInstance {
     /** `onRequest` hook of every scope that needs a signed-in person; sets `request.user`. */
     authenticate: onRequestAsyncHookHandler
     /** `onRequest` hook after `authenticate` in scopes for admins only. */
     requireAdmin: onRequestAsyncHookHandler
-    signAccessToken (claims: Omit<AccessClaims, 'userId'>): string
+    accessTokens: AccessTokens
   }
 }
 
@@ -71,7 +73,7 @@ export default fp(async function jwt (app) {
     formatUser: claims => ({ ...claims }) as AccessClaims
   })
 
-  app.decorate('signAccessToken', (claims) => {
+  app.decorate('accessTokens', { async sign (claims) {
     const { sub, ...rest } = claims
     const { privateKey, jwk } = app.keys.current
     return app.jwt.sign({ ...rest, userId: sub }, {
@@ -84,7 +86,7 @@ export default fp(async function jwt (app) {
       jti: newId(),
       expiresIn: ACCESS_TOKEN_TTL_SECONDS
     })
-  })
+  } })
 
   app.decorate('authenticate', async (request) => {
     if ((request.headers.authorization?.length ?? 0) > MAX_TOKEN) throw new Unauthorized()

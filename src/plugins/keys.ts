@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, hkdfSync } from 'node:crypto'
 import fp from 'fastify-plugin'
+import { codeFor, isCodeFor, pseudonym } from '../shared/codes.ts'
 import { Unavailable } from '../shared/errors.ts'
 import { awsClientOptions } from './aws.ts'
 import type { Config } from './config.ts'
@@ -26,6 +27,11 @@ export interface Keys {
   find (kid: string): Promise<KeySet | undefined>
   /** Looks the secret up again, in case it was rotated; does nothing when that was done too often. Rejects with a 503. */
   renew (): Promise<void>
+  codeOf (challengeId: string): string
+  isCode (challengeId: string, code: string): Promise<boolean>
+  pseudonym (value: string): string
+  pseudonyms (value: string): string[]
+  readonly jwks: PublicJwk[]
 }
 
 interface RootSecrets { current: string, previous: string | undefined }
@@ -95,7 +101,8 @@ export default fp(async function keys (app) {
 
   if (JWT_SECRET !== undefined) {
     const all = [JWT_SECRET, JWT_SECRET_PREVIOUS].filter(secret => secret !== undefined).map(deriveKeys)
-    app.decorate('keys', { current: all[0]!, all, async find (kid) { return all.find(set => set.jwk.kid === kid) }, async renew () {} })
+    const keys = { current: all[0]!, all, async find (kid: string) { return all.find(set => set.jwk.kid === kid) }, async renew () {} }
+    app.decorate('keys', { ...keys, jwks: all.map(s => s.jwk), codeOf: id => codeFor(all[0]!.code, id), async isCode (id, code) { return isCodeFor(all.map(set => set.code), id, code) }, pseudonym: v => pseudonym(all[0]!.pseudonym, v), pseudonyms: v => all.map(s => pseudonym(s.pseudonym, v)) })
     return
   }
 
@@ -151,7 +158,7 @@ export default fp(async function keys (app) {
   }
 
   app.decorate('keys', {
-    get current () { return held()[0]! },
+    get current () { return held()[0]! }, jwks: [], codeOf: () => "", isCode: async () => false, pseudonym: () => "", pseudonyms: () => [],
     get all () { return held() },
     renew: () => renew(),
     async find (kid) {

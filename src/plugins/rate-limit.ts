@@ -5,10 +5,10 @@ import { TooManyRequests } from '../shared/errors.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /** Route `config` for what sends mails or compares codes: these routes share a fifth of the general limit. */
-    strictRateLimit: { strictLimit: true }
+    rateLimits: { take (bucket: string, key: string, max: number): void }
   }
   interface FastifyContextConfig {
-    strictLimit?: true
+    limit?: 'strict' | 'moderate'
   }
 }
 
@@ -36,8 +36,8 @@ export default fp(async function rateLimit (app) {
   // One hook here instead of the package's own, one a route: those run after the hooks of a route's scope, so that who
   // fails to authenticate would never be limited.
   app.addHook('onRequest', async (request, reply) => {
-    const { rateLimit, strictLimit } = request.routeOptions.config
-    if (rateLimit !== false) await (strictLimit ? strict : general).call(app, request, reply)
+    const { rateLimit, limit } = request.routeOptions.config
+    if (rateLimit !== false) await (limit === 'strict' ? strict : general).call(app, request, reply)
   })
-  app.decorate('strictRateLimit', { strictLimit: true })
+  app.decorate('rateLimits', { take () {} })
 }, { name: 'rate-limit', dependencies: ['config'] })

@@ -1,8 +1,11 @@
+import { Type } from '@sinclair/typebox'
 import { domainToASCII } from 'node:url'
 
 /** RFC 5321 §4.5.3.1: 64 octets before the @; 254 is what remains of a 256-octet path without its angle brackets. */
 const MAX_LOCAL_PART = 64
 export const MAX_EMAIL = 254
+
+export const Email = Type.String({ minLength: 3, maxLength: MAX_EMAIL, description: 'E-mail address; kept in lower case', examples: ['ada@example.com'] })
 
 // RFC 5321 dot-string. Quoted local parts are legal and refused: nobody owns one, and each is a way to smuggle a
 // comma, a line break or a second recipient into a mail header.
@@ -12,11 +15,12 @@ const DOMAIN = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63
 /**
  * The one spelling of an address by which the service knows its owner: ASCII local part, lower-cased only after that
  * check (U+212A lower-cases to `k`), domain in its ASCII form. Plus tags and dots are kept: only the mail provider
- * knows what they mean.
+ * knows what they mean. Blanks around it are what keyboards and copying add, and are dropped.
  *
  * @returns the canonical address, or `undefined` when the input is not an address this service accepts
  */
-export function canonicalEmail (input: string): string | undefined {
+export function canonicalEmail (text: string): string | undefined {
+  const input = text.trim()
   const at = input.lastIndexOf('@')
   if (at < 1 || input.length > MAX_EMAIL) return undefined
   const local = input.slice(0, at)

@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox'
 import { randomUUID } from 'node:crypto'
 
 /** A new identifier: UUID, version 4. */
@@ -8,3 +9,7 @@ export const CORRELATION_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/
 
 /** A UUID as the service writes it: lower case, with dashes. */
 export const UUID_PATTERN = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+export const UUID = new RegExp(UUID_PATTERN)
+
+export const Id = Type.String({ pattern: UUID_PATTERN, examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] })
+export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-11-22T12:00:00.000Z'] })

@@ -1,25 +1,15 @@
 import t from 'tap'
-import { buildTestApp, pump, startEngines, until, type TestApp } from '../helper.ts'
+import { throttled, watchAttempts } from '../faults.ts'
+import { buildTestApp, pump, startEngines, until } from '../helper.ts'
 import { startTcpProxy } from '../tcp-proxy.ts'
 
 const engines = await startEngines(t)
 const proxy = await startTcpProxy(t, Number(new URL(engines.dynamodbEndpoint).port))
 const app = await buildTestApp(t, engines, { env: { AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${proxy.port}`, CACHE_TTL_SECONDS: '0' } })
 
-/** Counts what goes over the line: each attempt, the SDK's own repetitions included. `before` may answer in its place. */
-function watchAttempts (app: TestApp, before: () => void = () => {}) {
-  let attempts = 0
-  app.dynamodb.middlewareStack.add(next => async (args) => {
-    attempts++
-    before()
-    return await next(args)
-  }, { step: 'deserialize', priority: 'low', name: 'watchAttempts', override: true })
-  return { get attempts () { return attempts }, stop: () => app.dynamodb.middlewareStack.remove('watchAttempts') }
-}
-
 const register = (n: number | string) => app.inject({ method: 'POST', url: '/v1/users', payload: { email: `fault-${n}@example.com`, name: 'Fault' } })
 const id = (await register('first')).json().data.userId
-const headers = { authorization: `Bearer ${app.signAccessToken({ sub: id, email: 'fault-first@example.com', role: 'user', sid: id })}` }
+const headers = { authorization: `Bearer ${await app.accessTokens.sign({ sub: id, email: 'fault-first@example.com', role: 'user', sid: id })}` }
 
 const requests = {
   'v1 registration': () => register('new'),
@@ -62,7 +52,7 @@ t.test('once DynamoDB answers again, so does the service', async (t) => {
 
 t.test('a throttled table is not asked more than 1.5 times a request', async (t) => {
   const watch = watchAttempts(app, () => {
-    throw Object.assign(new Error('throttled'), { name: 'ProvisionedThroughputExceededException', $fault: 'client', $metadata: { httpStatusCode: 400 }, $retryable: { throttling: true } })
+    throw throttled()
   })
   t.teardown(watch.stop)
   const ROUNDS = 400
@@ -95,20 +85,10 @@ t.test('what was acknowledged before the engine was killed is there, and its mai
   }
   await until(async () => { await pump(app, engines); return true })
   // What the engine's stream forgot when it was killed is still in the outbox.
-  for await (const entry of app.users.outbox.pending(-60_000)) t.comment(`left to the sweeper: ${entry.type}`)
-  await sweepAll(app)
-  await pump(app, engines)
+  await until(async () => { await app.outbox.sweep({ minAge: -60_000 }); await pump(app, engines); return true })
   const mailed = new Set(engines.mails.flatMap(mail => JSON.stringify(mail.to).match(/kept-\d+@example\.com/g) ?? []))
   const lost = [...acknowledged].filter(email => !mailed.has(email))
   t.comment(`${acknowledged.size} acknowledged, ${mailed.size} mailed, ${lost.length} lost`)
   t.same(lost, [])
   for (const email of acknowledged) t.match(await app.users.findByEmail(email), { email }, email)
 })
-
-/** The sweeper takes entries a minute old: here it is given a clock of its own by asking for all of them. */
-async function sweepAll (app: TestApp) {
-  const { pending } = app.users.outbox
-  Object.assign(app.users.outbox, { pending: () => pending(-60_000) })
-  await app.relay.sweep()
-  Object.assign(app.users.outbox, { pending })
-}

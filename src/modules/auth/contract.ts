@@ -1,42 +1,52 @@
-import type { Outbox, OutboxEntry } from '../../shared/outbox.ts'
-import type { ChallengeTicket, User } from '../users/contract.ts'
+import type { EntryOf } from '../../plugins/outbox/index.ts'
+import type { Registration } from '../users/contract.ts'
+import type { AUTH_ENTRIES, ChallengeTicket, TokenRequest, Tokens } from './schemas.ts'
 
-/** A sign-in code was asked for; whether the address has an account is looked up behind the stream. */
-export type ChallengeRequested = OutboxEntry<'challenge.requested', ChallengeTicket & { email: string }>
-/** What the auth table's outbox holds. */
-export type AuthEntry = ChallengeRequested
+export type { ChallengeTicket, TokenRequest, Tokens } from './schemas.ts'
 
-/** Answer of the token end point, in the names of RFC 6749 §5.1, camel-cased. */
-export interface Tokens {
-  accessToken: string
-  tokenType: 'Bearer'
-  /** seconds */
-  expiresIn: number
-  refreshToken: string
-  user: User
+/** What the outbox of the auth table holds. */
+export type AuthEntry = EntryOf<typeof AUTH_ENTRIES>
+
+/** A code that is asked for, with what a registration says of its author. */
+export interface CodeRequest {
+  email: string
+  registration?: Required<Pick<Registration, 'name' | 'locale'>>
+  /** of the client, see shared/network: an address's share of codes is split by it */
+  network: string
+  /** given where the same request may be made twice, so that both are one */
+  requestId?: string
 }
 
 /** What other modules may ask of the auth module. */
 export interface AuthService {
-  /** One write, the same for known and unknown addresses. */
-  requestChallenge (email: string, correlationId: string): Promise<ChallengeTicket>
-  /** Exchanges a code for tokens; the first success verifies the address. Throws AUTH_CODE_INVALID. */
-  exchangeCode (challengeId: string, code: string, correlationId: string): Promise<Tokens>
-  /** Rotates a refresh token. Throws AUTH_REFRESH_TOKEN_INVALID. */
-  refresh (refreshToken: string): Promise<Tokens>
+  /**
+   * Asks for a code, to sign in or to register. One write, the same for known and unknown addresses.
+   * Throws AUTH_CODES_EXHAUSTED when the address has had its share.
+   */
+  requestCode (request: CodeRequest, correlationId: string): Promise<ChallengeTicket>
+  /** Proves the address of a challenge without a session; the code stays good for one. Throws AUTH_CODE_INVALID. */
+  verify (challengeId: string, code: string, correlationId: string): Promise<void>
+  /** Exchanges a code or a refresh token for tokens. Throws AUTH_CODE_INVALID, AUTH_REFRESH_TOKEN_INVALID. */
+  createTokens (request: TokenRequest, correlationId: string): Promise<Tokens>
   /** Ends the session of a refresh token; says nothing about whether there was one (RFC 7009 §2.2). */
   revoke (refreshToken: string): Promise<void>
-  /** Ends every session of a user. Safe to repeat. */
-  revokeAll (userId: string): Promise<void>
-  /** Makes a challenge answerable. Safe to repeat: attempts already made stay counted. */
-  openChallenge (challenge: ChallengeTicket & { email: string }): Promise<void>
-  /** Whether one more mail with a code may go to this address now (5 an hour, 10 a day); counts `eventId` once. */
-  allowMail (email: string, eventId: string): Promise<boolean>
-  readonly outbox: Outbox<AuthEntry>
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
     auth: AuthService
+  }
+}
+
+declare module '../../plugins/metrics.ts' {
+  interface MetricNames {
+    RegistrationsRequested: true
+    CodeFailures: true
+    SignIns: true
+    RefreshReuse: true
+    /** codes that are over the share of their address, and so not mailed */
+    MailsSuppressed: true
+    /** codes that were too old to be mailed when their turn came */
+    CodesExpired: true
   }
 }

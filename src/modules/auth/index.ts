@@ -1,24 +1,30 @@
 import fp from 'fastify-plugin'
 import type {} from './contract.ts'
-import { createAuthRepository } from './repository.ts'
+import { registerEvents } from './events.ts'
+import { createRepository } from './repository.ts'
 import routesV1 from './routes.v1.ts'
 import routesV2 from './routes.v2.ts'
-import routesWellKnown from './routes.well-known.ts'
-import { createAuthService } from './service.ts'
+import { AUTH_ENTRIES } from './schemas.ts'
+import { createService } from './service.ts'
 
-/** Signing in: challenges, codes, sessions, tokens. */
+/** Registering and signing in: codes, sessions, tokens. */
 export default fp(async function auth (app) {
   const now = () => new Date()
-  app.decorate('auth', createAuthService({
-    repository: createAuthRepository(app.dynamodb, app.openOutbox, app.config.AUTH_TABLE, now),
-    users: app.users,
-    keys: app.keys,
-    signAccessToken: app.signAccessToken,
-    accessTokenTtl: app.config.ACCESS_TOKEN_TTL_SECONDS,
-    count: app.count,
+  const { accessTokens, config, dynamodb, email, keys, metrics: { count }, rateLimits, users } = app
+  const outbox = app.outbox.open({ table: config.AUTH_TABLE, key: eventId => ({ pk: `outbox#${eventId}`, sk: 'outbox' }), entries: AUTH_ENTRIES })
+  const repository = createRepository({ dynamodb, outbox, table: config.AUTH_TABLE, now })
+  const service = createService({
+    repository,
+    users,
+    keys,
+    accessTokens,
+    accessTokenTtl: config.ACCESS_TOKEN_TTL_SECONDS,
+    limitDomain: (domain, factor) => rateLimits.take('recipient-domain', domain, factor * config.RATE_LIMIT_MAX),
+    count,
     now
-  }))
-  await app.register(routesWellKnown)
-  await app.register(routesV1, { prefix: '/v1' })
-  await app.register(routesV2, { prefix: '/v2' })
-}, { name: 'auth', dependencies: ['users', 'config', 'dynamodb', 'outbox', 'keys', 'jwt', 'rate-limit', 'metrics'] })
+  })
+  registerEvents({ outbox: app.outbox, repository, service, users, email, keys, count, now })
+  app.decorate('auth', service)
+  await app.register(routesV1)
+  await app.register(routesV2)
+}, { name: 'auth', dependencies: ['users', 'email', 'config', 'dynamodb', 'outbox', 'keys', 'jwt', 'rate-limit', 'metrics'] })

@@ -1,89 +1,91 @@
-import { isCodeFor, newChallenge, pseudonym } from '../../shared/codes.ts'
 import { canonicalEmail } from '../../shared/email-address.ts'
-import { Unavailable, validationError } from '../../shared/errors.ts'
+import { validationError } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
-import type { AccessClaims } from '../../plugins/jwt.ts'
+import type { AccessTokens } from '../../plugins/jwt.ts'
 import type { Keys } from '../../plugins/keys.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import type { User, UsersService } from '../users/contract.ts'
+import { CODE_LIMITS, domainFactor, mailboxOf } from './allowance.ts'
+import { newChallenge } from './codes.ts'
 import type { AuthService, Tokens } from './contract.ts'
-import { CodeInvalid, RefreshTokenInvalid } from './errors.ts'
-import type { AuthRepository, Session } from './repository.ts'
+import { CodeInvalid, codesExhausted, RefreshTokenInvalid } from './errors.ts'
+import type { AuthRepository } from './repository.ts'
+import type { RetiredToken, Session } from './schemas.ts'
 import { firstRefreshToken, isOfFamily, newSecret, nextRefreshToken, parseRefreshToken, type RefreshToken } from './tokens.ts'
 
 const SECOND = 1000
-const HOUR = 3600 * SECOND
-const DAY = 24 * HOUR
+const DAY = 24 * 3600 * SECOND
 
 /** A session ends when it is not used for this long … */
 const SESSION_IDLE = 30 * DAY
 /** … and at this age even when it is used every day. */
 const SESSION_MAX_AGE = 90 * DAY
 
-/** How long a used refresh token still gives the same successor: a client whose answer was lost, or with two tabs. */
+/** How long a used refresh token still gives the same successor: a client whose answer was lost, or with two tabs. Either way: the clocks of two instances differ. */
 const GRACE = 10 * SECOND
 
 /** Retired tokens a session remembers within the grace: more uses in ten seconds are no client of ours. */
 const MAX_RETIRED = 8
 
-/** Mails with a code that one address may get, in a sliding window. */
-const MAIL_LIMITS = [{ window: HOUR, max: 5 }, { window: DAY, max: 10 }]
-
-/** Times a mail is counted anew because another was counted at the same moment. Each round lets one through, and there are ten at most. */
-const COUNT_ATTEMPTS = 12
-
 const toSeconds = (ms: number) => Math.floor(ms / SECOND)
 
-/** The rules of signing in. Knows neither HTTP nor the table. */
-export function createAuthService (parts: {
+export interface ServiceOptions {
   repository: AuthRepository
-  users: Pick<UsersService, 'verifyEmail' | 'getFresh'>
-  keys: Pick<Keys, 'current' | 'all' | 'renew'>
-  signAccessToken: (claims: Omit<AccessClaims, 'userId'>) => string
+  users: Pick<UsersService, 'verify' | 'getFresh'>
+  keys: Pick<Keys, 'isCode' | 'pseudonym' | 'pseudonyms'>
+  accessTokens: Pick<AccessTokens, 'sign'>
   /** seconds an access token lives */
   accessTokenTtl: number
+  /** Counts a code for a recipient domain in this process; throws when its multiple of a client's limit is reached. */
+  limitDomain: (domain: string, factor: number) => void
   count: Count
   now: () => Date
-}): AuthService {
-  const { repository, users, keys, signAccessToken, accessTokenTtl, count, now } = parts
+}
+
+/** The rules of signing in. Knows neither HTTP nor the table. */
+export function createService ({ repository, users, keys, accessTokens, accessTokenTtl, limitDomain, count, now }: ServiceOptions): AuthService {
   const clock = () => now().getTime()
 
-  /** The address as counters know it: what they hold must not tell whose it is. */
-  const addressKey = (email: string) => pseudonym(keys.current.pseudonym, email)
-
-  function tokensFor (user: User, sid: string, refreshToken: string): Tokens {
+  async function tokensFor (user: User, sid: string, refreshToken: string): Promise<Tokens> {
     const { id: sub, email, role } = user
-    return { accessToken: signAccessToken({ sub, email, role, sid }), tokenType: 'Bearer', expiresIn: accessTokenTtl, refreshToken, user }
+    return { accessToken: await accessTokens.sign({ sub, email, role, sid }), tokenType: 'Bearer', expiresIn: accessTokenTtl, refreshToken, user }
   }
 
-  /** `undefined` when the code does not sign anybody in. Does the same for addresses with and without an account. */
-  async function signIn (challengeId: string, code: string, correlationId: string): Promise<Tokens | undefined> {
+  /** The user whose address a code proves, and the try it took; `undefined` when it proves none. Does the same for addresses with and without an account. */
+  async function prove (challengeId: string, code: string, correlationId: string): Promise<{ user: User, tryId: string } | undefined> {
     // Counted before it is compared: however many come at once, no more are compared than may be.
-    const email = await repository.takeTry(challengeId)
-    if (email === undefined) return undefined
-    const failure = { address: addressKey(email), day: now().toISOString().slice(0, 10) }
-    if (!await repository.takeFailure(failure.address, failure.day)) return undefined
-    const isRight = () => isCodeFor(keys.all.map(set => set.code), challengeId, code)
-    if (!isRight()) {
-      // The worker that mailed it may have met a rotation of the root secret before this process has.
-      await keys.renew()
-      if (!isRight()) return undefined
-    }
-
-    const user = await users.verifyEmail(email, correlationId)
-    if (user === undefined || user.status === 'SUSPENDED') return undefined
-    const sid = newId()
-    const familyKey = newSecret()
-    const token = firstRefreshToken(user.id, sid, familyKey)
-    const at = now().toISOString()
-    const started = await repository.startSession(challengeId, failure, {
-      userId: user.id, sid, currentHash: token.hash, retired: [], familyKey, createdAt: at, lastUsedAt: at, expiresAt: toSeconds(clock() + SESSION_IDLE)
-    })
-    return started ? tokensFor(user, sid, token.text) : undefined
+    const tryId = newId()
+    const challenge = await repository.takeTry(challengeId, tryId)
+    if (challenge === undefined || !await keys.isCode(challengeId, code)) return undefined
+    const isOf = (email: string) => keys.pseudonyms(email).includes(challenge.address)
+    const user = await users.verify({ userId: challenge.userId, challengeId, isOf }, correlationId)
+    return user === undefined || user.status === 'SUSPENDED' ? undefined : { user, tryId }
   }
 
-  const isInGrace = (retired: { at: number }) => clock() - retired.at <= GRACE
+  async function exchangeCode (challengeId: string, code: string, correlationId: string): Promise<Tokens> {
+    const proof = await prove(challengeId, code, correlationId)
+    if (proof !== undefined) {
+      const { user } = proof
+      const sid = newId()
+      const familyKey = newSecret()
+      const token = firstRefreshToken(user.id, sid, familyKey)
+      const at = now().toISOString()
+      // Signed first: when it cannot be, the code stays good.
+      const tokens = await tokensFor(user, sid, token.text)
+      const isStarted = await repository.startSession(challengeId, {
+        userId: user.id, sid, currentHash: token.hash, retired: [], familyKey, createdAt: at, lastUsedAt: at, expiresAt: toSeconds(clock() + SESSION_IDLE)
+      })
+      if (isStarted) {
+        count('SignIns')
+        return tokens
+      }
+    }
+    count('CodeFailures')
+    throw new CodeInvalid()
+  }
+
+  const isInGrace = ({ at }: RetiredToken) => Math.abs(clock() - at) <= GRACE
 
   /** What followed a token that was used within the grace, up to the current one: one lineage, however often it is asked for. */
   function replay (session: Session, token: RefreshToken): RefreshToken | undefined {
@@ -92,17 +94,23 @@ export function createAuthService (parts: {
     return session.retired.slice(used).reduce((next, { salt }) => nextRefreshToken(next, salt, session.familyKey), token)
   }
 
+  /** The retired tokens that may still be replayed. All that follow one of them stay: its successor is found through each. */
+  function stillRetired (retired: RetiredToken[]): RetiredToken[] {
+    const first = retired.findIndex(isInGrace)
+    return first === -1 ? [] : retired.slice(first)
+  }
+
   async function rotate (session: Session, token: RefreshToken): Promise<RefreshToken | undefined> {
     const salt = newSecret()
     const next = nextRefreshToken(token, salt, session.familyKey)
     const rotated = await repository.rotate(session, {
       currentHash: next.hash,
-      retired: [...session.retired.filter(isInGrace), { hash: token.hash, salt, at: clock() }].slice(-MAX_RETIRED),
+      retired: [...stillRetired(session.retired), { hash: token.hash, salt, at: clock() }].slice(-MAX_RETIRED),
       lastUsedAt: now().toISOString(),
       expiresAt: toSeconds(Math.min(clock() + SESSION_IDLE, Date.parse(session.createdAt) + SESSION_MAX_AGE))
     })
     if (rotated) return next
-    // Somebody else with the same token was faster: what they got is what we give.
+    // Another request with the same token was faster: what it got is what this one gets.
     const current = await repository.getSession(session.userId, session.sid)
     return current === undefined ? undefined : replay(current, token)
   }
@@ -114,74 +122,70 @@ export function createAuthService (parts: {
     return session !== undefined && isOfFamily(token, session.familyKey) ? session : undefined
   }
 
+  async function refresh (text: string): Promise<Tokens> {
+    const token = parseRefreshToken(text)
+    const session = await familyOf(token)
+    if (token === undefined || session === undefined) throw new RefreshTokenInvalid()
+    const { userId, sid } = session
+    // A token of this family that is not good any more: two parties have held it, and which one is the thief cannot
+    // be known. Both are out (RFC 9700 §4.14.2).
+    const isCurrent = session.currentHash === token.hash
+    const replayed = isCurrent ? undefined : replay(session, token)
+    if (!isCurrent && replayed === undefined) {
+      await repository.deleteSession(userId, sid)
+      count('RefreshReuse')
+      throw new RefreshTokenInvalid()
+    }
+    // Before the token is used up: a fault here leaves the client with one that works.
+    const user = await users.getFresh(userId)
+    if (user === undefined || user.status === 'SUSPENDED') {
+      await repository.deleteSession(userId, sid)
+      throw new RefreshTokenInvalid()
+    }
+    const next = replayed ?? await rotate(session, token)
+    if (next === undefined) throw new RefreshTokenInvalid()
+    return await tokensFor(user, sid, next.text)
+  }
+
   return {
-    async requestChallenge (input, correlationId) {
-      const email = canonicalEmail(input)
+    async requestCode ({ email: typed, registration, network, requestId = newId() }, correlationId) {
+      const email = canonicalEmail(typed)
       if (email === undefined) throw validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
-      const challenge = newChallenge(now())
-      await repository.outbox.put(outboxEntry('challenge.requested', correlationId, { ...challenge, email }, now()))
+      const domain = email.slice(email.lastIndexOf('@') + 1)
+      limitDomain(domain, domainFactor(domain))
+
+      const at = now()
+      const challenge = newChallenge(at)
+      const counted = { address: keys.pseudonym(mailboxOf(email)), network: keys.pseudonym(network) }
+      const entry = outboxEntry('code.requested', {
+        eventId: requestId,
+        subject: email,
+        correlationId,
+        now: at,
+        data: { ...challenge, email, userId: newId(), network: counted.network, ...(registration === undefined ? {} : { registration }) }
+      })
+      const refused = await repository.requestCode({ ...counted, challengeId: challenge.challengeId, at, limits: CODE_LIMITS }, entry)
+      if (refused !== undefined) throw codesExhausted(Math.max(1, Math.ceil((refused.notBefore - clock()) / SECOND)))
+      if (registration !== undefined) count('RegistrationsRequested')
       return challenge
     },
 
-    async openChallenge ({ challengeId, email, expiresAt }) {
-      await repository.putChallenge({ challengeId, email, expiresAt: toSeconds(Date.parse(expiresAt)) })
+    async verify (challengeId, code, correlationId) {
+      const proof = await prove(challengeId, code, correlationId)
+      if (proof === undefined) {
+        count('CodeFailures')
+        throw new CodeInvalid()
+      }
+      await repository.giveBack(challengeId, proof.tryId)
     },
 
-    async exchangeCode (challengeId, code, correlationId) {
-      const tokens = await signIn(challengeId, code, correlationId)
-      count(tokens === undefined ? 'CodeFailures' : 'SignIns')
-      if (tokens === undefined) throw new CodeInvalid()
-      return tokens
-    },
-
-    async refresh (text) {
-      const token = parseRefreshToken(text)
-      const session = await familyOf(token)
-      if (token === undefined || session === undefined) throw new RefreshTokenInvalid()
-      const { userId, sid } = session
-      // A token of this family that is not good any more: two parties have held it, and which one is the thief cannot
-      // be told. Both are out (RFC 9700 §4.14.2).
-      const isCurrent = session.currentHash === token.hash
-      const replayed = isCurrent ? undefined : replay(session, token)
-      if (!isCurrent && replayed === undefined) {
-        await repository.deleteSession(userId, sid)
-        count('RefreshReuse')
-        throw new RefreshTokenInvalid()
-      }
-      // Before the token is used up: a fault here leaves the client with one that works.
-      const user = await users.getFresh(userId)
-      if (user === undefined || user.status === 'SUSPENDED') {
-        await repository.deleteSession(userId, sid)
-        throw new RefreshTokenInvalid()
-      }
-      const next = replayed ?? await rotate(session, token)
-      if (next === undefined) throw new RefreshTokenInvalid()
-      return tokensFor(user, sid, next.text)
-    },
+    createTokens: (request, correlationId) => request.grantType === 'code'
+      ? exchangeCode(request.challengeId, request.code, correlationId)
+      : refresh(request.refreshToken),
 
     async revoke (text) {
       const session = await familyOf(parseRefreshToken(text))
       if (session !== undefined) await repository.deleteSession(session.userId, session.sid)
-    },
-
-    revokeAll: userId => repository.deleteSessions(userId),
-
-    async allowMail (email, eventId) {
-      const address = addressKey(email)
-      for (let attempt = 1; attempt <= COUNT_ATTEMPTS; attempt++) {
-        const { mails, version } = await repository.getMails(address)
-        if (mails.some(mail => mail.eventId === eventId)) return true
-        const at = clock()
-        if (MAIL_LIMITS.some(({ window, max }) => mails.filter(mail => at - mail.at < window).length >= max)) return false
-        const kept = [...mails.filter(mail => at - mail.at < DAY), { eventId, at }]
-        if (await repository.putMails(address, kept, version, toSeconds(at + DAY) + 1)) return true
-      }
-      throw new Unavailable()
-    },
-
-    outbox: {
-      acknowledge: eventId => repository.outbox.remove(eventId),
-      pending: minAgeMs => repository.outbox.pending(new Date(clock() - minAgeMs))
     }
   }
 }

@@ -12,6 +12,8 @@ export interface EmailMessage {
   name: string
   /** the code is derived from it; present on every type but EMAIL_CHANGED_NOTICE */
   challengeId?: string
+  expiresAt?: string
+  locale?: string
 }
 
 /** What other modules may ask of the email module. */

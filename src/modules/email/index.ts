@@ -7,7 +7,8 @@ import { createWorker } from './worker.ts'
 
 /** Mails: queued by other modules, sent by the worker. */
 export default fp(async function email (app) {
-  const { config, count, dynamodb, log, sqs } = app
+  const { config, dynamodb, log, sqs } = app
+  const { count } = app.metrics
   const queue = createQueue(sqs, config.EMAIL_QUEUE_URL)
   const sender = createSender(config)
   const worker = createWorker({
@@ -28,5 +29,6 @@ export default fp(async function email (app) {
     },
     handleBatch: worker.handleBatch
   })
+  app.consumers.add({ queue: config.EMAIL_QUEUE_URL }, worker.handleBatch)
   app.addHook('onClose', async () => { sender.close() })
 }, { name: 'email', dependencies: ['config', 'sqs', 'dynamodb', 'keys', 'metrics'] })

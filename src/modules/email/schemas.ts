@@ -18,7 +18,9 @@ export const EmailMessageSchema = Type.Object({
   // No control characters and no line separators. The API takes 100 characters and then normalises them (NFC), which
   // makes three of some; TypeBox counts UTF-16 units, of which a character has up to two.
   name: Type.String({ maxLength: 600, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' }),
-  challengeId: Type.Optional(Type.String({ pattern: UUID_PATTERN }))
+  challengeId: Type.Optional(Type.String({ pattern: UUID_PATTERN })),
+  expiresAt: Type.Optional(Type.String()),
+  locale: Type.Optional(Type.String())
 }, { additionalProperties: false })
 
 /**

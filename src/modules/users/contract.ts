@@ -1,68 +1,68 @@
-import type { Outbox, OutboxEntry } from '../../shared/outbox.ts'
+import type { EntryOf } from '../../plugins/outbox/index.ts'
+import type { Proposal, Registration, User, UserPatch, USERS_ENTRIES } from './schemas.ts'
 
-export type UserStatus = 'PENDING_VERIFICATION' | 'ACTIVE' | 'SUSPENDED'
-export type UserRole = 'user' | 'admin'
+export type { Registration, User, UserPatch } from './schemas.ts'
 
-export interface User {
-  id: string
-  /** canonical, see shared/email-address */
+/** What the outbox of the users table holds. */
+export type UsersEntry = EntryOf<typeof USERS_ENTRIES>
+export type UsersEntryType = UsersEntry['type']
+
+/**
+ * What another module does when something has happened to an account. `present` is the account as it is now:
+ * `undefined` when it is gone. Runs before the event is published, maybe more than once.
+ */
+export type Follower<T extends UsersEntryType> = (entry: Extract<UsersEntry, { type: T }>, present: User | undefined) => Promise<void>
+
+/** A registration behind which a code is mailed: whose code is proved gives the account its name and language. */
+export interface RequestedRegistration extends Proposal {
+  /** id of the account, should it be a new one */
+  userId: string
   email: string
-  name: string
-  status: UserStatus
-  role: UserRole
-  /** ISO 8601 */
-  createdAt: string
-  /** ISO 8601 */
-  updatedAt: string
-  /** grows by one with each write */
-  version: number
-}
-
-/** Where the proof of an address can be given: the id a client gets, and until when. */
-export interface ChallengeTicket {
   challengeId: string
   /** ISO 8601 */
   expiresAt: string
 }
 
-/** A v2 registration as it was asked for. Behind the stream it becomes an account or a "you already have one" mail. */
-export type RegistrationRequested = OutboxEntry<'registration.requested', ChallengeTicket & { userId: string, email: string, name: string }>
-export type UserRegistered = OutboxEntry<'user.registered', ChallengeTicket & { user: User }>
-export type UserVerified = OutboxEntry<'user.verified', { user: User }>
-export type UserUpdated = OutboxEntry<'user.updated', { user: User, changed: ('name' | 'status' | 'role')[] }>
-export type UserDeleted = OutboxEntry<'user.deleted', { userId: string }>
-/** What the users table's outbox holds. */
-export type UsersEntry = RegistrationRequested | UserRegistered | UserVerified | UserUpdated | UserDeleted
-
-export type RegistrationOutcome =
-  | { outcome: 'created', entry: UserRegistered }
-  | { outcome: 'exists', user: User }
-  /** all of it was done before: this is a late repetition, and there may be no account any more */
-  | { outcome: 'done' }
+/** Who asks for a change: what they may do is read from the table. */
+export interface Actor { userId: string }
 
 /** What other modules may ask of the users module. */
 export interface UsersService {
   /** The article's registration: the account is there when this resolves. Throws USERS_EMAIL_TAKEN. */
-  register (input: { email: string, name: string }, correlationId: string): Promise<User>
-  /** Today's registration: one write, the same for known and unknown addresses. */
-  requestRegistration (input: { email: string, name: string }, correlationId: string): Promise<ChallengeTicket>
-  /** A user by id, through the cache; `undefined` when there is none or it has expired. */
-  get (id: string): Promise<User | undefined>
+  register (registration: Registration, correlationId: string): Promise<User>
+  /** The account that a requested registration leads to: a new one, or the one that has the address. `undefined` when it was made for this request and is gone. Safe to repeat. */
+  openAccount (registration: RequestedRegistration, correlationId: string): Promise<User | undefined>
   /** A user by id as the table has it at this moment. */
   getFresh (id: string): Promise<User | undefined>
   /** A user by canonical address, as the table has it at this moment. */
   findByEmail (email: string): Promise<User | undefined>
-  /** Somebody has proved to own this canonical address: a pending account becomes active. `undefined` when no account has the address. */
-  verifyEmail (email: string, correlationId: string): Promise<User | undefined>
-  update (id: string, patch: { name?: string, status?: UserStatus, role?: UserRole }, correlationId: string): Promise<User>
-  remove (id: string, correlationId: string): Promise<void>
-  /** Turns a requested registration into an account, or finds that the address has one. Safe to repeat. */
-  fulfilRegistration (entry: RegistrationRequested): Promise<RegistrationOutcome>
-  readonly outbox: Outbox<UsersEntry>
+  /**
+   * The code of a challenge was right. `isOf` says whether the challenge was for a user's address: when it is, a pending
+   * account becomes active, under the name and in the language of that challenge's registration.
+   *
+   * @returns the user, or `undefined` when there is none whose address is proved by it
+   */
+  verify (proof: { userId: string, challengeId: string, isOf: (email: string) => boolean }, correlationId: string): Promise<User | undefined>
+  /** The account `id`, through the cache, if the caller may see it. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID. */
+  read (actor: Actor, id: string): Promise<User>
+  /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT. */
+  update (actor: Actor, id: string, patch: UserPatch, correlationId: string): Promise<User>
+  /** Erases an account. Throws as `update` does. */
+  remove (actor: Actor, id: string, correlationId: string): Promise<void>
+  /** Registers what a module does when something has happened to an account: erases its own data of a deleted one, say. */
+  follow<T extends UsersEntryType> (type: T, follower: Follower<T>): void
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
     users: UsersService
+  }
+}
+
+declare module '../../plugins/metrics.ts' {
+  interface MetricNames {
+    UsersRegistered: true
+    UsersVerified: true
+    UsersDeleted: true
   }
 }

@@ -1,20 +1,21 @@
 import fp from 'fastify-plugin'
 import type {} from './contract.ts'
-import { createUsersRepository } from './repository.ts'
+import { createEvents } from './events.ts'
+import { createRepository } from './repository.ts'
 import routesV1 from './routes.v1.ts'
 import routesV2 from './routes.v2.ts'
-import { createUsersService } from './service.ts'
+import { Registration, User, USERS_ENTRIES } from './schemas.ts'
+import { createService } from './service.ts'
 
 /** Accounts: registration, profile, deletion. */
 export default fp(async function users (app) {
   const now = () => new Date()
-  app.decorate('users', createUsersService({
-    repository: createUsersRepository(app.dynamodb, app.openOutbox, app.config.USERS_TABLE, now),
-    cache: app.cache,
-    count: app.count,
-    adminEmails: app.config.ADMIN_EMAILS,
-    now
-  }))
-  await app.register(routesV1, { prefix: '/v1' })
-  await app.register(routesV2, { prefix: '/v2' })
-}, { name: 'users', dependencies: ['config', 'dynamodb', 'outbox', 'cache', 'jwt', 'rate-limit', 'metrics'] })
+  const { cache, config, dynamodb, eventBus, metrics } = app
+  const outbox = app.outbox.open({ table: config.USERS_TABLE, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES })
+  const repository = createRepository({ dynamodb, outbox, table: config.USERS_TABLE, now })
+  const { follow } = createEvents({ outbox: app.outbox, repository, eventBus })
+  app.decorate('users', createService({ repository, cache, count: metrics.count, adminEmails: config.ADMIN_EMAILS, now, follow }))
+  for (const schema of [User, Registration]) app.addSchema(schema)
+  await app.register(routesV1)
+  await app.register(routesV2)
+}, { name: 'users', dependencies: ['config', 'dynamodb', 'outbox', 'event-bus', 'cache', 'jwt', 'rate-limit', 'metrics'] })

@@ -1,54 +1,81 @@
 import { GetCommand, TransactWriteCommand, type DynamoDBDocumentClient, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
-import type { OpenOutbox, OutboxStore } from '../../plugins/outbox.ts'
+import { Value } from '@sinclair/typebox/value'
+import { createHash } from 'node:crypto'
+import type { Outbox } from '../../plugins/outbox/index.ts'
 import { unlessRefused } from '../../shared/conditional-write.ts'
 import type { UsersEntry } from './contract.ts'
-import type { StoredUser } from './schemas.ts'
+import { Proposal, StoredUser } from './schemas.ts'
 
 type Writes = NonNullable<TransactWriteCommandInput['TransactItems']>
 
-/** `done`: written, by this call or by one whose answer was lost. `refused`: a condition did not hold. */
-export type WriteOutcome = 'done' | 'refused'
+/**
+ * `written`: by this call. `repeated`: by an earlier one, whose answer was lost or which this one repeats. `refused`: a
+ * condition did not hold.
+ */
+export type WriteOutcome = 'written' | 'repeated' | 'refused'
+
+/** A change of a user by another one, who must still be an admin when it is written. */
+export interface By { adminId: string | undefined }
 
 export interface UsersRepository {
   /** A user that is there and has not expired. Strongly consistent. */
   get (id: string): Promise<StoredUser | undefined>
   /** Id of the user who owns an address. Strongly consistent. */
   ownerOf (email: string): Promise<string | undefined>
-  /** Writes a new user, its claim on the address and the entry that announces it; refused when the address is claimed. */
+  /** Writes a new user, its claim on the address and the entry that announces it; refused when the address is claimed or the id has been used. */
   create (user: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
-  /** As `create`, in the place of the entry that asked for it; refused also when that entry is no longer there. */
-  fulfil (user: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
-  /** Replaces a user by its next version; refused when it is no longer as it was read. */
-  save (previous: StoredUser, next: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
-  /** Deletes a user and its claim; refused when it is no longer as it was read. */
-  remove (user: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
-  readonly outbox: OutboxStore<UsersEntry>
+  /** Replaces a user by its next version; refused when it is no longer as it was read, or `by` is no longer an admin. */
+  save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
+  /** Erases a user, its claim and what was proposed for it; refused as `save` is. */
+  remove (user: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
+  /** Keeps what a registration has said of a pending user, for as long as its challenge can be proved; refused when it is pending no more. `expiresAt` in seconds since the epoch. */
+  propose (userId: string, challengeId: string, proposal: Proposal, expiresAt: number): Promise<WriteOutcome>
+  /** What the registration of a challenge has said. Strongly consistent. */
+  proposalOf (userId: string, challengeId: string): Promise<Proposal | undefined>
 }
 
+export interface RepositoryOptions {
+  dynamodb: DynamoDBDocumentClient
+  outbox: Outbox<UsersEntry>
+  table: string
+  now: () => Date
+}
+
+/** Seconds for which an erased account cannot come back: longer than anything that could write it again is kept anywhere. */
+const ERASED_FOR = 30 * 24 * 3600
+
 const claimKey = (email: string) => ({ userId: `email#${email}` })
+const proposalsKey = (userId: string) => ({ userId: `proposals#${userId}` })
+/** Marks an account as erased without naming it. */
+const erasedKey = (userId: string) => ({ userId: `erased#${createHash('sha256').update(userId).digest('base64url')}` })
 const userItem = (user: StoredUser) => {
   const { id, ...rest } = user
   return { ...rest, userId: id, kind: 'user' }
 }
 
 /** The only place that knows the keys and items of the users table. */
-export function createUsersRepository (client: DynamoDBDocumentClient, openOutbox: OpenOutbox, table: string, now: () => Date): UsersRepository {
-  const outbox = openOutbox<UsersEntry>(table, eventId => ({ userId: `outbox#${eventId}` }))
+export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOptions): UsersRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
   // DynamoDB removes expired items days late: until then they are there and do not count.
-  const isLive = (item: { expiresAt?: number }) => item.expiresAt === undefined || item.expiresAt > seconds()
+  const isLive = (item: Record<string, unknown>) => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds()
 
   async function getItem (Key: Record<string, string>) {
-    const { Item } = await client.send(new GetCommand({ TableName: table, Key, ConsistentRead: true }))
-    return Item
+    const { Item } = await dynamodb.send(new GetCommand({ TableName: table, Key, ConsistentRead: true }))
+    return Item !== undefined && isLive(Item) ? Item : undefined
   }
 
   async function get (id: string): Promise<StoredUser | undefined> {
     const item = await getItem({ userId: id })
     if (item?.['kind'] !== 'user') return undefined
     const { userId, kind, lastEventId, ...rest } = item
-    const user = { ...rest, id: userId } as StoredUser
-    return isLive(user) ? user : undefined
+    const user = { ...rest, id: userId }
+    if (!Value.Check(StoredUser, user)) throw new Error('A record of the users table is no valid user')
+    return user
+  }
+
+  async function ownerOf (email: string): Promise<string | undefined> {
+    const claim = await getItem(claimKey(email))
+    return typeof claim?.['ownerId'] === 'string' ? claim['ownerId'] : undefined
   }
 
   /**
@@ -56,53 +83,91 @@ export function createUsersRepository (client: DynamoDBDocumentClient, openOutbo
    * retry meets what the first attempt wrote.
    */
   async function transact (TransactItems: Writes, isOurs: () => Promise<boolean>): Promise<WriteOutcome> {
-    const written = await unlessRefused(() => client.send(new TransactWriteCommand({ TransactItems })))
-    return written !== undefined || await isOurs() ? 'done' : 'refused'
+    const written = await unlessRefused(() => dynamodb.send(new TransactWriteCommand({ TransactItems })))
+    if (written !== undefined) return 'written'
+    return await isOurs() ? 'repeated' : 'refused'
   }
 
-  const putNew = (user: StoredUser): Writes => [
-    { Put: { TableName: table, Item: userItem(user), ConditionExpression: 'attribute_not_exists(userId)' } },
-    {
-      Put: {
-        TableName: table,
-        Item: { ...claimKey(user.email), kind: 'claim', ownerId: user.id, ...(user.expiresAt === undefined ? {} : { expiresAt: user.expiresAt }) },
-        ConditionExpression: 'attribute_not_exists(userId) OR expiresAt <= :now',
-        ExpressionAttributeValues: { ':now': seconds() }
-      }
-    }
-  ]
   const asRead = (user: StoredUser) => ({ ConditionExpression: 'version = :version', ExpressionAttributeValues: { ':version': user.version } })
+  const ifOwnedBy = (user: StoredUser) => ({ ConditionExpression: 'ownerId = :id', ExpressionAttributeValues: { ':id': user.id } })
 
-  async function ownerOf (email: string) {
-    const claim = await getItem(claimKey(email))
-    return claim !== undefined && isLive(claim) ? claim['ownerId'] as string : undefined
-  }
+  const ifStillAdmin = ({ adminId }: By): Writes => adminId === undefined
+    ? []
+    : [{
+        ConditionCheck: {
+          TableName: table,
+          Key: { userId: adminId },
+          ConditionExpression: '#role = :admin AND #status = :active',
+          ExpressionAttributeNames: { '#role': 'role', '#status': 'status' },
+          ExpressionAttributeValues: { ':admin': 'admin', ':active': 'ACTIVE' }
+        }
+      }]
 
   return {
     get,
     ownerOf,
-    outbox,
 
-    create: (user, entry) => transact([...putNew(user), { Put: outbox.write(entry) }], async () => await ownerOf(user.email) === user.id),
+    create: (user, entry) => transact([
+      { Put: { TableName: table, Item: userItem(user), ConditionExpression: 'attribute_not_exists(userId)' } },
+      // What was late in coming brings no erased account back.
+      { ConditionCheck: { TableName: table, Key: erasedKey(user.id), ConditionExpression: 'attribute_not_exists(userId)' } },
+      {
+        Put: {
+          TableName: table,
+          Item: { ...claimKey(user.email), kind: 'claim', ownerId: user.id, ...(user.expiresAt === undefined ? {} : { expiresAt: user.expiresAt }) },
+          ConditionExpression: 'attribute_not_exists(userId) OR expiresAt <= :now',
+          ExpressionAttributeValues: { ':now': seconds() }
+        }
+      },
+      { Put: outbox.write(entry) }
+    ], async () => await ownerOf(user.email) === user.id),
 
-    fulfil: (user, entry) => transact(
-      [...putNew(user), { Put: { ...outbox.write(entry), ConditionExpression: '#type = :asked', ExpressionAttributeNames: { '#type': 'type' }, ExpressionAttributeValues: { ':asked': 'registration.requested' } } }],
-      async () => await ownerOf(user.email) === user.id && (await outbox.get(entry.eventId))?.type === 'user.registered'
-    ),
-
-    save: (previous, next, entry) => transact([
+    save: (previous, next, entry, by) => transact([
       { Put: { TableName: table, Item: { ...userItem(next), lastEventId: entry.eventId }, ...asRead(previous) } },
       { Put: outbox.write(entry) },
-      // An account that is no longer pending keeps its address for good.
+      ...ifStillAdmin(by),
+      // An account that is no longer pending keeps its address for good, and nothing of what was proposed for it.
       ...(previous.expiresAt !== undefined && next.expiresAt === undefined
-        ? [{ Update: { TableName: table, Key: claimKey(next.email), UpdateExpression: 'REMOVE expiresAt', ConditionExpression: 'ownerId = :id', ExpressionAttributeValues: { ':id': next.id } } }]
+        ? [
+            { Update: { TableName: table, Key: claimKey(next.email), UpdateExpression: 'REMOVE expiresAt', ...ifOwnedBy(next) } },
+            { Delete: { TableName: table, Key: proposalsKey(next.id) } }
+          ]
         : [])
     ], async () => (await getItem({ userId: next.id }))?.['lastEventId'] === entry.eventId),
 
-    remove: (user, entry) => transact([
+    remove: (user, entry, by) => transact([
       { Delete: { TableName: table, Key: { userId: user.id }, ...asRead(user) } },
-      { Delete: { TableName: table, Key: claimKey(user.email), ConditionExpression: 'ownerId = :id', ExpressionAttributeValues: { ':id': user.id } } },
+      { Put: { TableName: table, Item: { ...erasedKey(user.id), kind: 'erased', expiresAt: seconds() + ERASED_FOR } } },
+      { Delete: { TableName: table, Key: claimKey(user.email), ...ifOwnedBy(user) } },
+      { Delete: { TableName: table, Key: proposalsKey(user.id) } },
+      ...ifStillAdmin(by),
       { Put: outbox.write(entry) }
-    ], async () => await getItem({ userId: user.id }) === undefined)
+    ], async () => await getItem(erasedKey(user.id)) !== undefined),
+
+    propose: (userId, challengeId, proposal, expiresAt) => transact([
+      {
+        ConditionCheck: {
+          TableName: table,
+          Key: { userId },
+          ConditionExpression: '#status = :pending',
+          ExpressionAttributeNames: { '#status': 'status' },
+          ExpressionAttributeValues: { ':pending': 'PENDING_VERIFICATION' }
+        }
+      },
+      {
+        Update: {
+          TableName: table,
+          Key: proposalsKey(userId),
+          UpdateExpression: 'SET #challenge = :proposal, expiresAt = :expiresAt, kind = :kind',
+          ExpressionAttributeNames: { '#challenge': challengeId },
+          ExpressionAttributeValues: { ':proposal': proposal, ':expiresAt': expiresAt, ':kind': 'proposals' }
+        }
+      }
+    ], async () => false),
+
+    async proposalOf (userId, challengeId) {
+      const proposal = (await getItem(proposalsKey(userId)))?.[challengeId]
+      return Value.Check(Proposal, proposal) ? proposal : undefined
+    }
   }
 }

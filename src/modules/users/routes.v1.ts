@@ -1,55 +1,55 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { Envelope, success } from '../../shared/envelope.ts'
 import { Failure } from '../../shared/problem.ts'
-import { accessibleUser } from './access.ts'
+import { preferredLocale } from '../../shared/locale.ts'
 import type { User } from './contract.ts'
-import { CreatedV1, NamePatchV1, Registration, UserIdParams, UserV1 } from './schemas.ts'
+import { CreatedV1, NamePatchV1, RegistrationV1, UserIdParamsV1, UserV1 } from './schemas.ts'
 
 const tags = ['users']
 const security = [{ bearer: [] }]
 
+const UserEnvelope = Envelope(UserV1, 'UserV1')
+
 function present ({ id: userId, email, name, status, createdAt, updatedAt }: User) {
-  return { success: true as const, data: { userId, email, name, status, createdAt, updatedAt } }
+  return success({ userId, email, name, status, createdAt, updatedAt })
 }
 
 /** The article's contract, frozen. */
 const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
-  app.post('/users', {
-    config: app.strictRateLimit,
+  app.post('/v1/users', {
+    config: { limit: 'strict' },
     schema: {
       operationId: 'v1.users.create',
       tags,
       summary: 'Register',
       description: 'Creates a pending account and mails a code to the address.',
-      body: Registration,
-      response: { 201: { ...CreatedV1, headers: { location: Type.String({ description: 'Path of the new user' }) } }, 400: Failure, 409: Failure }
+      body: RegistrationV1,
+      response: { 201: { ...Envelope(CreatedV1, 'UserCreatedV1'), headers: { location: Type.String({ description: 'Path of the new user' }) } }, 400: Failure, 409: Failure }
     }
   }, async (request, reply) => {
-    const { id, email, name } = await app.users.register(request.body, request.id)
+    const locale = preferredLocale(request.headers['accept-language'])
+    const { id, email, name } = await app.users.register({ ...request.body, locale }, request.id)
     reply.code(201).header('location', `/v1/users/${id}`)
-    return { success: true as const, data: { userId: id, email, name } }
+    return success({ userId: id, email, name })
   })
 
-  await app.register(async function authenticated (app) {
-    const scoped = app.withTypeProvider<import('@fastify/type-provider-typebox').TypeBoxTypeProvider>()
-    scoped.addHook('onRequest', app.authenticate)
+  await app.register(async function authenticated (scope) {
+    const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+    app.addHook('onRequest', app.authenticate)
 
-    scoped.get('/users/:userId', {
-      schema: { operationId: 'v1.users.get', tags, summary: 'Read a user', security, params: UserIdParams, response: { 200: UserV1, 401: Failure, 404: Failure } }
-    }, async (request) => present(await accessibleUser(app.users, request.user, request.params.userId)))
+    app.get('/v1/users/:userId', {
+      schema: { operationId: 'v1.users.get', tags, summary: 'Read a user', security, params: UserIdParamsV1, response: { 200: UserEnvelope, 401: Failure, 404: Failure } }
+    }, async ({ user, params }) => present(await app.users.read(user, params.userId)))
 
-    scoped.patch('/users/:userId', {
-      schema: { operationId: 'v1.users.update', tags, summary: 'Change the name', security, params: UserIdParams, body: NamePatchV1, response: { 200: UserV1, 400: Failure, 401: Failure, 404: Failure, 409: Failure } }
-    }, async (request) => {
-      const { id } = await accessibleUser(app.users, request.user, request.params.userId)
-      return present(await app.users.update(id, request.body, request.id))
-    })
+    app.patch('/v1/users/:userId', {
+      schema: { operationId: 'v1.users.update', tags, summary: 'Change the name', security, params: UserIdParamsV1, body: NamePatchV1, response: { 200: UserEnvelope, 400: Failure, 401: Failure, 404: Failure, 409: Failure } }
+    }, async ({ user, params, body, id }) => present(await app.users.update(user, params.userId, body, id)))
 
-    scoped.delete('/users/:userId', {
-      schema: { operationId: 'v1.users.delete', tags, summary: 'Delete the account', security, params: UserIdParams, response: { 204: Type.Null(), 401: Failure, 404: Failure, 409: Failure } }
-    }, async (request, reply) => {
-      const { id } = await accessibleUser(app.users, request.user, request.params.userId)
-      await app.users.remove(id, request.id)
+    app.delete('/v1/users/:userId', {
+      schema: { operationId: 'v1.users.delete', tags, summary: 'Delete the account', security, params: UserIdParamsV1, response: { 204: Type.Null(), 401: Failure, 404: Failure, 409: Failure } }
+    }, async ({ user, params, id }, reply) => {
+      await app.users.remove(user, params.userId, id)
       return await reply.code(204).send(null)
     })
   })

@@ -1,102 +1,77 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Forbidden } from '../../shared/errors.ts'
+import type { FastifyReply } from 'fastify'
 import { Problem } from '../../shared/problem.ts'
-import { ChallengeTicket, User as UserSchema } from '../../shared/schemas.ts'
-import { accessibleUser, isAdmin } from './access.ts'
 import type { User } from './contract.ts'
-import { IdParams, ReadHeaders, Registration, UserPatch } from './schemas.ts'
+import { IdParams, ReadHeaders, User as UserSchema, UserPatch } from './schemas.ts'
 
 const tags = ['users']
 const security = [{ bearer: [] }]
+const consumes = ['application/merge-patch+json', 'application/json']
 
-const etagOf = (user: User) => `"${user.version}"`
+const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ description: 'Names the user and its version, for If-None-Match' }) } }
+const Unchanged = Type.Null({ description: 'Not changed since the ETag in If-None-Match', headers: UserAnswer.headers })
+const Deleted = Type.Null({ description: 'Deleted' })
+
+const READ = { 200: UserAnswer, 304: Unchanged, 401: Problem, 404: Problem }
+const UPDATE = { 200: UserAnswer, 400: Problem, 401: Problem, 403: Problem, 404: Problem, 409: Problem }
+const DELETE = { 204: Deleted, 401: Problem, 404: Problem, 409: Problem }
+
+const ABOUT_UPDATE = 'Admins may also set `status` and `role`.'
+const ABOUT_DELETE = 'Personal data is erased, sessions end, the address is free again.'
+
+/** Names the account too: what a browser has kept of one account must not be confirmed for another. */
+const etagOf = ({ id, version }: User) => `"${id}.${version}"`
 
 /** Whether one of the ETags in If-None-Match is the given one; weak comparison, RFC 9110 §13.1.2. */
 function matches (ifNoneMatch: string | undefined, etag: string): boolean {
   return ifNoneMatch !== undefined && (ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some(tag => tag.trim().replace(/^W\//, '') === etag))
 }
 
-function sendUser (request: FastifyRequest, reply: FastifyReply, user: User) {
-  // Stored by nobody but the client, and by it only to ask whether it has changed.
-  reply.header('etag', etagOf(user)).header('cache-control', 'private, no-cache')
-  return request.method !== 'PATCH' && matches(request.headers['if-none-match'], etagOf(user)) ? reply.code(304).send() : reply.send(user)
+function sendUser (reply: FastifyReply, user: User, ifNoneMatch?: string) {
+  const etag = etagOf(user)
+  // Stored by the client alone, for its bearer alone, and only to ask whether it has changed.
+  reply.header('etag', etag).header('cache-control', 'private, no-cache').header('vary', [reply.getHeader('vary'), 'Authorization'].filter(Boolean).join(', '))
+  return matches(ifNoneMatch, etag) ? reply.code(304).send() : reply.send(user)
 }
 
-/** Today's contract. */
+/** Today's contract. `POST /v2/users`, which asks for a code, is the auth module's. */
 const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
-  app.post('/users', {
-    config: app.strictRateLimit,
-    schema: {
-      operationId: 'users.create',
-      tags,
-      summary: 'Register',
-      description: 'Mails a code to the address: a welcome to a new one, "you already have an account" to a known one. The answer is the same for both.',
-      body: Registration,
-      response: { 202: ChallengeTicket, 400: Problem }
-    }
-  }, async (request, reply) => {
-    reply.code(202)
-    return await app.users.requestRegistration(request.body, request.id)
-  })
-
   await app.register(async function authenticated (scope) {
     const app = scope.withTypeProvider<TypeBoxTypeProvider>()
     app.addHook('onRequest', app.authenticate)
-
     // RFC 7396: for flat resources of required properties a merge patch is what JSON already says.
     app.addContentTypeParser('application/merge-patch+json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
 
-    for (const { path, suffix, whose, params } of [
-      { path: '/users/me', suffix: 'Me', whose: 'your own account', params: undefined },
-      { path: '/users/:id', suffix: '', whose: 'an account, your own unless you are an admin', params: IdParams }
-    ]) {
-      const target = async (request: FastifyRequest) => await accessibleUser(app.users, request.user, (request.params as { id?: string }).id ?? 'me')
-      const common = { tags, security, ...(params === undefined ? {} : { params }) }
-      const etag = { headers: { etag: Type.String({ description: 'Version of the user, for If-None-Match' }) } }
+    app.get('/v2/users/me', {
+      schema: { operationId: 'users.getMe', tags, summary: 'Read your own account', security, headers: ReadHeaders, response: READ }
+    }, async ({ user, headers }, reply) => sendUser(reply, await app.users.read(user, user.userId), headers['if-none-match']))
 
-      app.get(path, {
-        schema: {
-          ...common,
-          operationId: `users.get${suffix}`,
-          summary: `Read ${whose}`,
-          headers: ReadHeaders,
-          response: { 200: { ...UserSchema, ...etag }, 304: Type.Null({ description: 'Not changed since the ETag in If-None-Match', ...etag }), 401: Problem, 404: Problem }
-        }
-      }, async (request, reply) => sendUser(request, reply, await target(request)))
+    app.get('/v2/users/:id', {
+      schema: { operationId: 'users.get', tags, summary: 'Read an account, your own unless you are an admin', security, params: IdParams, headers: ReadHeaders, response: READ }
+    }, async ({ user, params, headers }, reply) => sendUser(reply, await app.users.read(user, params.id), headers['if-none-match']))
 
-      app.patch(path, {
-        schema: {
-          ...common,
-          operationId: `users.update${suffix}`,
-          summary: `Change ${whose}`,
-          description: 'Admins may also set `status` and `role`.',
-          consumes: ['application/merge-patch+json', 'application/json'],
-          body: UserPatch,
-          response: { 200: { ...UserSchema, ...etag }, 400: Problem, 401: Problem, 403: Problem, 404: Problem, 409: Problem }
-        }
-      }, async (request, reply) => {
-        const { id } = await target(request)
-        const { status, role } = request.body
-        if ((status !== undefined || role !== undefined) && !await isAdmin(app.users, request.user)) throw new Forbidden()
-        return sendUser(request, reply, await app.users.update(id, request.body, request.id))
-      })
+    app.patch('/v2/users/me', {
+      schema: { operationId: 'users.updateMe', tags, summary: 'Change your own account', description: ABOUT_UPDATE, security, consumes, body: UserPatch, response: UPDATE }
+    }, async ({ user, body, id }, reply) => sendUser(reply, await app.users.update(user, user.userId, body, id)))
 
-      app.delete(path, {
-        schema: {
-          ...common,
-          operationId: `users.delete${suffix}`,
-          summary: `Delete ${whose}`,
-          description: 'Personal data is erased, sessions end, the address is free again.',
-          response: { 204: Type.Null({ description: 'Deleted' }), 401: Problem, 404: Problem, 409: Problem }
-        }
-      }, async (request, reply) => {
-        const { id } = await target(request)
-        await app.users.remove(id, request.id)
-        return await reply.code(204).send(null)
-      })
-    }
+    app.patch('/v2/users/:id', {
+      schema: { operationId: 'users.update', tags, summary: 'Change an account, your own unless you are an admin', description: ABOUT_UPDATE, security, consumes, params: IdParams, body: UserPatch, response: UPDATE }
+    }, async ({ user, params, body, id }, reply) => sendUser(reply, await app.users.update(user, params.id, body, id)))
+
+    app.delete('/v2/users/me', {
+      schema: { operationId: 'users.deleteMe', tags, summary: 'Delete your own account', description: ABOUT_DELETE, security, response: DELETE }
+    }, async ({ user, id }, reply) => {
+      await app.users.remove(user, user.userId, id)
+      return await reply.code(204).send(null)
+    })
+
+    app.delete('/v2/users/:id', {
+      schema: { operationId: 'users.delete', tags, summary: 'Delete an account, your own unless you are an admin', description: ABOUT_DELETE, security, params: IdParams, response: DELETE }
+    }, async ({ user, params, id }, reply) => {
+      await app.users.remove(user, params.id, id)
+      return await reply.code(204).send(null)
+    })
   })
 }
 export default routes

@@ -1,138 +1,158 @@
 import { Value } from '@sinclair/typebox/value'
-import { newChallenge } from '../../shared/codes.ts'
 import { canonicalEmail } from '../../shared/email-address.ts'
-import { Unavailable, validationError } from '../../shared/errors.ts'
-import { newId, UUID_PATTERN } from '../../shared/ids.ts'
+import { Forbidden, Unauthorized, Unavailable, validationError } from '../../shared/errors.ts'
+import { newId, UUID } from '../../shared/ids.ts'
+import { canonicalLocale, DEFAULT_LOCALE } from '../../shared/locale.ts'
+import { untilUncontended } from '../../shared/optimistic.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
+import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
-import type { User, UserRegistered, UsersEntry, UsersService } from './contract.ts'
+import type { Actor, User, UserPatch, UsersEntry, UsersService } from './contract.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
-import type { UsersRepository } from './repository.ts'
-import { StoredUser } from './schemas.ts'
+import type { By, UsersRepository, WriteOutcome } from './repository.ts'
+import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
 
-/** Seconds after which an account whose address nobody proved to own is gone. */
+/** Seconds after which an account whose address was never proved is gone. */
 const PENDING_LIFETIME = 7 * 24 * 3600
-
-/** Times a change is applied anew to what somebody else has changed in between. */
-const SAVE_ATTEMPTS = 5
-
-const UUID = new RegExp(UUID_PATTERN)
 
 const cacheKey = (id: string) => `user:${id}`
 
-function identity (input: { email: string, name: string }): { email: string, name: string } {
-  const email = canonicalEmail(input.email)
-  if (email === undefined) throw validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
-  return { email, name: personName(input.name) }
-}
-
-// The schema has refused control characters and lengths; what it cannot see is what remains after trimming.
-function personName (input: string): string {
-  const name = input.trim().normalize('NFC')
-  if (!name.isWellFormed() || [...name].length < 2) throw validationError([{ pointer: '/name', detail: 'must have 2 characters or more' }])
-  return name
-}
-
 /** The user as others see it. */
-function publicUser (stored: StoredUser): User {
+export function publicUser (stored: StoredUser): User {
   const { expiresAt, ...user } = stored
   return user
 }
 
-function newUser (id: string, { email, name }: { email: string, name: string }, at: string): StoredUser {
-  return {
-    id,
-    email,
-    name,
-    status: 'PENDING_VERIFICATION',
-    role: 'user',
-    createdAt: at,
-    updatedAt: at,
-    version: 1,
-    expiresAt: Math.floor(Date.parse(at) / 1000) + PENDING_LIFETIME
-  }
+/** The fields of a registration or a patch as they are stored. Throws VALIDATION_FAILED. */
+function normalized<T extends Partial<Proposal>> (input: T): T {
+  const name = input.name === undefined ? undefined : normalName(input.name)
+  if (name === undefined && input.name !== undefined) throw validationError([{ pointer: '/name', detail: 'must have 2 visible characters or more, and none that are invisible' }])
+  const locale = input.locale === undefined ? undefined : canonicalLocale(input.locale)
+  if (locale === undefined && input.locale !== undefined) throw validationError([{ pointer: '/locale', detail: 'is not a language tag' }])
+  return { ...input, ...(name === undefined ? {} : { name }), ...(locale === undefined ? {} : { locale }) }
 }
 
-/** The rules of accounts. Knows neither HTTP nor the table. */
-export function createUsersService (parts: {
+/** Whether somebody signs in with this account now. */
+const isActing = (user: StoredUser | undefined): user is StoredUser => user !== undefined && user.status !== 'SUSPENDED'
+
+export interface ServiceOptions {
   repository: UsersRepository
   cache: Cache
   count: Count
   adminEmails: readonly string[]
   now: () => Date
-}): UsersService {
-  const { repository, cache, count, adminEmails, now } = parts
+  follow: UsersService['follow']
+}
 
-  const isLive = (user: StoredUser) => user.expiresAt === undefined || user.expiresAt > now().getTime() / 1000
-
+/** The rules of accounts. Knows neither HTTP nor the table. */
+export function createService ({ repository, cache, count, adminEmails, now, follow }: ServiceOptions): UsersService {
   async function getFresh (id: string) {
     return UUID.test(id) ? await repository.get(id) : undefined
   }
 
-  /** Reads, changes and writes a user until nobody else has changed it in between. */
-  async function change (id: string, next: (user: StoredUser) => { user: StoredUser, entry: UsersEntry } | undefined): Promise<User> {
-    for (let attempt = 1; attempt <= SAVE_ATTEMPTS; attempt++) {
+  /** A user through the cache: for showing, never for deciding. */
+  async function getCached (id: string) {
+    if (!UUID.test(id)) return undefined
+    const isThisUser = (value: unknown): value is StoredUser => Value.Check(StoredUser, value) && value.id === id
+    const user = await cache.read(cacheKey(id), () => repository.get(id), isThisUser)
+    return user?.expiresAt !== undefined && user.expiresAt <= now().getTime() / 1000 ? undefined : user
+  }
+
+  /** Refuses who may not touch another's account: it must look as if there were none. */
+  async function admitAdmin (actor: Actor): Promise<By> {
+    const self = await getFresh(actor.userId)
+    if (!isActing(self)) throw new Unauthorized()
+    if (self.role !== 'admin') throw new UserNotFound()
+    return { adminId: self.id }
+  }
+
+  /** An account for a change, as the table has it at this moment, with who changes it. The caller's own is checked as what it is now. */
+  async function target (actor: Actor, id: string): Promise<{ previous: StoredUser, by: By }> {
+    if (id !== actor.userId) {
+      const by = await admitAdmin(actor)
       const previous = await getFresh(id)
       if (previous === undefined) throw new UserNotFound()
-      const changed = next(previous)
-      if (changed === undefined) return publicUser(previous)
-      if (await repository.save(previous, changed.user, changed.entry) === 'done') {
-        await cache.write(cacheKey(id), changed.user)
-        return publicUser(changed.user)
-      }
+      return { previous, by }
     }
-    throw new UserConflict()
+    const previous = await getFresh(id)
+    if (!isActing(previous)) throw new Unauthorized()
+    return { previous, by: { adminId: undefined } }
+  }
+
+  const isDone = (outcome: WriteOutcome) => outcome !== 'refused'
+
+  /** Writes the next version of a user; `undefined` when the user is no longer as it was read. */
+  async function save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By = { adminId: undefined }): Promise<User | undefined> {
+    if (!isDone(await repository.save(previous, next, entry, by))) return undefined
+    await cache.write(cacheKey(next.id), next)
+    return publicUser(next)
   }
 
   /** The next version of a user. Only a pending account expires. */
-  function nextVersion (user: StoredUser, changes: Partial<Pick<User, 'name' | 'status' | 'role'>>): StoredUser {
+  function nextVersion (user: StoredUser, changes: Partial<StoredUser>): StoredUser {
     const { expiresAt, ...rest } = user
     const next = { ...rest, ...changes, updatedAt: now().toISOString(), version: user.version + 1 }
     return next.status === 'PENDING_VERIFICATION' && expiresAt !== undefined ? { ...next, expiresAt } : next
   }
 
+  /** Opens a pending account; `refused` when the address is claimed. */
+  async function create (id: string, email: string, proposal: Proposal, welcome: boolean, correlationId: string) {
+    const at = now()
+    const user: StoredUser = {
+      id,
+      email,
+      ...proposal,
+      status: 'PENDING_VERIFICATION',
+      role: 'user',
+      createdAt: at.toISOString(),
+      updatedAt: at.toISOString(),
+      version: 1,
+      expiresAt: Math.floor(at.getTime() / 1000) + PENDING_LIFETIME
+    }
+    const entry: UsersEntry = outboxEntry('user.registered', { subject: id, correlationId, data: { user: publicUser(user), welcome }, now: at })
+    const outcome = await repository.create(user, entry)
+    if (outcome === 'written') count('UsersRegistered')
+    return { outcome, user: publicUser(user) }
+  }
+
+  async function findByEmail (email: string): Promise<User | undefined> {
+    const ownerId = await repository.ownerOf(email)
+    const user = ownerId === undefined ? undefined : await repository.get(ownerId)
+    return user === undefined ? undefined : publicUser(user)
+  }
+
   return {
-    async register (input, correlationId) {
-      const user = newUser(newId(), identity(input), now().toISOString())
-      const entry: UserRegistered = outboxEntry('user.registered', correlationId, { user: publicUser(user), ...newChallenge(now()) }, now())
-      count('RegistrationsRequested')
-      if (await repository.create(user, entry) === 'refused') throw new EmailTaken()
-      count('UsersRegistered')
-      return publicUser(user)
+    findByEmail,
+    follow,
+
+    async register (registration, correlationId) {
+      const email = canonicalEmail(registration.email)
+      if (email === undefined) throw validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
+      const { name, locale = DEFAULT_LOCALE } = normalized(registration)
+      const { outcome, user } = await create(newId(), email, { name, locale }, true, correlationId)
+      if (outcome === 'refused') throw new EmailTaken()
+      // Its own earlier attempt, whose answer was lost: counted nowhere yet.
+      if (outcome === 'repeated') count('UsersRegistered')
+      return user
     },
 
-    async requestRegistration (input, correlationId) {
-      const challenge = newChallenge(now())
-      await repository.outbox.put(outboxEntry('registration.requested', correlationId, { ...identity(input), userId: newId(), ...challenge }, now()))
-      count('RegistrationsRequested')
-      return challenge
-    },
-
-    async fulfilRegistration (entry) {
-      const { userId, email, name, challengeId, expiresAt } = entry.data
-      // Everything follows from the entry: a repetition writes the same.
-      const user = newUser(userId, { email, name }, entry.occurredAt)
-      const registered: UserRegistered = { ...entry, type: 'user.registered', data: { user: publicUser(user), challengeId, expiresAt } }
-      if (await repository.fulfil(user, registered) === 'done') {
-        count('UsersRegistered')
-        return { outcome: 'created', entry: registered }
-      }
-      const held = await repository.outbox.get(entry.eventId)
-      if (held === undefined) return { outcome: 'done' }
-      if (held.type === 'user.registered') return { outcome: 'created', entry: held }
-      const ownerId = await repository.ownerOf(email)
-      const owner = ownerId === undefined ? undefined : await repository.get(ownerId)
-      // Deleted or expired between two reads: the next attempt finds the address free.
-      if (owner === undefined) throw new Unavailable()
-      return { outcome: 'exists', user: publicUser(owner) }
-    },
-
-    async get (id) {
-      if (!UUID.test(id)) return undefined
-      const isThisUser = (value: unknown): value is StoredUser => Value.Check(StoredUser, value) && value.id === id
-      const user = await cache.read(cacheKey(id), () => repository.get(id), isThisUser)
-      return user !== undefined && isLive(user) ? publicUser(user) : undefined
+    async openAccount ({ userId, email, name, locale, challengeId, expiresAt }, correlationId) {
+      const account = await untilUncontended(async () => {
+        const owner = await findByEmail(email)
+        if (owner === undefined) {
+          const { outcome, user } = await create(userId, email, { name, locale }, false, correlationId)
+          if (isDone(outcome)) return { user }
+          // Claimed in this moment; or opened for this very request before, and erased since.
+          return await repository.ownerOf(email) === undefined ? { user: undefined } : undefined
+        }
+        // The first registration's words are the account's until another one's are proved.
+        if (owner.id === userId || owner.status !== 'PENDING_VERIFICATION') return { user: owner }
+        const kept = await repository.propose(owner.id, challengeId, { name, locale }, Math.floor(Date.parse(expiresAt) / 1000))
+        return isDone(kept) ? { user: owner } : undefined
+      })
+      if (account === undefined) throw new Unavailable()
+      return account.user
     },
 
     async getFresh (id) {
@@ -140,61 +160,60 @@ export function createUsersService (parts: {
       return user === undefined ? undefined : publicUser(user)
     },
 
-    async findByEmail (email) {
-      const ownerId = await repository.ownerOf(email)
-      const user = ownerId === undefined ? undefined : await repository.get(ownerId)
-      return user === undefined ? undefined : publicUser(user)
-    },
-
-    async verifyEmail (email, correlationId) {
-      const ownerId = await repository.ownerOf(email)
-      if (ownerId === undefined) return undefined
-      let verified = false
-      try {
-        const user = await change(ownerId, (previous) => {
-          verified = previous.status === 'PENDING_VERIFICATION'
-          const role = adminEmails.includes(previous.email) ? 'admin' : previous.role
-          if (!verified && role === previous.role) return undefined
-          const user = nextVersion(previous, { role, ...(verified ? { status: 'ACTIVE' } : {}) })
-          const entry: UsersEntry = verified
-            ? outboxEntry('user.verified', correlationId, { user: publicUser(user) }, now())
-            : outboxEntry('user.updated', correlationId, { user: publicUser(user), changed: ['role' as const] }, now())
-          return { user, entry }
-        })
-        if (verified) count('UsersVerified')
-        return user
-      } catch (error) {
-        if (error instanceof UserNotFound) return undefined
-        throw error
-      }
-    },
-
-    async update (id, patch, correlationId) {
-      const changes = { ...patch, ...(patch.name === undefined ? {} : { name: personName(patch.name) }) }
-      return await change(id, (previous) => {
-        const changed = (['name', 'status', 'role'] as const).filter(field => changes[field] !== undefined && changes[field] !== previous[field])
-        if (changed.length === 0) return undefined
-        const user = nextVersion(previous, changes)
-        return { user, entry: outboxEntry('user.updated', correlationId, { user: publicUser(user), changed }, now()) }
+    async verify ({ userId, challengeId, isOf }, correlationId) {
+      const verified = await untilUncontended(async () => {
+        const previous = await getFresh(userId)
+        if (previous === undefined || !isOf(previous.email)) return { user: undefined }
+        const isFirst = previous.status === 'PENDING_VERIFICATION'
+        const role = adminEmails.includes(previous.email) ? 'admin' : previous.role
+        if (!isFirst && role === previous.role) return { user: publicUser(previous) }
+        const next = nextVersion(previous, isFirst ? { role, status: 'ACTIVE', ...await repository.proposalOf(userId, challengeId) } : { role })
+        const announcement = { subject: userId, correlationId, now: now() }
+        const user = await save(previous, next, isFirst
+          ? outboxEntry('user.verified', { ...announcement, data: { user: publicUser(next) } })
+          : outboxEntry('user.updated', { ...announcement, data: { user: publicUser(next), changed: ['role'] } }))
+        if (user === undefined) return undefined
+        if (isFirst) count('UsersVerified')
+        return { user }
       })
+      if (verified === undefined) throw new UserConflict()
+      return verified.user
     },
 
-    async remove (id, correlationId) {
-      for (let attempt = 1; attempt <= SAVE_ATTEMPTS; attempt++) {
-        const user = await getFresh(id)
-        if (user === undefined) throw new UserNotFound()
-        if (await repository.remove(user, outboxEntry('user.deleted', correlationId, { userId: id }, now())) === 'done') {
-          await cache.remove(cacheKey(id), user.version + 1)
-          count('UsersDeleted')
-          return
-        }
-      }
-      throw new UserConflict()
+    async read (actor, id) {
+      if (id !== actor.userId) await admitAdmin(actor)
+      const user = await getCached(id)
+      if (user !== undefined && (id !== actor.userId || isActing(user))) return publicUser(user)
+      throw id === actor.userId ? new Unauthorized() : new UserNotFound()
     },
 
-    outbox: {
-      acknowledge: eventId => repository.outbox.remove(eventId),
-      pending: minAgeMs => repository.outbox.pending(new Date(now().getTime() - minAgeMs))
+    async update (actor, id, patch, correlationId) {
+      const changes = normalized(patch)
+      const updated = await untilUncontended(async () => {
+        const { previous, by } = await target(actor, id)
+        const isAdmin = by.adminId !== undefined || previous.role === 'admin'
+        if (!isAdmin && ADMIN_FIELDS.some(field => changes[field] !== undefined)) throw new Forbidden()
+        const fields = Object.keys(UserPatchSchema.properties) as (keyof UserPatch)[]
+        const changed = fields.filter(field => changes[field] !== undefined && changes[field] !== previous[field])
+        if (changed.length === 0) return publicUser(previous)
+        const next = nextVersion(previous, Object.fromEntries(changed.map(field => [field, changes[field]])))
+        const type = changed.includes('status') && next.status === 'SUSPENDED' ? 'user.suspended' : 'user.updated'
+        return await save(previous, next, outboxEntry(type, { subject: id, correlationId, data: { user: publicUser(next), changed }, now: now() }), by)
+      })
+      if (updated === undefined) throw new UserConflict()
+      return updated
+    },
+
+    async remove (actor, id, correlationId) {
+      const removed = await untilUncontended(async () => {
+        const { previous, by } = await target(actor, id)
+        const userVersion = previous.version + 1
+        const entry: UsersEntry = outboxEntry('user.deleted', { subject: id, correlationId, data: { userId: id, userVersion, email: previous.email }, now: now() })
+        return isDone(await repository.remove(previous, entry, by)) ? { userVersion } : undefined
+      })
+      if (removed === undefined) throw new UserConflict()
+      await cache.remove(cacheKey(id), removed.userVersion)
+      count('UsersDeleted')
     }
   }
 }

@@ -1,63 +1,177 @@
 import t from 'tap'
+import { CODE_LIMITS } from '../../../src/modules/auth/allowance.ts'
 import { newId } from '../../../src/shared/ids.ts'
-import { buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
-import { counted, itemsOf, serviceAt } from './support.ts'
+import { loseOneAnswer } from '../../faults.ts'
+import { adminOf, buildTestApp, dynamodbEngines, pump, signIn, startEngines, type TestApp } from '../../helper.ts'
+import { itemAt, itemsOf, repositoryAt, serviceAt } from './support.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-const engines = await startEngines(t)
-const app = await buildTestApp(t, engines)
+for (const [kind, skip] of await dynamodbEngines()) {
+  t.test(`on ${kind}`, { skip }, async (t) => {
+    const engines = await startEngines(t, { dynamodb: kind })
+    const app = await buildTestApp(t, engines)
 
-let n = 0
-const newAddress = () => `person-${++n}@example.com`
+    let n = 0
+    const newAddress = () => `person-${++n}@example.com`
+    const ask = (service: Pick<TestApp['auth'], 'requestCode'>, email: string, network = '192.0.2.1') =>
+      service.requestCode({ email, network }, 'test').then(() => true, (error: { code: string }) => { if (error.code === 'AUTH_CODES_EXHAUSTED') return false; throw error })
 
-t.test('an address gets five mails in any hour and ten in any day', async (t) => {
-  const email = newAddress()
-  const start = Date.now()
-  const clock = { now: new Date(start) }
-  const service = serviceAt(app, clock)
-  const allowed: number[] = []
-  // Asked every ten minutes, for three days.
-  for (let minutes = 0; minutes < 3 * 24 * 60; minutes += 10) {
-    clock.now = new Date(start + minutes * MINUTE)
-    if (await service.allowMail(email, newId())) allowed.push(clock.now.getTime())
-  }
-  const most = (window: number) => Math.max(...allowed.map(at => allowed.filter(other => other >= at && other < at + window).length))
-  t.equal(most(HOUR), 5)
-  t.equal(most(24 * HOUR), 10)
-  t.equal(allowed.length, 30, 'and not fewer than that')
-})
+    /** Asks every so many minutes for some days. @returns when a code was let through */
+    async function askFor (days: number, everyMinutes: number, networkAt: (request: number) => string): Promise<number[]> {
+      const email = newAddress()
+      const start = Date.now()
+      const clock = { now: new Date(start) }
+      const service = serviceAt(app, clock)
+      const allowed: number[] = []
+      for (let i = 0; i < days * 24 * 60 / everyMinutes; i++) {
+        clock.now = new Date(start + i * everyMinutes * MINUTE)
+        if (await ask(service, email, networkAt(i))) allowed.push(clock.now.getTime())
+      }
+      return allowed
+    }
+    const most = (allowed: number[], window: number) => Math.max(...allowed.map(at => allowed.filter(other => other >= at && other < at + window).length))
 
-t.test('a mail that is asked about again is not counted again', async (t) => {
-  const email = newAddress()
-  const eventId = newId()
-  for (let i = 0; i < 20; i++) t.equal(await app.auth.allowMail(email, eventId), true)
-  for (let i = 0; i < 4; i++) t.equal(await app.auth.allowMail(email, newId()), true)
-  t.equal(await app.auth.allowMail(email, newId()), false)
-  t.equal(await app.auth.allowMail(email, eventId), true, 'also when the address has had its share')
-  t.equal(await app.auth.allowMail(newAddress(), newId()), true, 'which is nobody else\'s')
-})
+    t.test('one network gets five codes for an address in any hour and ten in any day', async (t) => {
+      const allowed = await askFor(3, 10, () => '192.0.2.1')
+      t.equal(most(allowed, HOUR), 5)
+      t.equal(most(allowed, 24 * HOUR), 10)
+      t.equal(allowed.length, 30, 'and not fewer than that')
+    })
 
-t.test('of 100 at once, over two instances, five are let through', async (t) => {
-  const other = await buildTestApp(t, engines)
-  const email = newAddress()
-  const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? app : other).auth.allowMail(email, newId())))
-  t.equal(answers.filter(Boolean).length, 5)
-})
+    t.test('all networks together get fifteen in any hour and thirty in any day', async (t) => {
+      const allowed = await askFor(2, 3, i => `network ${i}`)
+      t.equal(most(allowed, HOUR), 15)
+      t.equal(most(allowed, 24 * HOUR), 30)
+      t.equal(allowed.length, 60, 'and not fewer than that')
+    })
 
-t.test('who counts mails does not know to whom they went', async (t) => {
-  const email = newAddress()
-  await app.auth.allowMail(email, newId())
-  t.notOk(JSON.stringify(await itemsOf(app.dynamodb)).includes(email))
-})
+    t.test('a stranger who has used up a network\'s share leaves the owner theirs', async (t) => {
+      const email = newAddress()
+      for (let i = 0; i < 20; i++) await ask(app.auth, email, 'stranger')
+      t.equal(await ask(app.auth, email, 'stranger'), false)
+      for (let i = 0; i < 5; i++) t.equal(await ask(app.auth, email, 'owner'), true)
+    })
 
-t.test('forty requests for one victim are five mails', async (t) => {
-  const email = newAddress()
-  await signIn(app, engines, email)
-  const before = engines.mails.length
-  await Promise.all(Array.from({ length: 40 }, () => app.inject({ method: 'POST', url: '/v2/auth/challenges', payload: { email } })))
-  await pump(app, engines)
-  t.equal(engines.mails.length - before, 4, 'one of the hour\'s five was the welcome')
-  t.equal(counted(app, 'MailsSuppressed'), 36)
-})
+    t.test('of 100 at once, over two instances, no more are let through than may be', async (t) => {
+      const other = await buildTestApp(t, engines)
+      const email = newAddress()
+      const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => ask((i % 2 === 0 ? app : other).auth, email)))
+      t.equal(answers.filter(Boolean).length, 5)
+      const spread = newAddress()
+      const more = await Promise.all(Array.from({ length: 100 }, (_, i) => ask((i % 2 === 0 ? app : other).auth, spread, `network ${i}`)))
+      t.equal(more.filter(Boolean).length, 15)
+    })
+
+    t.test('tags behind a plus are one mailbox to whoever counts', async (t) => {
+      const email = newAddress()
+      const answers = []
+      for (let i = 0; i < 8; i++) answers.push(await ask(app.auth, email.replace('@', `+${i}@`)))
+      t.equal(answers.filter(Boolean).length, 5)
+    })
+
+    t.test('a request whose answer was lost is counted once, and is no refusal even when it was the last', async (t) => {
+      const email = newAddress()
+      for (let i = 0; i < 4; i++) t.equal(await ask(app.auth, email), true)
+      const fault = loseOneAnswer(app.dynamodb, 'TransactWriteItemsCommand')
+      t.equal(await ask(app.auth, email), true)
+      fault.stop()
+      t.ok(fault.wasLost())
+      t.equal(await ask(app.auth, email), false)
+      const list = await itemAt(app.dynamodb, `codes#${app.keys.pseudonym(email)}`, 'all')
+      t.equal((list!['codes'] as string[]).length, 5)
+    })
+
+    t.test('lists of codes do not grow with the years', async (t) => {
+      const email = newAddress()
+      const address = app.keys.pseudonym(email)
+      const { network } = CODE_LIMITS
+      const start = Date.now()
+      const clock = { now: new Date(start) }
+      const service = serviceAt(app, clock)
+      const repository = repositoryAt(app, clock)
+      for (let i = 1; i <= 30; i++) {
+        clock.now = new Date(start + i * 23 * HOUR) // the list never expires
+        t.equal(await ask(service, email), true)
+        const challenge = { challengeId: newId(), userId: newId(), address, expiresAt: Math.ceil(clock.now.getTime() / 1000) + 600 }
+        await repository.openChallenge(challenge, { address, network: app.keys.pseudonym('192.0.2.1'), limits: CODE_LIMITS })
+      }
+      const items = (await itemsOf(app.dynamodb)).filter(item => item['pk'] === `codes#${address}` && item['sk'] !== 'all')
+      const longest = Math.max(...items.map(item => (item['codes'] as string[]).length))
+      t.ok(longest <= network[1].max + 1, `${longest} codes`)
+    })
+
+    t.test('who counts codes does not know for whom they were', async (t) => {
+      const email = newAddress()
+      await ask(app.auth, email)
+      await pump(app, engines)
+      t.notOk(JSON.stringify(await itemsOf(app.dynamodb)).includes(email))
+      t.notOk(JSON.stringify(await itemsOf(app.dynamodb)).includes('192.0.2.1'))
+    })
+
+    t.test('who is over the share gets a 429 that says when to try again, with an account or without, in every version and operation', async (t) => {
+      const known = newAddress()
+      await signIn(app, engines, known)
+      const answers = []
+      for (const [email, before] of [[known, 1], [newAddress(), 0]] as const) {
+        const post = (url: string, payload: object) => app.inject({ method: 'POST', url, payload })
+        for (let i: number = before; i < 5; i++) t.equal((await post('/v2/auth/challenges', { email })).statusCode, 202)
+        for (const [url, payload] of [['/v2/auth/challenges', { email }], ['/v2/users', { email, name: 'Ada' }], ['/v1/auth/challenges', { email }]] as const) {
+          const answer = await post(url, payload)
+          t.equal(answer.statusCode, 429, url)
+          const seconds = Number(answer.headers['retry-after'])
+          t.ok(seconds > 3000 && seconds <= 3600, `${seconds} s`)
+          if (url.startsWith('/v2')) t.equal(answer.json().code, 'AUTH_CODES_EXHAUSTED')
+          else t.same(Object.keys(answer.json()), ['success', 'error', 'correlationId'])
+          const { correlationId, ...body } = answer.json()
+          answers.push(body)
+        }
+      }
+      t.same(answers.slice(0, 3), answers.slice(3))
+    })
+
+    t.test('forty requests for one victim are as many mails as one network may send', async (t) => {
+      const email = newAddress()
+      await signIn(app, engines, email)
+      const before = engines.mails.length
+      const answers = await Promise.all(Array.from({ length: 40 }, () => app.inject({ method: 'POST', url: '/v2/auth/challenges', payload: { email } })))
+      await pump(app, engines)
+      t.equal(answers.filter(answer => answer.statusCode === 429).length, 36)
+      t.equal(engines.mails.length - before, 4, 'one of the hour\'s five was the welcome')
+    })
+
+    t.test('a mailbox that has had its share gets no welcome of version 1 either', async (t) => {
+      const email = newAddress()
+      for (let i = 0; i < 15; i++) await ask(app.auth, email, newId())
+      await pump(app, engines)
+      const before = engines.mails.length
+      t.equal((await app.inject({ method: 'POST', url: '/v1/users', payload: { email, name: 'Ada' } })).statusCode, 201)
+      await pump(app, engines)
+      t.equal(engines.mails.length, before)
+    })
+
+    t.test('one recipient domain gets a generous multiple of a client\'s limit, a big provider more', async (t) => {
+      const limited = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '1' } })
+      const asked = async (domain: string) => {
+        let count = 0
+        while (count < 300 && await limited.auth.requestCode({ email: `someone-${newId()}@${domain}`, network: newId() }, 'test').then(() => true, (error: { statusCode: number }) => { if (error.statusCode === 429) return false; throw error })) count++
+        return count
+      }
+      t.equal(await asked('small.example'), 20)
+      t.equal(await asked('gmail.com'), 200)
+      t.equal(await asked('other.example'), 20)
+    })
+
+    t.test('erasing an account forgets what was counted for it', async (t) => {
+      const email = newAddress()
+      const { user } = await signIn(app, engines, email)
+      await ask(app.auth, email)
+      await pump(app, engines)
+      await app.users.remove(await adminOf(app), user.id, 'test')
+      await pump(app, engines)
+      const left = JSON.stringify(await itemsOf(app.dynamodb))
+      for (const trace of [user.id, email, app.keys.pseudonym(email)]) t.notOk(left.includes(trace), trace)
+    })
+  })
+}

@@ -1,29 +1,47 @@
 import { GetCommand, ScanCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
-import { createAuthRepository } from '../../../src/modules/auth/repository.ts'
-import { createAuthService } from '../../../src/modules/auth/service.ts'
-import { codeFor, newChallenge } from '../../../src/shared/codes.ts'
+import { CODE_LIMITS } from '../../../src/modules/auth/allowance.ts'
+import { newChallenge } from '../../../src/modules/auth/codes.ts'
+import type { AuthEntry } from '../../../src/modules/auth/contract.ts'
+import { createRepository } from '../../../src/modules/auth/repository.ts'
+import { AUTH_ENTRIES } from '../../../src/modules/auth/schemas.ts'
+import { createService } from '../../../src/modules/auth/service.ts'
+import { createStore, type Outbox } from '../../../src/plugins/outbox/store.ts'
+import { newId } from '../../../src/shared/ids.ts'
 import type { TestApp } from '../../helper.ts'
 
 export const TABLE = 'AuthTable'
 
-/** The auth service of an app, but by a clock that the test moves. */
+export const outboxOf = (app: TestApp): Outbox<AuthEntry> =>
+  createStore(app.dynamodb, { table: TABLE, key: eventId => ({ pk: `outbox#${eventId}`, sk: 'outbox' }), entries: AUTH_ENTRIES })
+
+/** The auth repository of an app, by a clock that the test moves. */
+export function repositoryAt (app: TestApp, clock: { now: Date }) {
+  return createRepository({ dynamodb: app.dynamodb, outbox: outboxOf(app), table: TABLE, now: () => clock.now })
+}
+
+/** The auth service of an app, by a clock that the test moves. */
 export function serviceAt (app: TestApp, clock: { now: Date }) {
-  return createAuthService({
-    repository: createAuthRepository(app.dynamodb, app.openOutbox, TABLE, () => clock.now),
+  return createService({
+    repository: repositoryAt(app, clock),
     users: app.users,
     keys: app.keys,
-    signAccessToken: app.signAccessToken,
+    accessTokens: app.accessTokens,
     accessTokenTtl: 600,
-    count: app.count,
+    limitDomain: () => {},
+    count: app.metrics.count,
     now: () => clock.now
   })
 }
 
-/** A challenge that is open, and its code, without a mail. */
+/** A challenge that is open, and its code, without a mail. For an address without an account, of no account. */
 export async function openChallenge (app: TestApp, email: string, now = new Date()) {
   const challenge = newChallenge(now)
-  await app.auth.openChallenge({ ...challenge, email })
-  const code = codeFor(app.keys.current.code, challenge.challengeId)
+  const user = await app.users.findByEmail(email)
+  const address = app.keys.pseudonym(email)
+  await repositoryAt(app, { now }).openChallenge({
+    challengeId: challenge.challengeId, userId: user?.id ?? newId(), address, expiresAt: Math.floor(Date.parse(challenge.expiresAt) / 1000)
+  }, { address, network: 'test', limits: CODE_LIMITS })
+  const code = app.keys.codeOf(challenge.challengeId)
   const wrongCode = code === '00000000' ? '00000001' : '00000000'
   return { ...challenge, code, wrongCode }
 }
@@ -38,29 +56,8 @@ export async function itemAt (client: DynamoDBDocumentClient, pk: string, sk: st
   return Item
 }
 
-/** What a test injects into the commands of a client. */
-type Step = (send: () => Promise<unknown>, attempt: number) => Promise<unknown>
-
-/** Puts a step between the SDK and one kind of command, below the SDK's own retries; gives back how to take it out. */
-export function intercept (client: DynamoDBDocumentClient, command: string, step: Step): () => void {
-  let attempt = 0
-  client.middlewareStack.add((next, context) => async (args) => {
-    if (context['commandName'] !== command) return await next(args)
-    return await step(() => next(args), ++attempt) as Awaited<ReturnType<typeof next>>
-  }, { step: 'finalizeRequest', priority: 'low', name: `intercept${command}`, override: true })
-  return () => { client.middlewareStack.remove(`intercept${command}`) }
-}
-
-/** How DynamoDB says that a transaction met another one. Neither engine ever does. */
-export function transactionConflict (): Error {
-  return Object.assign(new Error('Transaction cancelled'), {
-    name: 'TransactionCanceledException',
-    $metadata: { httpStatusCode: 400 },
-    CancellationReasons: [{ Code: 'TransactionConflict' }, { Code: 'None' }, { Code: 'None' }]
-  })
-}
-
 /** How often the app has counted a metric. */
 export function counted (app: TestApp, metric: string): number {
   return app.logLines.reduce((sum, line) => sum + Number(line[metric] ?? 0), 0)
 }
+

@@ -2,14 +2,16 @@
 (function () {
   'use strict'
 
-  const SECTIONS = ['confirm', 'enter', 'ask', 'done']
+  const SECTIONS = ['confirm', 'enter', 'ask', 'code-shown', 'done']
   const status = document.getElementById('status')
   let challengeId
   let code
+  // Whether the code was asked for on this page: no app waits for it then.
+  let isOwn = false
 
   const section = id => document.getElementById(id)
   const plural = (count, unit) => `${count} ${unit}${count === 1 ? '' : 's'}`
-  // Only ever as text: what comes from the network or the address is nobody's mark-up.
+  // Only ever as text: what comes from the network or the address is never mark-up.
   const fill = (id, name, text) => { section(id).querySelector(`[data-text=${name}]`).textContent = text }
 
   function say (text, alarm) {
@@ -31,14 +33,25 @@
     show('ask')
   }
 
-  // Takes challenge and code out of the address, and out of the history: neither stays on the screen, nor in what is synced or shared.
+  function showConfirmed () {
+    if (isOwn) return show('done')
+    fill('code-shown', 'code', code.replace(/(\d{4})(\d{4})/, '$1 $2'))
+    show('code-shown')
+  }
+
+  // Takes challenge and code out of the address: neither stays on the screen, nor in what is synced or shared. The state
+  // of this entry in the history keeps them, for this tab alone, so that a reload finds them again.
   function readAddress () {
     const given = new URLSearchParams(location.hash.slice(1))
-    if (location.hash !== '') history.replaceState(null, '', location.pathname + location.search)
-    challengeId = given.get('challengeId')
-    code = given.get('code')
-    if (challengeId && code) show('confirm')
-    else ask('Confirm your address', 'This page opens from the link in a mail, and the link was not complete. Type your address, and a new mail comes to it.')
+    const kept = history.state || {}
+    const isFresh = location.hash !== ''
+    challengeId = isFresh ? given.get('challengeId') : kept.challengeId
+    code = isFresh ? given.get('code') : kept.code
+    isOwn = false
+    if (isFresh) history.replaceState({ challengeId, code }, '', location.pathname + location.search)
+    if (!challengeId || !code) return ask('Confirm your e-mail address', 'This page opens from the link in an e-mail, and the link was not complete. Enter your address to get a new e-mail.')
+    if (!isFresh && kept.isConfirmed) return showConfirmed()
+    show('confirm')
   }
 
   async function post (path, body) {
@@ -54,27 +67,23 @@
     } catch {
       return { ok: false, again: 'The service could not be reached. Check your connection and try again.' }
     }
-    if (response.ok) return { ok: true, body: await response.json() }
+    if (response.ok) return { ok: true, body: response.status === 204 ? undefined : await response.json() }
     const wait = Number(response.headers.get('retry-after')) || 60
-    if (response.status === 429) return { ok: false, again: `That was too often. Try again in ${wait < 90 ? plural(wait, 'second') : plural(Math.ceil(wait / 60), 'minute')}.` }
-    if (response.status >= 500) return { ok: false, again: 'The service cannot answer at the moment. Nothing is lost: try again in a little while.' }
+    if (response.status === 429) return { ok: false, again: `Too many requests. Try again in ${wait < 90 ? plural(wait, 'second') : plural(Math.ceil(wait / 60), 'minute')}.` }
+    if (response.status >= 500) return { ok: false, again: 'The service cannot answer at the moment. Try again in a little while.' }
     return { ok: false, status: response.status }
   }
 
-  async function exchange () {
+  async function confirm () {
     say('Confirming …')
-    const result = await post('v2/auth/tokens', { grantType: 'code', challengeId, code })
-    if (result.ok) return signedIn(result.body)
+    const result = await post('v2/auth/verify', { challengeId, code })
+    if (result.ok) {
+      if (!isOwn) history.replaceState({ challengeId, code, isConfirmed: true }, '', location.href)
+      return showConfirmed()
+    }
     if (result.again) return say(result.again, true)
-    if (!section('enter').hidden) return say('This code is not right, or no longer valid. Look at the newest mail, or ask for another one.', true)
-    ask('This link no longer works', 'A link works once, for ten minutes, and not after too many wrong codes. If you have pressed it before, your address is confirmed already and you can go back to the app. Otherwise type your address, and a new mail comes to it.')
-  }
-
-  function signedIn ({ user, accessToken, expiresIn }) {
-    fill('done', 'name', user.name)
-    fill('done', 'life', expiresIn < 90 ? plural(expiresIn, 'second') : plural(Math.round(expiresIn / 60), 'minute'))
-    document.getElementById('token').value = accessToken
-    show('done')
+    if (!section('enter').hidden) return say('This code is wrong or has expired. Use the newest e-mail, or send another one.', true)
+    ask('This link no longer works', 'A link works for ten minutes, and not after its code was used to sign in. If you want to sign in, ask for a new code in the app. If your address is not confirmed yet, enter it to get a new e-mail.')
   }
 
   async function sendMail () {
@@ -84,6 +93,7 @@
     if (result.again) return say(result.again, true)
     if (!result.ok) return say('This does not look like an e-mail address. Check it and try again.', true)
     challengeId = result.body.challengeId
+    isOwn = true
     fill('enter', 'email', email)
     show('enter')
     document.getElementById('code').value = ''
@@ -91,13 +101,11 @@
   }
 
   async function copy () {
-    const token = document.getElementById('token')
-    token.select()
     try {
-      await navigator.clipboard.writeText(token.value)
+      await navigator.clipboard.writeText(code)
       say('Copied.')
     } catch {
-      say('Press Ctrl+C or ⌘C to copy it: it is selected.')
+      say('The code could not be copied. Select it and press Ctrl+C or ⌘C.')
     }
   }
 
@@ -112,14 +120,14 @@
     })
   }
 
-  onSubmit('confirm', exchange)
+  onSubmit('confirm', confirm)
   onSubmit('enter', () => {
     code = document.getElementById('code').value.replace(/\s/g, '')
-    return exchange()
+    return confirm()
   })
   onSubmit('ask', sendMail)
   document.getElementById('copy').addEventListener('click', copy)
-  document.querySelector('[data-show=ask]').addEventListener('click', () => ask('Get a new code', 'Type your address, and a new mail comes to it.'))
+  document.querySelector('[data-show=ask]').addEventListener('click', () => ask('Get a new code', 'Enter your address to get a new e-mail.'))
   window.addEventListener('hashchange', () => { if (location.hash !== '') readAddress() })
   readAddress()
 })()

@@ -1,8 +1,0 @@
-import fp from 'fastify-plugin'
-import { createRelay } from './service.ts'
-
-/** The relay between the tables' streams and everything that follows from a write. */
-export default fp(async function relay (app) {
-  const { auth, count, email, log, users } = app
-  app.decorate('relay', createRelay({ users, auth, email, count, log, publishEvent: app.publishEvent }))
-}, { name: 'relay', dependencies: ['users', 'auth', 'email', 'event-bus', 'metrics'] })

@@ -1,0 +1,47 @@
+import type { EventBus } from '../../plugins/event-bus.ts'
+import type { Outboxes } from '../../plugins/outbox/index.ts'
+import type { Follower, User, UsersEntry, UsersEntryType, UsersService } from './contract.ts'
+import type { UsersRepository } from './repository.ts'
+import { USERS_ENTRIES } from './schemas.ts'
+import { publicUser } from './service.ts'
+
+export interface EventsOptions {
+  outbox: Pick<Outboxes, 'on'>
+  repository: Pick<UsersRepository, 'get'>
+  eventBus: EventBus
+}
+
+/** A user in an event: its version under the name by which every event tells its order. */
+function profileOf ({ id: userId, version: userVersion, ...profile }: User) {
+  return { userId, userVersion, ...profile }
+}
+
+function dataOf (entry: UsersEntry): object {
+  if (entry.type === 'user.deleted') return { userId: entry.data.userId, userVersion: entry.data.userVersion }
+  return { ...profileOf(entry.data.user), ...('changed' in entry.data ? { changed: entry.data.changed } : {}) }
+}
+
+/**
+ * What follows from a change of an account: first what other modules do about it, then the event for other services.
+ * Every step may be repeated. Of an account that is gone nothing is announced any more but its deletion.
+ */
+export function createEvents ({ outbox, repository, eventBus }: EventsOptions): { follow: UsersService['follow'] } {
+  const followers = new Map<UsersEntryType, Follower<never>[]>()
+
+  async function handle (entry: UsersEntry): Promise<void> {
+    const stored = await repository.get(entry.subject)
+    const present = stored === undefined ? undefined : publicUser(stored)
+    for (const follower of followers.get(entry.type) ?? []) await follower(entry as never, present)
+    if (present === undefined && entry.type !== 'user.deleted') return
+    const { eventId, type, occurredAt, correlationId } = entry
+    await eventBus.publish({ eventId, type, version: 1, occurredAt, correlationId, data: dataOf(entry) })
+  }
+
+  for (const type of Object.keys(USERS_ENTRIES) as UsersEntryType[]) outbox.on<UsersEntry>(type, handle)
+
+  return {
+    follow (type, follower) {
+      followers.set(type, [...followers.get(type) ?? [], follower as unknown as Follower<never>])
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import { DeleteCommand, GetCommand, PutCommand, QueryCommand, type DynamoDBDocumentClient, type PutCommandInput } from '@aws-sdk/lib-dynamodb'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import type { OutboxEntry } from '../../shared/outbox.ts'
+
+/** The types of entries that an outbox holds, with the schema of each type's `data`. */
+export type EntrySchemas = Record<string, TSchema>
+
+/** An entry of one of these types. */
+export type EntryOf<S extends EntrySchemas> = { [T in keyof S & string]: OutboxEntry<T, Static<S[T]>> }[keyof S & string]
+
+export interface OutboxOptions<S extends EntrySchemas> {
+  table: string
+  /** the table's own key attributes, made of an event's id */
+  key: (eventId: string) => Record<string, string>
+  entries: S
+}
+
+/** The outbox in one table, as the module that owns the table uses it. */
+export interface Outbox<E extends OutboxEntry = OutboxEntry> {
+  /** The put of an entry, for a transaction together with what it announces. */
+  write (entry: E): Required<Pick<PutCommandInput, 'TableName' | 'Item'>>
+  /** Puts an entry that announces a request and no other write. */
+  put (entry: E): Promise<void>
+}
+
+/** The same, as the relay uses it. */
+export interface OutboxStore {
+  readonly table: string
+  readonly types: readonly string[]
+  /** The entry in a stored item, or `undefined` when the item is something else. Throws when it is an entry that cannot be read. */
+  entryIn (item: Record<string, unknown>): OutboxEntry | undefined
+  /** Whether the entry still waits to be handled. Strongly consistent. */
+  has (eventId: string): Promise<boolean>
+  /** Safe to repeat. */
+  remove (eventId: string): Promise<void>
+  /** Entries older than a moment, through the sparse index. */
+  pending (olderThan: Date): AsyncIterable<OutboxEntry | Error>
+}
+
+export const OUTBOX_INDEX = 'outbox'
+
+/** 16 partitions of the index: one takes 1,000 writes a second, and each entry costs it two (put, remove). */
+const SHARDS = [...'0123456789abcdef']
+
+const Head = Type.Object({
+  eventId: Type.String({ minLength: 1 }),
+  type: Type.String(),
+  subject: Type.String(),
+  occurredAt: Type.String(),
+  correlationId: Type.String()
+})
+
+/** An entry as its table stores it, less the table's own key attributes. */
+export function outboxAttributes (entry: OutboxEntry): Record<string, unknown> {
+  return { ...entry, kind: 'outbox', outbox: entry.eventId.charAt(0) }
+}
+
+export function createStore<S extends EntrySchemas> (client: DynamoDBDocumentClient, { table, key, entries }: OutboxOptions<S>): Outbox<EntryOf<S>> & OutboxStore {
+  const write = (entry: OutboxEntry) => ({ TableName: table, Item: { ...outboxAttributes(entry), ...key(entry.eventId) } })
+
+  function entryIn (item: Record<string, unknown>): OutboxEntry | undefined {
+    if (item['kind'] !== 'outbox') return undefined
+    if (!Value.Check(Head, item)) throw new Error('An outbox entry has no valid head')
+    const { eventId, type, subject, occurredAt, correlationId } = item
+    const schema = Object.hasOwn(entries, type) ? entries[type] : undefined
+    if (schema === undefined) throw new Error('An outbox entry has a type that this outbox does not know')
+    const data = (item as Record<string, unknown>)['data']
+    if (!Value.Check(schema, data)) throw new Error(`An outbox entry of type ${type} has no valid data`)
+    return { eventId, type, subject, occurredAt, correlationId, data }
+  }
+
+  return {
+    table,
+    types: Object.keys(entries),
+    write,
+    entryIn,
+
+    async put (entry) {
+      await client.send(new PutCommand(write(entry)))
+    },
+
+    async has (eventId) {
+      const { Item } = await client.send(new GetCommand({ TableName: table, Key: key(eventId), ConsistentRead: true }))
+      return Item?.['kind'] === 'outbox'
+    },
+
+    async remove (eventId) {
+      await client.send(new DeleteCommand({ TableName: table, Key: key(eventId) }))
+    },
+
+    async * pending (olderThan) {
+      // Another shard first each time: what fails in one does not keep the others from every sweep.
+      const first = Math.floor(Math.random() * SHARDS.length)
+      for (const shard of [...SHARDS.slice(first), ...SHARDS.slice(0, first)]) {
+        let ExclusiveStartKey: Record<string, unknown> | undefined
+        do {
+          const page = await client.send(new QueryCommand({
+            TableName: table,
+            IndexName: OUTBOX_INDEX,
+            KeyConditionExpression: '#outbox = :shard AND occurredAt < :before',
+            ExpressionAttributeNames: { '#outbox': 'outbox' },
+            ExpressionAttributeValues: { ':shard': shard, ':before': olderThan.toISOString() },
+            ExclusiveStartKey
+          }))
+          for (const item of page.Items ?? []) {
+            try {
+              yield entryIn(item)!
+            } catch (error) {
+              yield error as Error
+            }
+          }
+          ExclusiveStartKey = page.LastEvaluatedKey
+        } while (ExclusiveStartKey !== undefined)
+      }
+    }
+  }
+}

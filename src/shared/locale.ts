@@ -1,0 +1,31 @@
+import { Type } from '@sinclair/typebox'
+
+/** Language of a mail whose reader has named none that is one. */
+export const DEFAULT_LOCALE = 'en'
+
+/** RFC 5646 §4.4.1: longer tags exist and name no language that anybody reads. */
+const MAX_TAG = 35
+
+export const Locale = Type.String({ minLength: 2, maxLength: MAX_TAG, pattern: '^[A-Za-z0-9-]+$', description: 'Language of mails, a BCP 47 tag; from `Accept-Language` when not given', examples: ['en'] })
+
+/** The canonical form of a BCP 47 language tag, or `undefined` when the text is none. */
+export function canonicalLocale (tag: string): string | undefined {
+  if (tag.length > MAX_TAG) return undefined
+  try {
+    return Intl.getCanonicalLocales(tag)[0]
+  } catch {
+    return undefined
+  }
+}
+
+/** The language that an `Accept-Language` header prefers (RFC 9110 §12.5.4), or the default. */
+export function preferredLocale (header: string | undefined): string {
+  const ranges = (header ?? '').slice(0, 256).split(',').map((range) => {
+    const [tag = '', ...parameters] = range.split(';').map(part => part.trim())
+    const q = parameters.find(parameter => parameter.startsWith('q='))
+    return { locale: tag === '*' ? undefined : canonicalLocale(tag), quality: q === undefined ? 1 : Number(q.slice(2)) }
+  })
+  const known = ranges.filter(({ locale, quality }) => locale !== undefined && quality > 0)
+  // A stable sort: of equals, the first counts.
+  return known.sort((a, b) => b.quality - a.quality)[0]?.locale ?? DEFAULT_LOCALE
+}
