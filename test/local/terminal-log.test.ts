@@ -12,7 +12,7 @@ const config = loadConfig({
   AUTH_TABLE: 'a',
   EMAIL_TABLE: 'e',
   EMAIL_QUEUE_URL: 'http://localhost/q',
-  JWT_SECRET: 'x'.repeat(32),
+  JWT_SECRET: 'a root secret of more than 32 characters',
   EMAIL_FROM: 'no-reply@example.com'
 })
 

@@ -92,7 +92,7 @@ t.test('the app emits its metrics as the alarms read them, at every log level th
   for (const level of loadTemplate().Parameters['LogLevel']!.AllowedValues as string[]) {
     const settings = loadConfig({
       ...{ STAGE: 'prod', LOG_LEVEL: level, PUBLIC_URL: 'https://users.example.com', AWS_REGION: 'eu-central-1', EMAIL_FROM: 'a@example.com' },
-      ...{ USERS_TABLE: 'u', AUTH_TABLE: 'a', EMAIL_TABLE: 'e', EMAIL_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/1/q', JWT_SECRET: 'x'.repeat(64) }
+      ...{ USERS_TABLE: 'users', AUTH_TABLE: 'auth', EMAIL_TABLE: 'email', EMAIL_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/1/q', JWT_SECRET: 'a root secret of more than 32 characters' }
     })
     const lines: string[] = []
     const app = Fastify({ loggerInstance: createLogger(settings, { write: (line: string) => { lines.push(line) } }) })
