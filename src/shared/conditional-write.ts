@@ -1,16 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isConditionRefused, isConflict } from './aws-errors.ts'
 
-/** Attempts at a write that met a transaction on the same item, before the caller is told to try later. */
+/** Attempts at a write that met a transaction on the same item, before the caller is asked to try later. */
 const CONFLICT_ATTEMPTS = 8
-
-/** `refused`: a condition did not hold. `conflict`: another transaction was at the same item. */
-function outcomeOf (error: unknown): 'refused' | 'conflict' {
-  const { name, CancellationReasons = [] } = error as { name: string, CancellationReasons?: { Code?: string }[] }
-  const codes = CancellationReasons.map(reason => reason.Code)
-  if (name === 'ConditionalCheckFailedException' || codes.includes('ConditionalCheckFailed')) return 'refused'
-  if (name === 'TransactionConflictException' || name === 'TransactionInProgressException' || codes.includes('TransactionConflict')) return 'conflict'
-  throw error
-}
 
 /**
  * The result of a conditional write to DynamoDB, `undefined` when a condition did not hold. A conflict with another
@@ -23,8 +15,8 @@ export async function unlessRefused<T> (write: () => Promise<T>): Promise<T | un
     try {
       return await write()
     } catch (error) {
-      if (outcomeOf(error) === 'refused') return undefined
-      if (attempt === CONFLICT_ATTEMPTS) throw error
+      if (isConditionRefused(error)) return undefined
+      if (!isConflict(error) || attempt === CONFLICT_ATTEMPTS) throw error
       await sleep(Math.random() * 20 * attempt)
     }
   }
