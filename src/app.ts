@@ -6,6 +6,7 @@ import email from './modules/email/index.ts'
 import health from './modules/health/index.ts'
 import relay from './modules/relay/index.ts'
 import users from './modules/users/index.ts'
+import aws from './plugins/aws/index.ts'
 import cache from './plugins/cache.ts'
 import config, { type Config } from './plugins/config.ts'
 import correlation, { correlationIdOf } from './plugins/correlation.ts'
@@ -16,7 +17,7 @@ import errors from './plugins/errors.ts'
 import eventBus from './plugins/event-bus.ts'
 import { answerClientError, sendFrameworkError } from './plugins/framework-errors.ts'
 import jwt from './plugins/jwt.ts'
-import keys from './plugins/keys.ts'
+import keys from './plugins/keys/index.ts'
 import logging, { createLogger } from './plugins/logging.ts'
 import metrics from './plugins/metrics.ts'
 import outbox from './plugins/outbox.ts'
@@ -58,6 +59,7 @@ export async function buildApp (options: AppOptions) {
   app.removeContentTypeParser('text/plain')
 
   await app.register(config, { config: options.config })
+  await app.register(aws)
   await app.register(keys)
   await app.register(correlation)
   await app.register(logging)

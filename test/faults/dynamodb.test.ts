@@ -19,7 +19,7 @@ function watchAttempts (app: TestApp, before: () => void = () => {}) {
 
 const register = (n: number | string) => app.inject({ method: 'POST', url: '/v1/users', payload: { email: `fault-${n}@example.com`, name: 'Fault' } })
 const id = (await register('first')).json().data.userId
-const headers = { authorization: `Bearer ${app.signAccessToken({ sub: id, email: 'fault-first@example.com', role: 'user', sid: id })}` }
+const headers = { authorization: `Bearer ${await app.accessTokens.sign({ sub: id, email: 'fault-first@example.com', role: 'user', sid: id })}` }
 
 const requests = {
   'v1 registration': () => register('new'),

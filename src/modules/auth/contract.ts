@@ -40,3 +40,11 @@ declare module 'fastify' {
     auth: AuthService
   }
 }
+
+declare module '../../plugins/metrics.ts' {
+  interface MetricNames {
+    CodeFailures: true
+    RefreshReuse: true
+    SignIns: true
+  }
+}

@@ -13,9 +13,9 @@ export default fp(async function auth (app) {
     repository: createAuthRepository(app.dynamodb, app.openOutbox, app.config.AUTH_TABLE, now),
     users: app.users,
     keys: app.keys,
-    signAccessToken: app.signAccessToken,
+    accessTokens: app.accessTokens,
     accessTokenTtl: app.config.ACCESS_TOKEN_TTL_SECONDS,
-    count: app.count,
+    count: app.metrics.count,
     now
   }))
   await app.register(routesWellKnown)

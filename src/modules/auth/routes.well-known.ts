@@ -14,7 +14,8 @@ const routes: FastifyPluginAsyncTypebox = async function authWellKnown (app) {
   }, async (_request, reply) => {
     // Five minutes: a verifier that meets an unknown kid looks again anyway.
     reply.header('cache-control', 'public, max-age=300')
-    return { keys: app.keys.all.map(set => set.jwk) }
+    await app.keys.refresh()
+    return { keys: app.keys.jwks }
   })
 }
 export default routes

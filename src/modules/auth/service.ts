@@ -1,12 +1,12 @@
-import { isCodeFor, newChallenge, pseudonym } from '../../shared/codes.ts'
 import { canonicalEmail } from '../../shared/email-address.ts'
 import { Unavailable, validationError } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
-import type { AccessClaims } from '../../plugins/jwt.ts'
-import type { Keys } from '../../plugins/keys.ts'
+import type { AccessTokens } from '../../plugins/jwt.ts'
+import type { Keys } from '../../plugins/keys/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import type { User, UsersService } from '../users/contract.ts'
+import { newChallenge } from './codes.ts'
 import type { AuthService, Tokens } from './contract.ts'
 import { CodeInvalid, RefreshTokenInvalid } from './errors.ts'
 import type { AuthRepository, Session } from './repository.ts'
@@ -39,22 +39,22 @@ const toSeconds = (ms: number) => Math.floor(ms / SECOND)
 export function createAuthService (parts: {
   repository: AuthRepository
   users: Pick<UsersService, 'verifyEmail' | 'getFresh'>
-  keys: Pick<Keys, 'current' | 'all' | 'renew'>
-  signAccessToken: (claims: Omit<AccessClaims, 'userId'>) => string
+  keys: Pick<Keys, 'isCode' | 'pseudonym'>
+  accessTokens: AccessTokens
   /** seconds an access token lives */
   accessTokenTtl: number
   count: Count
   now: () => Date
 }): AuthService {
-  const { repository, users, keys, signAccessToken, accessTokenTtl, count, now } = parts
+  const { repository, users, keys, accessTokens, accessTokenTtl, count, now } = parts
   const clock = () => now().getTime()
 
   /** The address as counters know it: what they hold must not tell whose it is. */
-  const addressKey = (email: string) => pseudonym(keys.current.pseudonym, email)
+  const addressKey = (email: string) => keys.pseudonym(email)
 
-  function tokensFor (user: User, sid: string, refreshToken: string): Tokens {
+  async function tokensFor (user: User, sid: string, refreshToken: string): Promise<Tokens> {
     const { id: sub, email, role } = user
-    return { accessToken: signAccessToken({ sub, email, role, sid }), tokenType: 'Bearer', expiresIn: accessTokenTtl, refreshToken, user }
+    return { accessToken: await accessTokens.sign({ sub, email, role, sid }), tokenType: 'Bearer', expiresIn: accessTokenTtl, refreshToken, user }
   }
 
   /** `undefined` when the code does not sign anybody in. Does the same for addresses with and without an account. */
@@ -64,12 +64,7 @@ export function createAuthService (parts: {
     if (email === undefined) return undefined
     const failure = { address: addressKey(email), day: now().toISOString().slice(0, 10) }
     if (!await repository.takeFailure(failure.address, failure.day)) return undefined
-    const isRight = () => isCodeFor(keys.all.map(set => set.code), challengeId, code)
-    if (!isRight()) {
-      // The worker that mailed it may have met a rotation of the root secret before this process has.
-      await keys.renew()
-      if (!isRight()) return undefined
-    }
+    if (!await keys.isCode(challengeId, code)) return undefined
 
     const user = await users.verifyEmail(email, correlationId)
     if (user === undefined || user.status === 'SUSPENDED') return undefined
@@ -80,7 +75,7 @@ export function createAuthService (parts: {
     const started = await repository.startSession(challengeId, failure, {
       userId: user.id, sid, currentHash: token.hash, retired: [], familyKey, createdAt: at, lastUsedAt: at, expiresAt: toSeconds(clock() + SESSION_IDLE)
     })
-    return started ? tokensFor(user, sid, token.text) : undefined
+    return started ? await tokensFor(user, sid, token.text) : undefined
   }
 
   const isInGrace = (retired: { at: number }) => clock() - retired.at <= GRACE
@@ -156,7 +151,7 @@ export function createAuthService (parts: {
       }
       const next = replayed ?? await rotate(session, token)
       if (next === undefined) throw new RefreshTokenInvalid()
-      return tokensFor(user, sid, next.text)
+      return await tokensFor(user, sid, next.text)
     },
 
     async revoke (text) {

@@ -7,7 +7,7 @@ import { createWorker } from './worker.ts'
 
 /** Mails: queued by other modules, sent by the worker. */
 export default fp(async function email (app) {
-  const { config, count, dynamodb, log, sqs } = app
+  const { config, dynamodb, keys, log, metrics: { count }, sqs } = app
   const queue = createQueue(sqs, config.EMAIL_QUEUE_URL)
   const sender = createSender(config)
   const worker = createWorker({
@@ -16,7 +16,7 @@ export default fp(async function email (app) {
     log,
     queue,
     sender,
-    codeKey: () => app.keys.current.code,
+    keys,
     repository: createRepository(dynamodb, config.EMAIL_TABLE)
   })
 
@@ -26,7 +26,10 @@ export default fp(async function email (app) {
       await queue.send(message, correlationId)
       count('MailsQueued')
     },
-    handleBatch: worker.handleBatch
+    async handleBatch (event) {
+      await keys.refresh()
+      return await worker.handleBatch(event)
+    }
   })
   app.addHook('onClose', async () => { sender.close() })
 }, { name: 'email', dependencies: ['config', 'sqs', 'dynamodb', 'keys', 'metrics'] })

@@ -13,3 +13,10 @@ declare module 'fastify' {
     relay: RelayService
   }
 }
+
+declare module '../../plugins/metrics.ts' {
+  interface MetricNames {
+    MailsSuppressed: true
+    OutboxResent: true
+  }
+}

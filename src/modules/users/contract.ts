@@ -66,3 +66,12 @@ declare module 'fastify' {
     users: UsersService
   }
 }
+
+declare module '../../plugins/metrics.ts' {
+  interface MetricNames {
+    RegistrationsRequested: true
+    UsersRegistered: true
+    UsersVerified: true
+    UsersDeleted: true
+  }
+}

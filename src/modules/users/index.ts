@@ -11,7 +11,7 @@ export default fp(async function users (app) {
   app.decorate('users', createUsersService({
     repository: createUsersRepository(app.dynamodb, app.openOutbox, app.config.USERS_TABLE, now),
     cache: app.cache,
-    count: app.count,
+    count: app.metrics.count,
     adminEmails: app.config.ADMIN_EMAILS,
     now
   }))

@@ -1,5 +1,5 @@
 import { Value } from '@sinclair/typebox/value'
-import { newChallenge } from '../../shared/codes.ts'
+import { randomUUID } from 'node:crypto'
 import { canonicalEmail } from '../../shared/email-address.ts'
 import { Unavailable, validationError } from '../../shared/errors.ts'
 import { newId, UUID_PATTERN } from '../../shared/ids.ts'
@@ -16,6 +16,11 @@ const PENDING_LIFETIME = 7 * 24 * 3600
 
 /** Times a change is applied anew to what somebody else has changed in between. */
 const SAVE_ATTEMPTS = 5
+
+/** Milliseconds for which a code can be used after it was asked for. */
+const CHALLENGE_LIFETIME = 10 * 60_000
+
+const newChallenge = (at: Date) => ({ challengeId: randomUUID(), expiresAt: new Date(at.getTime() + CHALLENGE_LIFETIME).toISOString() })
 
 const UUID = new RegExp(UUID_PATTERN)
 

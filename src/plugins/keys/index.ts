@@ -1,164 +1,104 @@
-import { createHash, createPrivateKey, createPublicKey, hkdfSync } from 'node:crypto'
 import fp from 'fastify-plugin'
-import { Unavailable } from '../shared/errors.ts'
-import { awsClientOptions } from './aws.ts'
-import type { Config } from './config.ts'
+import { Unavailable } from '../../shared/errors.ts'
+import type {} from '../aws/index.ts'
+import { codeFor, deriveCodeKey, deriveKeys, isCodeFor, pseudonymFor, type KeySet, type PublicJwk } from './derive.ts'
+import { fixedSecret, managedSecret, type Secret } from './secret.ts'
 
-/** A public signing key as RFC 8037 writes it. */
-export interface PublicJwk { kty: 'OKP', crv: 'Ed25519', x: string, kid: string, alg: 'EdDSA', use: 'sig' }
-
-/** Everything derived from one root secret. */
-export interface KeySet {
-  /** PEM, PKCS #8 */
-  privateKey: string
-  /** PEM, SPKI */
-  publicKey: string
-  jwk: PublicJwk
-  code: Buffer
-  pseudonym: Buffer
-}
-
+/** What is made of the secrets. None of it shows a key. */
 export interface Keys {
-  readonly current: KeySet
-  /** current first, then the one before the last rotation while it still verifies */
-  readonly all: readonly KeySet[]
-  /** The key set that signed under this `kid`. For one that is not known the secret is looked up again, as often as `renew` may. */
-  find (kid: string): Promise<KeySet | undefined>
-  /** Looks the secret up again, in case it was rotated; does nothing when that was done too often. Rejects with a 503. */
-  renew (): Promise<void>
+  /** The code of a challenge, 8 digits. */
+  codeOf (challengeId: string): string
+  /** Whether a code is the challenge's, under the current key or the one before. Rejects with a 503 when that cannot be known. */
+  isCode (challengeId: string, code: string): Promise<boolean>
+  /** A name for personal data where the data itself must not stand (counters, logs): 22 characters, base64url. */
+  pseudonym (value: string): string
+  /** The same under each key that counts, current first: what was written before a rotation is found under the second. */
+  pseudonyms (value: string): string[]
+  /** Public signing keys, current first. */
+  readonly jwks: PublicJwk[]
+  /**
+   * Looks up what has not been looked up for a while, because the process was frozen. To be awaited before `codeOf` or
+   * `jwks` where nothing else has been. Never rejects.
+   */
+  refresh (): Promise<void>
 }
 
-interface RootSecrets { current: string, previous: string | undefined }
-
-// RFC 8410: PKCS #8 wrapping of a raw 32-byte Ed25519 seed.
-const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
-
-/** Keys of one root secret, by HKDF (RFC 5869) with one label for each purpose. */
-export function deriveKeys (rootSecret: string): KeySet {
-  const derive = (label: string) => Buffer.from(hkdfSync('sha256', rootSecret, 'user-service', label, 32))
-  const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, derive('access-token-signing')]), format: 'der', type: 'pkcs8' })
-  const publicKey = createPublicKey(privateKey)
-  const x = publicKey.export({ format: 'jwk' }).x!
-  // RFC 7638: the required members only, in lexical order.
-  const kid = createHash('sha256').update(JSON.stringify({ crv: 'Ed25519', kty: 'OKP', x })).digest('base64url')
-  return {
-    privateKey: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-    publicKey: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
-    jwk: { kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'EdDSA', use: 'sig' },
-    code: derive('challenge-code'),
-    pseudonym: derive('pseudonym')
-  }
+/** For plugins/jwt alone: keys themselves. */
+export interface SigningKeys {
+  /** The key that signs now. Rejects with a 503 when it may have been retired. */
+  current (): Promise<{ kid: string, privateKey: string }>
+  /** PEM of the key that signed under this `kid`. For one that is not known the secret is looked up, as often as it may be. */
+  publicKey (kid: string): Promise<string | undefined>
 }
-
-async function fetchSecrets (arn: string, config: Config): Promise<RootSecrets> {
-  const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager')
-  const client = new SecretsManagerClient(awsClientOptions(config))
-  const read = async (VersionStage: string) => {
-    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn, VersionStage }))
-    if (SecretString === undefined || SecretString.length < 32) throw new Error(`the ${VersionStage} version is not a text of 32 characters or more`)
-    return SecretString
-  }
-  try {
-    const [current, previous] = await Promise.all([
-      read('AWSCURRENT'),
-      // Before the first rotation there is no previous version.
-      read('AWSPREVIOUS').catch((error: Error) => { if (error.name === 'ResourceNotFoundException') return undefined; throw error })
-    ])
-    return { current, previous }
-  } catch (error) {
-    const { name, message } = error as Error
-    throw new Error(`JWT_SECRET_ARN: the secret cannot be read: ${name}: ${message}`, { cause: error })
-  } finally {
-    client.destroy()
-  }
-}
-
-/**
- * Look-ups that unknown keys may cause: this many at once, one more a second. A forged `kid` must turn neither into a
- * call to Secrets Manager each nor into a request that waits for its turn; a rotation takes two at the most, and ten of
- * them in a row are more than there are.
- */
-const LOOKUPS = 20
-
-/** Milliseconds after which a running process looks for a rotation by itself, so that it signs with the current key and forgets old ones. */
-const MAX_AGE = 300_000
 
 declare module 'fastify' {
   interface FastifyInstance {
     keys: Keys
+    signingKeys: SigningKeys
   }
 }
 
-/** Keys derived from the root secret: given in the configuration, or fetched once while the other plugins load. */
+/** Stands for the root secret in a process that has none. */
+function noRootSecret (): Secret<KeySet> {
+  function refuse (): never {
+    throw new Error('This process holds no root secret: it can make codes, and neither sign nor check access tokens. Set JWT_SECRET or JWT_SECRET_ARN')
+  }
+  return { held: refuse, async recent () { return refuse() }, mayBeRetired: refuse, renew: async () => refuse(), loaded: Promise.resolve() }
+}
+
+/** Keys derived from secrets that are given in the configuration, or looked up while the other plugins load. */
 export default fp(async function keys (app) {
-  const { JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_SECRET_ARN } = app.config
+  const { JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_SECRET_ARN, CODE_SECRET, CODE_SECRET_ARN } = app.config
 
-  if (JWT_SECRET !== undefined) {
-    const all = [JWT_SECRET, JWT_SECRET_PREVIOUS].filter(secret => secret !== undefined).map(deriveKeys)
-    app.decorate('keys', { current: all[0]!, all, async find (kid) { return all.find(set => set.jwk.kid === kid) }, async renew () {} })
-    return
+  function managed<T> (variable: string, arn: string, derive: (secret: string) => T): Secret<T> {
+    const secret = managedSecret({ variable, arn, derive, aws: app.aws, log: app.log })
+    app.addHook('onReady', async () => { await secret.loaded })
+    return secret
   }
 
-  let sets: KeySet[] = []
-  /** when the last look-up began, whether it succeeded or not */
-  let lookedUpAt = 0
-  let lookup: Promise<void> | undefined
-
-  /** Looks the secret up, once for everybody who asks at the same time. */
-  function lookUp (): Promise<void> {
-    lookup ??= (async () => {
-      lookedUpAt = Date.now()
-      try {
-        const { current, previous } = await fetchSecrets(JWT_SECRET_ARN!, app.config)
-        sets = [current, previous].filter(secret => secret !== undefined).map(deriveKeys)
-      } finally {
-        lookup = undefined
-      }
-    })()
-    return lookup
-  }
-
-  const loaded = lookUp()
-  loaded.catch(() => {}) // onReady tells it
-  app.addHook('onReady', async () => { await loaded })
-
-  let allowance = LOOKUPS
-  let refilledAt = Date.now()
-  function mayLookUp (): boolean {
-    const now = Date.now()
-    allowance = Math.min(LOOKUPS, allowance + (now - refilledAt) / 1000)
-    refilledAt = now
-    if (allowance < 1) return false
-    allowance--
-    return true
-  }
-
-  /** The sets held; when they are old, newer ones are fetched meanwhile. */
-  function held (): KeySet[] {
-    if (lookup === undefined && Date.now() - lookedUpAt > MAX_AGE) lookUp().catch(error => app.log.warn({ err: error }, 'the root secret could not be looked up'))
-    return sets
-  }
-
-  async function renew (isAnswered = () => false) {
-    try {
-      // One that is under way may bring the answer, or may have begun before the rotation that the question comes from.
-      await lookup
-      if (!isAnswered() && (lookup !== undefined || mayLookUp())) await lookUp()
-    } catch {
-      // Whether a token or a code is good cannot be told now; calling it bad would sign people out.
-      throw new Unavailable()
-    }
+  const hasRoot = (JWT_SECRET ?? JWT_SECRET_ARN) !== undefined
+  const root = JWT_SECRET_ARN !== undefined
+    ? managed('JWT_SECRET_ARN', JWT_SECRET_ARN, deriveKeys)
+    : JWT_SECRET !== undefined
+      ? fixedSecret([JWT_SECRET, JWT_SECRET_PREVIOUS].filter(secret => secret !== undefined).map(deriveKeys))
+      : noRootSecret()
+  const own = CODE_SECRET_ARN !== undefined
+    ? managed('CODE_SECRET_ARN', CODE_SECRET_ARN, deriveCodeKey)
+    : CODE_SECRET !== undefined ? fixedSecret([deriveCodeKey(CODE_SECRET)]) : undefined
+  const codes: Pick<Secret<Buffer>, 'held' | 'recent' | 'renew'> = own ?? {
+    held: () => root.held().map(set => set.code),
+    recent: async () => (await root.recent()).map(set => set.code),
+    renew: isAnswered => root.renew(isAnswered)
   }
 
   app.decorate('keys', {
-    get current () { return held()[0]! },
-    get all () { return held() },
-    renew: () => renew(),
-    async find (kid) {
-      const find = () => sets.find(set => set.jwk.kid === kid)
-      held()
-      if (find() === undefined) await renew(() => find() !== undefined)
+    codeOf: challengeId => codeFor(codes.held()[0]!, challengeId),
+    async isCode (challengeId, code) {
+      if (isCodeFor(await codes.recent(), challengeId, code)) return true
+      const isRight = () => isCodeFor(codes.held(), challengeId, code)
+      // The worker that mailed it may have met a rotation before this process has.
+      await codes.renew(isRight)
+      return isRight()
+    },
+    pseudonym: value => pseudonymFor(root.held()[0]!.pseudonym, value),
+    pseudonyms: value => root.held().map(set => pseudonymFor(set.pseudonym, value)),
+    get jwks () { return root.held().map(set => set.jwk) },
+    async refresh () {
+      await Promise.all([codes.recent(), hasRoot ? root.recent() : undefined])
+    }
+  })
+
+  app.decorate('signingKeys', {
+    async current () {
+      const [current] = await root.recent()
+      if (root.mayBeRetired()) throw new Unavailable()
+      return { kid: current!.jwk.kid, privateKey: current!.privateKey }
+    },
+    async publicKey (kid) {
+      const find = () => root.held().find(set => set.jwk.kid === kid)?.publicKey
+      await root.recent()
+      if (find() === undefined) await root.renew(() => find() !== undefined)
       return find()
     }
   })
-}, { name: 'keys', dependencies: ['config'] })
+}, { name: 'keys', dependencies: ['config', 'aws'] })

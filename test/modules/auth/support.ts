@@ -1,7 +1,7 @@
 import { GetCommand, ScanCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { createAuthRepository } from '../../../src/modules/auth/repository.ts'
 import { createAuthService } from '../../../src/modules/auth/service.ts'
-import { codeFor, newChallenge } from '../../../src/shared/codes.ts'
+import { newChallenge } from '../../../src/modules/auth/codes.ts'
 import type { TestApp } from '../../helper.ts'
 
 export const TABLE = 'AuthTable'
@@ -12,9 +12,9 @@ export function serviceAt (app: TestApp, clock: { now: Date }) {
     repository: createAuthRepository(app.dynamodb, app.openOutbox, TABLE, () => clock.now),
     users: app.users,
     keys: app.keys,
-    signAccessToken: app.signAccessToken,
+    accessTokens: app.accessTokens,
     accessTokenTtl: 600,
-    count: app.count,
+    count: app.metrics.count,
     now: () => clock.now
   })
 }
@@ -23,7 +23,7 @@ export function serviceAt (app: TestApp, clock: { now: Date }) {
 export async function openChallenge (app: TestApp, email: string, now = new Date()) {
   const challenge = newChallenge(now)
   await app.auth.openChallenge({ ...challenge, email })
-  const code = codeFor(app.keys.current.code, challenge.challengeId)
+  const code = app.keys.codeOf(challenge.challengeId)
   const wrongCode = code === '00000000' ? '00000001' : '00000000'
   return { ...challenge, code, wrongCode }
 }
