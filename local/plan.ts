@@ -55,10 +55,12 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   }
   const env: Record<string, string> = { ...defaults, ...Object.fromEntries(wanted), ...engines }
   for (const name of NOT_LOCAL) delete env[name]
-  const config = loadConfig({ LOG_LEVEL: 'warn', ...env, PORT: String(ports.api), HOST: host })
+  // This process is the only one to serve the tables, so that it may cache what it reads; one beside it may not.
+  const config = loadConfig({ LOG_LEVEL: 'warn', CACHE_TTL_SECONDS: '60', ...env, PORT: String(ports.api), HOST: host })
   // The file is for processes beside this one: they listen elsewhere.
   delete env['PORT']
   delete env['HOST']
+  if (env['REDIS_URL'] === undefined) env['CACHE_TTL_SECONDS'] = '0'
   // The SDK takes its credentials from the environment itself.
   for (const name of NOT_LOCAL) delete process.env[name]
   Object.assign(process.env, engines)

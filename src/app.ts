@@ -5,6 +5,7 @@ import auth from './modules/auth/index.ts'
 import email from './modules/email/index.ts'
 import health from './modules/health/index.ts'
 import users from './modules/users/index.ts'
+import aws from './plugins/aws/index.ts'
 import cache from './plugins/cache.ts'
 import config, { type Config } from './plugins/config.ts'
 import consumers from './plugins/consumers.ts'
@@ -16,7 +17,7 @@ import errors from './plugins/errors.ts'
 import eventBus from './plugins/event-bus.ts'
 import { answerClientError, sendFrameworkError } from './plugins/framework-errors.ts'
 import jwt from './plugins/jwt.ts'
-import keys from './plugins/keys.ts'
+import keys from './plugins/keys/index.ts'
 import logging, { createLogger } from './plugins/logging.ts'
 import metrics from './plugins/metrics.ts'
 import outbox from './plugins/outbox/index.ts'
@@ -57,6 +58,7 @@ export async function buildApp (options: AppOptions) {
   app.removeContentTypeParser('text/plain')
 
   await app.register(config, { config: options.config })
+  await app.register(aws)
   await app.register(keys)
   await app.register(correlation)
   await app.register(logging)

@@ -142,6 +142,7 @@ export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis
       EMAIL_FROM: 'User Service <no-reply@example.com>',
       SMTP_URL: smtp.url,
       RATE_LIMIT_MAX: '1000000',
+      CACHE_TTL_SECONDS: '60', // one process, unless a test starts Redis
       ...(redis === undefined ? {} : { REDIS_URL: redis.url })
     },
     mails,

@@ -8,16 +8,24 @@ export interface TcpProxy {
   readonly port: number
   /** Changes the line; `reset` cuts what is connected and everything that connects. */
   set (line: Line): void
+  /** Lets what is connected die unnoticed: it swallows what it is sent, or answers with a reset. New connections are not touched. */
+  strand (how: 'silent' | 'reset'): number
+  /** how many have been accepted */
+  readonly accepted: number
 }
 
 /** A TCP proxy in front of a local port, for faults of the network between this process and a server. */
 export async function startTcpProxy (t: Test, targetPort: number): Promise<TcpProxy> {
   let line: Line = 'clear'
   const pairs = new Set<[Socket, Socket]>()
+  const stranded = new Map<Socket, 'silent' | 'reset'>()
+  let accepted = 0
 
   function carry (from: Socket, to: Socket) {
     from.on('data', chunk => {
-      if (line === 'silent') return
+      const fate = stranded.get(from)
+      if (fate === 'reset') return from.resetAndDestroy()
+      if (line === 'silent' || fate === 'silent') return
       if (typeof line === 'object') setTimeout(() => to.write(chunk), line.delayMs)
       else to.write(chunk)
     })
@@ -26,6 +34,7 @@ export async function startTcpProxy (t: Test, targetPort: number): Promise<TcpPr
   }
 
   const server = createServer(client => {
+    accepted++
     if (line === 'reset') { client.resetAndDestroy(); return }
     const target = connect(targetPort, '127.0.0.1')
     const pair: [Socket, Socket] = [client, target]
@@ -42,6 +51,11 @@ export async function startTcpProxy (t: Test, targetPort: number): Promise<TcpPr
 
   return {
     port: (server.address() as AddressInfo).port,
+    get accepted () { return accepted },
+    strand (how) {
+      for (const pair of pairs) for (const socket of pair) stranded.set(socket, how)
+      return pairs.size
+    },
     set (to) {
       line = to
       if (to === 'reset') for (const [client] of pairs) client.resetAndDestroy()

@@ -4,50 +4,136 @@ import fp from 'fastify-plugin'
 import { isIP } from 'node:net'
 import { canonicalEmail } from '../shared/email-address.ts'
 
-const Text = (description: string, options: object = {}) => Type.String({ minLength: 1, description, ...options })
-const Url = (description: string, options: object = {}) => Type.String({ pattern: '^https?://[^\\s/]+', description, ...options })
-const List = (description: string, pattern: string, options: object = {}) => Type.Array(Type.String({ pattern }), { description, ...options })
+/**
+ * What every variable says of itself: what it is for, an example as it stands in an environment (empty for a secret: an
+ * example of one would be used), and in an error what was expected in place of a bad value.
+ */
+interface About { description: string, example: string, default?: unknown, expected?: string }
 
-/** Every environment variable the service reads, with the reason it exists. `.env.example` and `template.yaml` follow it. */
+const about = ({ description, example, default: value, expected }: About) =>
+  ({ description, examples: [example], ...(value === undefined ? {} : { default: value }), expected })
+
+const Text = ({ pattern, minLength = 1, maxLength = 1024, ...rest }: About & { pattern?: string, minLength?: number, maxLength?: number }) =>
+  Type.String({ minLength, maxLength, ...(pattern === undefined ? {} : { pattern }), ...about({ expected: 'a text', ...rest }) })
+
+const Count = ({ minimum, maximum, ...rest }: About & { minimum: number, maximum: number }) =>
+  Type.Integer({ minimum, maximum, ...about({ expected: `a whole number from ${minimum} to ${maximum}`, ...rest }) })
+
+const Flag = (rest: About) => Type.Boolean(about({ expected: 'true or false', ...rest }))
+
+const OneOf = <const T extends string>(values: readonly T[], rest: About) =>
+  Type.Union(values.map(value => Type.Literal(value)), about({ expected: `one of ${values.join(', ')}`, ...rest }))
+
+const List = ({ pattern, ...rest }: About & { pattern: string }, options: { minItems?: number } = {}) =>
+  Type.Array(Type.String({ pattern }), { ...options, ...about(rest) })
+
+// No user name, query or fragment: each would be dropped or sent along without anybody having asked for it.
+const HTTP = 'https?://[^\\s/?#@\\\\]+'
+const PATH = '[^\\s?#\\\\]*[^\\s/?#\\\\]'
+
+const Url = (rest: About & { pattern?: string }) => Text({ pattern: `^${HTTP}(/${PATH})?/?$`, expected: 'an http or https URL without user name, query and fragment', ...rest })
+const Endpoint = (service: string, port: number) => Url({ description: `the SDK's own: endpoint of ${service}`, example: `http://localhost:${port}` })
+
+const TABLE = { pattern: '^[A-Za-z0-9_.-]{3,255}$', expected: 'the name of a DynamoDB table' }
+const SECRET = { example: '', minLength: 32, expected: '32 characters or more, at least 8 of them different: openssl rand -base64 48 makes one' }
+const SECRET_ARN = { pattern: '^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\\d{12}:secret:[^\\s:]+$', expected: 'the ARN of a secret in Secrets Manager' }
+// A word for logs, metric dimensions and event sources, where quotes, blanks and slashes mean something.
+const WORD = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 64, expected: 'letters, digits, dots, dashes and underscores, 64 at most' }
+const CLAIM = { pattern: '^[\\x21-\\x7e]+$', maxLength: 255, expected: 'ASCII without blanks' }
+
+/**
+ * Every environment variable the service reads, with the reason it exists. `.env.example`, the README's table and
+ * `template.yaml` follow it.
+ */
 export const ConfigSchema = Type.Object({
-  NODE_ENV: Type.Union([Type.Literal('production'), Type.Literal('development'), Type.Literal('test')], { default: 'production', description: 'production, development or test' }),
-  SERVICE_NAME: Text('name in logs, events and metrics', { default: 'user-service' }),
-  STAGE: Text('deployment stage, in every log line', { default: 'local' }),
-  LOG_LEVEL: Type.Union(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map(l => Type.Literal(l)), { default: 'info', description: 'trace, debug, info, warn, error, fatal or silent' }),
-  PORT: Type.Integer({ minimum: 0, maximum: 65535, default: 3000, description: 'port of the plain server; 0 takes a free one' }),
-  HOST: Text('address the plain server binds', { default: '127.0.0.1' }),
-  PUBLIC_URL: Url('where clients reach the service, without a slash at the end; links in mails start with it', { pattern: '^https?://[^\\s/]+(/[^\\s]*[^\\s/])?$' }),
-  AWS_REGION: Text('region of every AWS resource', { pattern: '^[a-z]{2}(-[a-z]+)+-\\d$' }),
-  AWS_ENDPOINT_URL: Type.Optional(Url("the SDK's own: one end point for every AWS service")),
-  AWS_ENDPOINT_URL_DYNAMODB: Type.Optional(Url("the SDK's own: end point of DynamoDB")),
-  AWS_ENDPOINT_URL_SQS: Type.Optional(Url("the SDK's own: end point of SQS")),
-  AWS_ENDPOINT_URL_S3: Type.Optional(Url("the SDK's own: end point of S3")),
-  USERS_TABLE: Text('table of the users module'),
-  AUTH_TABLE: Text('table of the auth module'),
-  EMAIL_TABLE: Text('table of the email module'),
-  EMAIL_QUEUE_URL: Url('queue between the relay and the e-mail worker'),
-  EVENT_BUS_NAME: Type.Optional(Text('EventBridge bus for domain events; unset sends none')),
-  UPLOADS_BUCKET: Type.Optional(Text('S3 bucket for uploads')),
-  REDIS_URL: Type.Optional(Text('Redis or Valkey for the read cache; unset keeps the cache in the process', { pattern: '^rediss?://[^\\s]+$' })),
-  CACHE_TTL_SECONDS: Type.Integer({ minimum: 0, maximum: 3600, default: 60, description: 'how old a cached read may be; 0 turns the cache off' }),
-  JWT_SECRET: Type.Optional(Text('root secret, 32 characters or more; every key is derived from it', { minLength: 32 })),
-  JWT_SECRET_PREVIOUS: Type.Optional(Text('root secret before the last rotation: still verifies, never signs', { minLength: 32 })),
-  JWT_SECRET_ARN: Type.Optional(Text('root secret in Secrets Manager, instead of JWT_SECRET', { pattern: '^arn:' })),
-  JWT_ISSUER: Text('iss of access tokens', { default: 'user-service' }),
-  JWT_AUDIENCE: Text('aud of access tokens', { default: 'user-service' }),
-  ACCESS_TOKEN_TTL_SECONDS: Type.Integer({ minimum: 30, maximum: 3600, default: 600, description: 'life of an access token' }),
-  CORS_ORIGIN: Type.Optional(List('origins a browser may call from, exact, comma separated; unset = no CORS', '^https?://[^\\s/*]+$', { minItems: 1 })),
-  RATE_LIMIT_MAX: Type.Integer({ minimum: 1, default: 100, description: 'requests a client address may make in a window; stricter route classes are fractions of it' }),
-  RATE_LIMIT_WINDOW_SECONDS: Type.Integer({ minimum: 1, maximum: 3600, default: 60, description: 'length of that window' }),
-  EMAIL_FROM: Text('sender of every mail: an address, or "Name <address>"'),
-  SMTP_URL: Type.Optional(Text('SMTP server for mails; unset sends through SES', { pattern: '^smtps?://[^\\s]+$' })),
-  ADMIN_EMAILS: List('addresses whose owners are admins once verified, comma separated', '^\\S+$', { default: [] }),
-  V1_SUNSET: Text('day on which v1 ends, in the Sunset header', { pattern: '^\\d{4}-\\d{2}-\\d{2}$', default: '2027-12-31' }),
-  V1_ENABLED: Type.Boolean({ default: true, description: 'false answers 410 on every v1 path' }),
-  DOCS_ENABLED: Type.Boolean({ default: true, description: 'serve Swagger UI at /docs' }),
-  TRUST_PROXY: Type.Optional(List('proxies whose X-Forwarded-For counts, CIDR list; plain server only', '^[0-9a-fA-F.:]+(/\\d{1,3})?$', { minItems: 1 }))
+  NODE_ENV: OneOf(['production', 'development', 'test'], { description: 'production, development or test', example: 'production', default: 'production' }),
+  SERVICE_NAME: Text({ description: 'name in logs, events and metrics', example: 'user-service', default: 'user-service', ...WORD }),
+  STAGE: Text({ description: 'deployment stage, in every log line', example: 'local', default: 'local', ...WORD }),
+  LOG_LEVEL: OneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { description: 'trace, debug, info, warn, error, fatal or silent', example: 'info', default: 'info' }),
+  PORT: Count({ minimum: 0, maximum: 65535, description: 'port of the plain server; 0 takes a free one', example: '3000', default: 3000 }),
+  HOST: Text({ description: 'address the plain server binds', example: '127.0.0.1', default: '127.0.0.1', pattern: '^[A-Za-z0-9.:_%-]+$', maxLength: 253, expected: 'an address or a host name, without scheme and port' }),
+  PUBLIC_URL: Url({
+    description: 'where clients reach the service, without a slash at the end; links in mails start with it',
+    example: 'http://localhost:3000',
+    pattern: `^${HTTP}(/${PATH})?$`,
+    expected: 'an http or https URL without user name, query, fragment and slash at the end'
+  }),
+  VERIFY_URL: Type.Optional(Url({
+    description: 'page that links in mails open, with #challengeId=…&code=… behind it; unset = PUBLIC_URL/verify',
+    example: 'https://app.example.com/sign-in'
+  })),
+  AWS_REGION: Text({ description: 'region of every AWS resource', example: 'eu-central-1', pattern: '^[a-z]{2,4}(-[a-z]+)+-\\d{1,2}$', expected: 'the name of an AWS region' }),
+  AWS_ENDPOINT_URL: Type.Optional(Url({ description: "the SDK's own: one endpoint for every AWS service", example: 'http://localhost:4566' })),
+  AWS_ENDPOINT_URL_DYNAMODB: Type.Optional(Endpoint('DynamoDB', 8000)),
+  AWS_ENDPOINT_URL_SQS: Type.Optional(Endpoint('SQS', 4566)),
+  AWS_ENDPOINT_URL_S3: Type.Optional(Endpoint('S3', 4566)),
+  USERS_TABLE: Text({ description: 'table of the users module', example: 'UsersTable', ...TABLE }),
+  AUTH_TABLE: Text({ description: 'table of the auth module', example: 'AuthTable', ...TABLE }),
+  EMAIL_TABLE: Text({ description: 'table of the email module', example: 'EmailTable', ...TABLE }),
+  EMAIL_QUEUE_URL: Url({
+    description: 'queue between the relay and the e-mail worker',
+    example: 'http://localhost:4566/000000000000/EmailQueue',
+    pattern: `^${HTTP}/${PATH}$`,
+    expected: 'the URL of an SQS queue, not its name or ARN'
+  }),
+  EVENT_BUS_NAME: Type.Optional(Text({
+    description: 'EventBridge bus for domain events; unset sends none',
+    example: 'users',
+    pattern: '^(arn:aws[a-z-]*:events:[a-z0-9-]+:\\d{12}:event-bus/)?[A-Za-z0-9/._-]{1,256}$',
+    expected: 'the name or the ARN of an EventBridge bus'
+  })),
+  UPLOADS_BUCKET: Type.Optional(Text({ description: 'S3 bucket for uploads', example: 'users-uploads', pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$', expected: 'the name of an S3 bucket' })),
+  REDIS_URL: Type.Optional(Text({
+    description: 'Redis or Valkey for the read cache, which all instances share',
+    example: 'redis://localhost:6379',
+    pattern: '^rediss?://[^\\s/?#\\\\]+(/\\d{0,5})?(\\?family=[046])?$',
+    expected: 'redis://host:port or rediss://host:port, with a user name, a password and the number of a database where there are some'
+  })),
+  CACHE_TTL_SECONDS: Count({
+    minimum: 0,
+    maximum: 3600,
+    description: 'how old a cached read may be; 0 turns the cache off. The default counts with REDIS_URL only: without it set this for a single process, which then caches in its memory',
+    example: '60',
+    default: 60
+  }),
+  JWT_SECRET: Type.Optional(Text({ description: 'root secret, 32 characters or more; every key is derived from it', ...SECRET })),
+  JWT_SECRET_PREVIOUS: Type.Optional(Text({ description: 'root secret before the last rotation: still verifies, never signs', ...SECRET })),
+  JWT_SECRET_ARN: Type.Optional(Text({ description: 'root secret in Secrets Manager, instead of JWT_SECRET', example: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:RootSecret', ...SECRET_ARN })),
+  CODE_SECRET: Type.Optional(Text({ description: 'secret that codes in mails are made of, 32 characters or more; unset = they are made of the root secret', ...SECRET })),
+  CODE_SECRET_ARN: Type.Optional(Text({ description: 'the same secret in Secrets Manager, instead of CODE_SECRET', example: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:CodeSecret', ...SECRET_ARN })),
+  JWT_ISSUER: Text({ description: 'iss of access tokens', example: 'user-service', default: 'user-service', ...CLAIM }),
+  JWT_AUDIENCE: Text({ description: 'aud of access tokens', example: 'user-service', default: 'user-service', ...CLAIM }),
+  ACCESS_TOKEN_TTL_SECONDS: Count({ minimum: 30, maximum: 3600, description: 'life of an access token', example: '600', default: 600 }),
+  CORS_ORIGIN: Type.Optional(List({
+    description: 'origins a browser may call from, exact, comma separated; unset = no CORS',
+    example: 'https://app.example.com',
+    pattern: '^https?://[^\\s/*]+$',
+    expected: "origins as a browser sends them, comma separated: scheme and host in lower case, a port where it is not the scheme's own, no slash at the end"
+  }, { minItems: 1 })),
+  RATE_LIMIT_MAX: Count({ minimum: 1, maximum: 1_000_000_000, description: 'requests a client address may make in a window; stricter route classes are fractions of it', example: '100', default: 100 }),
+  RATE_LIMIT_WINDOW_SECONDS: Count({ minimum: 1, maximum: 3600, description: 'length of that window', example: '60', default: 60 }),
+  EMAIL_FROM: Text({ description: 'sender of every mail: an address, or "Name <address>"', example: 'User Service <users@example.com>', maxLength: 320, expected: 'one address, or Name <address>, without control characters' }),
+  SMTP_URL: Type.Optional(Text({
+    description: 'SMTP server for mails; unset sends through SES',
+    example: 'smtp://localhost:1025',
+    pattern: '^smtps?://[^\\s/?#\\\\]+/?(\\?[^\\s#]*)?$',
+    expected: 'smtp://host:port or smtps://host:port, with a user name and a password where they are needed'
+  })),
+  ADMIN_EMAILS: List({ description: 'addresses whose owners are admins once verified, comma separated', example: 'ada@example.com', default: [], pattern: '^\\S+$', expected: 'e-mail addresses, comma separated' }),
+  V1_SUNSET: Text({ description: 'day on which v1 ends, in the Sunset header', example: '2027-12-31', default: '2027-12-31', pattern: '^\\d{4}-\\d{2}-\\d{2}$', expected: 'a day of the calendar, YYYY-MM-DD' }),
+  V1_ENABLED: Flag({ description: 'false answers 410 on every v1 path', example: 'true', default: true }),
+  DOCS_ENABLED: Flag({ description: 'serve Swagger UI at /docs', example: 'true', default: true }),
+  TRUST_PROXY: Type.Optional(List({
+    description: 'proxies whose X-Forwarded-For counts, CIDR list; plain server only',
+    example: '10.0.0.0/8',
+    pattern: '^[0-9a-fA-F.:]+(/(0|[1-9]\\d{0,2}))?$',
+    expected: 'addresses or CIDR ranges, comma separated, none wider than /8 (IPv6: /7): whoever is in it chooses the client address that is counted'
+  }, { minItems: 1 }))
 }, { additionalProperties: false })
 export type Config = Static<typeof ConfigSchema>
+type Name = keyof Config
+
+const required = new Set<string>(ConfigSchema.required)
 
 /** A configuration that cannot be started with. Its message is one line that names each variable and what is wrong. */
 export class ConfigError extends Error {
@@ -56,18 +142,20 @@ export class ConfigError extends Error {
 }
 
 function parse (schema: TSchema, text: string): unknown {
-  if (schema['type'] === 'integer') return /^-?\d+$/.test(text) ? Number(text) : text
+  if (schema['type'] === 'integer') return /^(0|[1-9]\d*)$/.test(text) ? Number(text) : text
   if (schema['type'] === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
   if (schema['type'] === 'array') return text.split(',').map(part => part.trim()).filter(part => part !== '')
   return text
 }
 
-function wrong (name: string, schema: TSchema, value: unknown): string {
-  const what = String(schema['description'] ?? '')
-  if (value === undefined) return `${name} is missing (${what})`
-  // Never the value: it may be a secret.
-  return `${name} is not valid (expected ${schema['type'] === undefined ? 'one of: ' : `${String(schema['type'])}: `}${what})`
+const exampleOf = (schema: TSchema) => {
+  const example = String((schema['examples'] as unknown[])[0])
+  return example === '' ? '' : `, for example ${example}`
 }
+
+// Never the value: it may be a secret.
+const missing = (name: string, schema: TSchema) => `${name} is missing (${schema.description!}${exampleOf(schema)}, see .env.example)`
+const wrong = (name: string, schema: TSchema) => `${name} is not valid: expected ${String(schema['expected'])}${exampleOf(schema)}`
 
 /** Whether a text of the calendar's form is a day of it: `Date` takes the 30th of February for the 2nd of March. */
 function isDay (text: string): boolean {
@@ -75,10 +163,61 @@ function isDay (text: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
 }
 
-function isRange (text: string): boolean {
-  const [address = '', prefix = '0'] = text.split('/')
+/** Whether a range is an address or a network of somebody: what is wider trusts the world. */
+function isNetwork (text: string): boolean {
+  const [address = '', prefix] = text.split('/')
   const version = isIP(address)
-  return version !== 0 && Number(prefix) <= (version === 4 ? 32 : 128)
+  if (version === 0) return false
+  // IPv4 written in IPv6 has all of its networks behind the first 96 bits.
+  const [least, most] = version === 4 ? [8, 32] : [address.includes('.') || /^::ffff:/i.test(address) ? 104 : 7, 128]
+  return prefix === undefined || (Number(prefix) >= least && Number(prefix) <= most)
+}
+
+function isSender (text: string): boolean {
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text) || !text.isWellFormed()) return false
+  // A name is as it is, or in one pair of quotes.
+  const match = /^(?:(?:"[^"<>]*"|[^"<>]*)\s*<([^<>]+)>|([^<>\s]+))$/.exec(text)
+  return match !== null && canonicalEmail(match[1] ?? match[2] ?? '') !== undefined
+}
+
+/** A secret of few characters was typed, or is a placeholder. */
+export const isSecret = (text: string): boolean => text.length >= 32 && new Set(text).size >= 8
+
+/** What a pattern cannot say of a value. */
+const CHECKS: { [N in Name]?: (value: NonNullable<Config[N]>) => boolean } = {
+  CORS_ORIGIN: origins => origins.every(origin => URL.canParse(origin) && new URL(origin).origin === origin),
+  TRUST_PROXY: ranges => ranges.every(isNetwork),
+  V1_SUNSET: isDay,
+  EMAIL_FROM: isSender,
+  ADMIN_EMAILS: addresses => addresses.every(address => canonicalEmail(address) !== undefined),
+  JWT_SECRET: isSecret,
+  JWT_SECRET_PREVIOUS: isSecret,
+  CODE_SECRET: isSecret
+}
+
+function isRight (name: Name, schema: TSchema, value: unknown): boolean {
+  if (!Value.Check(schema, value)) return false
+  if (name.includes('_URL') && !(URL.canParse(value as string) && new URL(value as string).hostname !== '')) return false
+  return (CHECKS[name] as ((value: unknown) => boolean) | undefined)?.(value) ?? true
+}
+
+/** What is wrong between the secrets, variable by variable. */
+function secretFaults (config: Partial<Config>): [Name, string][] {
+  const { JWT_SECRET, JWT_SECRET_ARN, JWT_SECRET_PREVIOUS, CODE_SECRET, CODE_SECRET_ARN } = config
+  const faults: [Name, string][] = []
+  if (JWT_SECRET !== undefined && JWT_SECRET_ARN !== undefined) faults.push(['JWT_SECRET', 'and JWT_SECRET_ARN are both set: set one of them'])
+  if (CODE_SECRET !== undefined && CODE_SECRET_ARN !== undefined) faults.push(['CODE_SECRET', 'and CODE_SECRET_ARN are both set: set one of them'])
+  // A process that only mails codes holds the secret of codes alone.
+  if ((JWT_SECRET ?? JWT_SECRET_ARN ?? CODE_SECRET ?? CODE_SECRET_ARN) === undefined) {
+    faults.push(['JWT_SECRET', 'is missing (set it, or JWT_SECRET_ARN: openssl rand -base64 48 makes one). An e-mail worker of its own needs CODE_SECRET or CODE_SECRET_ARN instead'])
+  }
+  if (JWT_SECRET_PREVIOUS !== undefined && JWT_SECRET === undefined) faults.push(['JWT_SECRET_PREVIOUS', 'is set without JWT_SECRET: Secrets Manager keeps the version before by itself'])
+  if (JWT_SECRET_PREVIOUS !== undefined && JWT_SECRET_PREVIOUS === JWT_SECRET) faults.push(['JWT_SECRET_PREVIOUS', 'is the same as JWT_SECRET'])
+  const codes = CODE_SECRET ?? CODE_SECRET_ARN
+  if (codes !== undefined && [JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_SECRET_ARN].includes(codes)) {
+    faults.push([CODE_SECRET === undefined ? 'CODE_SECRET_ARN' : 'CODE_SECRET', 'is the root secret: whoever mails codes could sign access tokens. Use another secret, or leave it unset'])
+  }
+  return faults
 }
 
 /**
@@ -88,52 +227,31 @@ function isRange (text: string): boolean {
  */
 export function loadConfig (env: Record<string, string | undefined>): Config {
   const config: Record<string, unknown> = {}
-  for (const [name, schema] of Object.entries(ConfigSchema.properties)) {
-    const text = env[name]?.trim()
-    const value = text === undefined || text === '' ? structuredClone(schema['default']) : parse(schema, text)
-    if (value !== undefined) config[name] = value
-  }
   const faults = new Map<string, string>()
-  for (const error of Value.Errors(ConfigSchema, config)) {
-    const name = error.path.split('/')[1] ?? ''
-    const schema = ConfigSchema.properties[name as keyof Config]
-    if (!faults.has(name)) faults.set(name, wrong(name, schema, config[name]))
+  for (const [name, schema] of Object.entries(ConfigSchema.properties)) {
+    const text = env[name]?.trim() ?? ''
+    if (text === '') {
+      const value = structuredClone(schema['default'] as unknown)
+      if (value !== undefined) config[name] = value
+      else if (required.has(name)) faults.set(name, missing(name, schema))
+      continue
+    }
+    const value = parse(schema, text)
+    // Shells and dotenv files take quotes off; `docker run --env-file` and others pass them on.
+    if (/^(["'])[^]*\1$/.test(text)) faults.set(name, `${name} is in literal quotes: whatever sets the variable passes them on, so write the value without them`)
+    else if (name === 'CORS_ORIGIN' && text.includes('*')) faults.set(name, `${name} is not valid: * cannot be combined with credentials, name the origins`)
+    else if (!isRight(name as Name, schema, value)) faults.set(name, wrong(name, schema))
+    else config[name] = value
   }
-  const add = (name: string, message: string) => { if (!faults.has(name)) faults.set(name, `${name} ${message}`) }
-
-  for (const [name, value] of Object.entries(config)) {
-    if (name.includes('URL') && typeof value === 'string' && !URL.canParse(value)) add(name, 'is not valid (expected a URL)')
-  }
-  // What a browser sends: lower case, no port where it is the scheme's own. Another spelling would never match.
-  if (Array.isArray(config['CORS_ORIGIN']) && !config['CORS_ORIGIN'].every(origin => URL.canParse(origin) && new URL(origin).origin === origin)) {
-    add('CORS_ORIGIN', 'is not valid (expected origins as a browser sends them: scheme, host, port where it is not the usual one)')
-  }
-  if (Array.isArray(config['TRUST_PROXY']) && !config['TRUST_PROXY'].every(isRange)) {
-    add('TRUST_PROXY', 'is not valid (expected addresses or CIDR ranges, comma separated)')
-  }
-  if (env['CORS_ORIGIN']?.includes('*') === true) {
-    faults.set('CORS_ORIGIN', 'CORS_ORIGIN is not valid: * cannot be combined with credentials, name the origins')
-  }
-  if (config['JWT_SECRET'] === undefined && config['JWT_SECRET_ARN'] === undefined) {
-    add('JWT_SECRET', 'is missing (set it, or JWT_SECRET_ARN)')
-  }
-  if (config['JWT_SECRET'] !== undefined && config['JWT_SECRET_ARN'] !== undefined) {
-    add('JWT_SECRET', 'and JWT_SECRET_ARN are both set: set one of them')
-  }
-  if (typeof config['V1_SUNSET'] === 'string' && !isDay(config['V1_SUNSET'])) {
-    add('V1_SUNSET', 'is not valid (expected a day of the calendar: YYYY-MM-DD)')
-  }
-  if (typeof config['EMAIL_FROM'] === 'string') {
-    const address = /^(?:[^<>\r\n]*<([^<>]+)>|([^<>\s]+))$/.exec(config['EMAIL_FROM'])
-    if (canonicalEmail(address?.[1] ?? address?.[2] ?? '') === undefined) add('EMAIL_FROM', 'is not valid (expected an address, or "Name <address>")')
-  }
-  if (Array.isArray(config['ADMIN_EMAILS'])) {
-    const canonical = config['ADMIN_EMAILS'].map(email => canonicalEmail(String(email)))
-    if (canonical.includes(undefined)) add('ADMIN_EMAILS', 'is not valid (expected e-mail addresses, comma separated)')
-    config['ADMIN_EMAILS'] = canonical
+  // A cache in the process does not see what other processes write: only whoever runs a single one can ask for it.
+  if (config['REDIS_URL'] === undefined && (env['CACHE_TTL_SECONDS']?.trim() ?? '') === '') config['CACHE_TTL_SECONDS'] = 0
+  for (const [name, fault] of secretFaults(config)) {
+    // A bad secret is not a missing one.
+    if (![...faults.keys()].some(faulty => faulty.includes('_SECRET'))) faults.set(name, `${name} ${fault}`)
   }
   if (faults.size > 0) throw new ConfigError(`Configuration: ${[...faults.values()].join('; ')}`)
-  return config as Config
+  const { ADMIN_EMAILS } = config as Config
+  return { ...config as Config, ADMIN_EMAILS: ADMIN_EMAILS.map(email => canonicalEmail(email)!) }
 }
 
 declare module 'fastify' {

@@ -1,7 +1,7 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import fp from 'fastify-plugin'
-import { awsClientOptions } from './aws.ts'
+import type {} from './aws/index.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -11,7 +11,7 @@ declare module 'fastify' {
 
 /** One DynamoDB document client for the life of the process. */
 export default fp(async function dynamodb (app) {
-  const client = new DynamoDBClient(awsClientOptions(app.config, app.config.AWS_ENDPOINT_URL_DYNAMODB))
+  const client = new DynamoDBClient(app.aws.clientOptions({ endpoint: app.config.AWS_ENDPOINT_URL_DYNAMODB }))
   app.decorate('dynamodb', DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } }))
   app.addHook('onClose', async () => { client.destroy() })
-}, { name: 'dynamodb', dependencies: ['config'] })
+}, { name: 'dynamodb', dependencies: ['config', 'aws'] })

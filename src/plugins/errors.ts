@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { fieldName, Internal, isUnavailable, MethodNotAllowed, NotFound, Unavailable, type FieldError } from '../shared/errors.ts'
+import { isUnavailable } from '../shared/aws-errors.ts'
+import { fieldName, Internal, MethodNotAllowed, NotFound, Unavailable, type FieldError } from '../shared/errors.ts'
 import { renderFault, type Fault } from '../shared/problem.ts'
 import { CORRELATION_HEADER } from './correlation.ts'
 

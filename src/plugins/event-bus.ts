@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { awsClientOptions } from './aws.ts'
+import type {} from './aws/index.ts'
 
 /** What happened, for other services: contract of the EventBridge entries' `detail`. */
 export interface DomainEvent {
@@ -12,7 +12,10 @@ export interface DomainEvent {
   data: object
 }
 
-export interface EventBus { publish (event: DomainEvent): Promise<void> }
+export interface EventBus {
+  /** Does nothing where no bus is configured. Rejects when the bus did not accept the event. */
+  publish (event: DomainEvent): Promise<void>
+}
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -28,13 +31,15 @@ export default fp(async function eventBus (app) {
     return
   }
   const { EventBridgeClient, PutEventsCommand } = await import('@aws-sdk/client-eventbridge')
-  const client = new EventBridgeClient(awsClientOptions(app.config))
-  app.decorate('eventBus', { async publish (event) {
-    const { FailedEntryCount, Entries } = await client.send(new PutEventsCommand({
-      Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify(event) }]
-    }))
-    // PutEvents answers 200 for entries it did not take.
-    if (FailedEntryCount !== 0) throw new Error(`EventBridge did not take the event: ${Entries?.[0]?.ErrorCode ?? 'no reason given'}`)
-  } })
+  const client = new EventBridgeClient(app.aws.clientOptions())
+  app.decorate('eventBus', {
+    async publish (event) {
+      const { FailedEntryCount, Entries } = await client.send(new PutEventsCommand({
+        Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify(event) }]
+      }))
+      // PutEvents answers 200 for entries it did not accept.
+      if (FailedEntryCount !== 0) throw new Error(`EventBridge did not accept the event: ${Entries?.[0]?.ErrorCode ?? 'no reason given'}`)
+    }
+  })
   app.addHook('onClose', async () => { client.destroy() })
-}, { name: 'event-bus', dependencies: ['config'] })
+}, { name: 'event-bus', dependencies: ['config', 'aws'] })

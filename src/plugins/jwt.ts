@@ -15,6 +15,11 @@ export interface AccessClaims {
   sid: string
 }
 
+export interface AccessTokens {
+  /** Rejects with a 503 when the key may have been retired and that cannot be looked up. */
+  sign (claims: Omit<AccessClaims, 'userId'>): Promise<string>
+}
+
 declare module '@fastify/jwt' {
   interface FastifyJWT {
     payload: Omit<AccessClaims, 'sub'>
@@ -22,11 +27,9 @@ declare module '@fastify/jwt' {
   }
 }
 
-export interface AccessTokens { sign (claims: Omit<AccessClaims, 'userId'>): Promise<string> }
-
 declare module 'fastify' {
   interface FastifyInstance {
-    /** `onRequest` hook of every scope that needs a signed-in person; sets `request.user`. */
+    /** `onRequest` hook of every scope that needs a signed-in user; sets `request.user`. */
     authenticate: onRequestAsyncHookHandler
     /** `onRequest` hook after `authenticate` in scopes for admins only. */
     requireAdmin: onRequestAsyncHookHandler
@@ -49,13 +52,13 @@ export default fp(async function jwt (app) {
 
   await app.register(fastifyJwt, {
     secret: {
-      // Signing names its key itself, see signAccessToken.
-      private: async () => app.keys.current.privateKey,
+      // Signing names its key itself, see accessTokens.
+      private: async () => { throw new Error('Access tokens are signed by accessTokens.sign') },
       public: async (_request: FastifyRequest, token: fastifyJwt.TokenOrHeader) => {
         const kid: unknown = token['header'].kid
-        const set = typeof kid === 'string' ? await app.keys.find(kid) : undefined
-        if (set === undefined) throw new Unauthorized()
-        return set.publicKey
+        const publicKey = typeof kid === 'string' ? await app.signingKeys.publicKey(kid) : undefined
+        if (publicKey === undefined) throw new Unauthorized()
+        return publicKey
       }
     },
     decode: { complete: true },
@@ -73,20 +76,22 @@ export default fp(async function jwt (app) {
     formatUser: claims => ({ ...claims }) as AccessClaims
   })
 
-  app.decorate('accessTokens', { async sign (claims) {
-    const { sub, ...rest } = claims
-    const { privateKey, jwk } = app.keys.current
-    return app.jwt.sign({ ...rest, userId: sub }, {
-      algorithm: 'EdDSA',
-      key: privateKey,
-      header: { alg: 'EdDSA', typ: TYPE, kid: jwk.kid },
-      iss: JWT_ISSUER,
-      aud: JWT_AUDIENCE,
-      sub,
-      jti: newId(),
-      expiresIn: ACCESS_TOKEN_TTL_SECONDS
-    })
-  } })
+  app.decorate('accessTokens', {
+    async sign (claims) {
+      const { sub, ...rest } = claims
+      const { privateKey, kid } = await app.signingKeys.current()
+      return app.jwt.sign({ ...rest, userId: sub }, {
+        algorithm: 'EdDSA',
+        key: privateKey,
+        header: { alg: 'EdDSA', typ: TYPE, kid },
+        iss: JWT_ISSUER,
+        aud: JWT_AUDIENCE,
+        sub,
+        jti: newId(),
+        expiresIn: ACCESS_TOKEN_TTL_SECONDS
+      })
+    }
+  })
 
   app.decorate('authenticate', async (request) => {
     if ((request.headers.authorization?.length ?? 0) > MAX_TOKEN) throw new Unauthorized()

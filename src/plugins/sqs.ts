@@ -1,6 +1,6 @@
 import { SQSClient } from '@aws-sdk/client-sqs'
 import fp from 'fastify-plugin'
-import { awsClientOptions } from './aws.ts'
+import type {} from './aws/index.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -10,7 +10,7 @@ declare module 'fastify' {
 
 /** One SQS client for the life of the process. */
 export default fp(async function sqs (app) {
-  const client = new SQSClient(awsClientOptions(app.config, app.config.AWS_ENDPOINT_URL_SQS))
+  const client = new SQSClient(app.aws.clientOptions({ endpoint: app.config.AWS_ENDPOINT_URL_SQS }))
   app.decorate('sqs', client)
   app.addHook('onClose', async () => { client.destroy() })
-}, { name: 'sqs', dependencies: ['config'] })
+}, { name: 'sqs', dependencies: ['config', 'aws'] })

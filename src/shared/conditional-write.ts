@@ -1,16 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isConditionRefused, isConflict } from './aws-errors.ts'
 
-/** Attempts at a write that met a transaction on the same item, before the caller is told to try later. */
+/** Attempts at a write that met a transaction on the same item, before the caller is asked to try later. */
 const CONFLICT_ATTEMPTS = 8
-
-/** `refused`: a condition did not hold. `conflict`: another transaction was at the same item. */
-function outcomeOf (error: unknown): 'refused' | 'conflict' {
-  const { name, CancellationReasons = [] } = error as { name: string, CancellationReasons?: { Code?: string }[] }
-  const codes = CancellationReasons.map(reason => reason.Code)
-  if (name === 'ConditionalCheckFailedException' || codes.includes('ConditionalCheckFailed')) return 'refused'
-  if (name === 'TransactionConflictException' || name === 'TransactionInProgressException' || codes.includes('TransactionConflict')) return 'conflict'
-  throw error
-}
 
 /** The item that a refused transaction has met at a position, where its write asked for it (`ReturnValuesOnConditionCheckFailure`). */
 export function itemMetBy (refusal: unknown, position: number): Record<string, unknown> | undefined {
@@ -29,8 +21,8 @@ export async function unlessRefused<T, R = undefined> (write: () => Promise<T>, 
     try {
       return await write()
     } catch (error) {
-      if (outcomeOf(error) === 'refused') return onRefusal?.(error) as R
-      if (attempt === CONFLICT_ATTEMPTS) throw error
+      if (isConditionRefused(error)) return onRefusal?.(error) as R
+      if (!isConflict(error) || attempt === CONFLICT_ATTEMPTS) throw error
       await sleep(Math.random() * 20 * attempt)
     }
   }

@@ -26,16 +26,3 @@ export const Gone = createError('V1_GONE', 'Version 1 of this API has been switc
 export const TooManyRequests = createError('RATE_LIMITED', 'Too many requests; try again after the time in Retry-After', 429)
 export const Internal = createError('INTERNAL', 'Something went wrong on our side; quote the correlation id when you report it', 500)
 export const Unavailable = createError('DEPENDENCY_UNAVAILABLE', 'A part this service depends on does not answer; try again', 503)
-
-const NETWORK_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ERR_STREAM_PREMATURE_CLOSE'])
-const TRANSIENT_NAMES = new Set(['TimeoutError', 'AbortError', 'NetworkingError', 'ThrottlingException', 'ProvisionedThroughputExceededException',
-  'RequestLimitExceeded', 'InternalServerError', 'ServiceUnavailable', 'LimitExceededException', 'TransactionConflictException', 'TransactionInProgressException'])
-
-/** Whether an error says that a dependency failed or refused for the moment, rather than that the request was wrong. */
-export function isUnavailable (error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false
-  const e = error as { name?: string, code?: string, $metadata?: { httpStatusCode?: number }, $retryable?: unknown, CancellationReasons?: { Code?: string }[] }
-  if (e.$retryable !== undefined || TRANSIENT_NAMES.has(e.name ?? '') || NETWORK_CODES.has(e.code ?? '')) return true
-  if ((e.$metadata?.httpStatusCode ?? 0) >= 500) return true
-  return e.CancellationReasons?.some(r => r.Code === 'TransactionConflict' || r.Code === 'ThrottlingError' || r.Code === 'ProvisionedThroughputExceeded') ?? false
-}

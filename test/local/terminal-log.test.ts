@@ -8,11 +8,11 @@ const config = loadConfig({
   LOG_LEVEL: 'info',
   PUBLIC_URL: 'http://localhost:3000',
   AWS_REGION: 'us-east-1',
-  USERS_TABLE: 'u',
-  AUTH_TABLE: 'a',
-  EMAIL_TABLE: 'e',
+  USERS_TABLE: 'users',
+  AUTH_TABLE: 'auth',
+  EMAIL_TABLE: 'email',
   EMAIL_QUEUE_URL: 'http://localhost/q',
-  JWT_SECRET: 'x'.repeat(32),
+  JWT_SECRET: 'a root secret of more than 32 characters',
   EMAIL_FROM: 'no-reply@example.com'
 })
 

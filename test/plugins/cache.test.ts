@@ -70,7 +70,7 @@ function createTable (latencyMs = 2) {
 const quantile = (values: number[], q: number) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] ?? NaN
 
 const stores: Record<string, (t: Test) => Promise<Record<string, string>>> = {
-  'in the process': async () => ({}),
+  'in the process': async () => ({ CACHE_TTL_SECONDS: '60' }),
   'in Redis': async t => ({ REDIS_URL: (await openRedis(t)).url })
 }
 

@@ -1,12 +1,12 @@
 import { createHmac, generateKeyPairSync, randomBytes, sign as signWith } from 'node:crypto'
 import t from 'tap'
-import { deriveKeys } from '../../src/plugins/keys.ts'
+import { deriveKeys } from '../../src/plugins/keys/derive.ts'
 import { until } from '../helper.ts'
 import { bearer, buildTokenApp, PERSON } from './minimal-app.ts'
 
 const SECRET = randomBytes(32).toString('hex')
 const app = await buildTokenApp(t, { JWT_SECRET: SECRET })
-const { privateKey, publicKey, jwk } = app.keys.current
+const { privateKey, publicKey, jwk } = deriveKeys(SECRET)
 
 const who = (token: string) => app.inject({ url: '/who', headers: bearer(token) })
 const b64 = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
@@ -25,7 +25,7 @@ function forge ({ header = {}, claims = {}, sign = ed25519(privateKey) }: { head
 const without = (name: string) => ({ claims: { [name]: undefined } })
 
 t.test('a token is an RFC 9068 access token with every claim of the contract', async (t) => {
-  const token = app.signAccessToken(PERSON)
+  const token = await app.accessTokens.sign(PERSON)
   const [header, claims] = token.split('.').slice(0, 2).map(decode)
   t.same(header, HEADER)
   t.same(Object.keys(claims).sort(), ['aud', 'email', 'exp', 'iat', 'iss', 'jti', 'role', 'sid', 'sub', 'userId'])
@@ -34,18 +34,18 @@ t.test('a token is an RFC 9068 access token with every claim of the contract', a
   const answer = await who(token)
   t.equal(answer.statusCode, 200)
   t.match(answer.json(), { ...PERSON, userId: PERSON.sub })
-  t.not(decode(app.signAccessToken(PERSON).split('.')[1]!).jti, claims.jti)
+  t.not(decode((await app.accessTokens.sign(PERSON)).split('.')[1]!).jti, claims.jti)
 })
 
 t.test('a token lives as long as the configuration says', async (t) => {
   const short = await buildTokenApp(t, { JWT_SECRET: SECRET, ACCESS_TOKEN_TTL_SECONDS: '30' })
-  const { exp, iat } = decode(short.signAccessToken(PERSON).split('.')[1]!)
+  const { exp, iat } = decode((await short.accessTokens.sign(PERSON)).split('.')[1]!)
   t.equal(exp - iat, 30)
 })
 
 t.test('every bad token is refused, with one body', async (t) => {
   t.equal((await who(forge())).statusCode, 200, 'the forger works: only what is changed below is wrong')
-  const good = app.signAccessToken(PERSON)
+  const good = await app.accessTokens.sign(PERSON)
   const [head, body, signature] = good.split('.') as [string, string, string]
   const stranger = generateKeyPairSync('ed25519')
   const ed448 = generateKeyPairSync('ed448')
@@ -102,7 +102,7 @@ t.test('every bad token is refused, with one body', async (t) => {
     'not yet good': forge({ claims: { nbf: seconds + 300 } }),
     'body changed': `${head}.${b64({ ...decode(body), role: 'admin' })}.${signature}`,
     'header changed': `${b64({ ...decode(head), x: 1 })}.${body}.${signature}`,
-    'signature of another token': `${head}.${body}.${app.signAccessToken({ ...PERSON, role: 'admin' }).split('.')[2]}`,
+    'signature of another token': `${head}.${body}.${(await app.accessTokens.sign({ ...PERSON, role: 'admin' })).split('.')[2]}`,
     'truncated by one': good.slice(0, -1),
     'truncated to the header': head,
     'without the body': `${head}..${signature}`,
@@ -136,7 +136,7 @@ t.test('every bad token is refused, with one body', async (t) => {
 })
 
 t.test('so is everything that is no bearer token', async (t) => {
-  const token = app.signAccessToken(PERSON)
+  const token = await app.accessTokens.sign(PERSON)
   for (const authorization of [undefined, '', 'Bearer', 'Bearer ', `Basic ${token}`, token, `Bearer  ${token}`, `Bearer ${token} ${token}`, `Bearer\t${token}`, `Bearer ${token},${token}`, `bearer:${token}`]) {
     const answer = await app.inject({ url: '/who', headers: authorization === undefined ? {} : { authorization } })
     t.equal(answer.statusCode, 401, String(authorization).slice(0, 20))
@@ -155,14 +155,14 @@ t.test('a token that was good is refused once it has expired', async (t) => {
 })
 
 t.test('what one request does to its user is not seen by the next', async (t) => {
-  const headers = bearer(app.signAccessToken(PERSON))
+  const headers = bearer(await app.accessTokens.sign(PERSON))
   t.equal((await app.inject({ url: '/climb', headers })).json().role, 'admin')
   t.equal((await app.inject({ url: '/who', headers })).json().role, 'user')
   t.equal((await app.inject({ url: '/admin', headers })).statusCode, 403)
 })
 
 t.test('admins pass where only admins may', async (t) => {
-  const ask = (role: 'user' | 'admin') => app.inject({ url: '/admin', headers: bearer(app.signAccessToken({ ...PERSON, role })) })
+  const ask = async (role: 'user' | 'admin') => await app.inject({ url: '/admin', headers: bearer(await app.accessTokens.sign({ ...PERSON, role })) })
   t.equal((await ask('admin')).statusCode, 200)
   const refused = await ask('user')
   t.equal(refused.statusCode, 403)
@@ -170,10 +170,10 @@ t.test('admins pass where only admins may', async (t) => {
 })
 
 t.test('after a rotation the previous secret still verifies and the new one signs', async (t) => {
-  const old = app.signAccessToken(PERSON)
+  const old = await app.accessTokens.sign(PERSON)
   const rotated = await buildTokenApp(t, { JWT_SECRET: randomBytes(32).toString('hex'), JWT_SECRET_PREVIOUS: SECRET })
   t.equal((await rotated.inject({ url: '/who', headers: bearer(old) })).statusCode, 200)
-  t.not(decode(rotated.signAccessToken(PERSON).split('.')[0]!).kid, jwk.kid)
+  t.not(decode((await rotated.accessTokens.sign(PERSON)).split('.')[0]!).kid, jwk.kid)
   const forgotten = await buildTokenApp(t, { JWT_SECRET: randomBytes(32).toString('hex') })
   t.equal((await forgotten.inject({ url: '/who', headers: bearer(old) })).statusCode, 401)
 })

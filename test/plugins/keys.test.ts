@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { deriveKeys } from '../../src/plugins/keys.ts'
+import { deriveKeys } from '../../src/plugins/keys/derive.ts'
 import { until, type Test } from '../helper.ts'
 import { bearer, buildTokenApp, PERSON, type TokenApp } from './minimal-app.ts'
 
@@ -44,6 +44,7 @@ async function startSecretsManager (t: Test) {
 }
 
 const who = async (app: TokenApp, token: string) => (await app.inject({ url: '/who', headers: bearer(token) })).statusCode
+const currentKid = (app: TokenApp) => app.keys.jwks[0]!.kid
 const header = (token: string): { kid: string } => JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString())
 
 t.test('one secret gives one set of keys, each for its own purpose', async (t) => {
@@ -67,23 +68,24 @@ t.test('derivation stays what it is: tokens and codes outlive a deployment', asy
 
 t.test('the public key set verifies a token by itself, with nothing secret in it', async (t) => {
   const previous = newSecret()
-  const app = await buildTokenApp(t, { JWT_SECRET: newSecret(), JWT_SECRET_PREVIOUS: previous })
-  t.same(app.keys.all.map(set => set.jwk.kid), [app.keys.current.jwk.kid, deriveKeys(previous).jwk.kid])
-  for (const { jwk } of app.keys.all) t.same(Object.keys(jwk).sort(), ['alg', 'crv', 'kid', 'kty', 'use', 'x'])
-  const token = app.signAccessToken(PERSON)
+  const current = newSecret()
+  const app = await buildTokenApp(t, { JWT_SECRET: current, JWT_SECRET_PREVIOUS: previous })
+  t.same(app.keys.jwks.map(({ kid }) => kid), [deriveKeys(current).jwk.kid, deriveKeys(previous).jwk.kid])
+  for (const jwk of app.keys.jwks) t.same(Object.keys(jwk).sort(), ['alg', 'crv', 'kid', 'kty', 'use', 'x'])
+  const token = await app.accessTokens.sign(PERSON)
   const [head, body, signature] = token.split('.') as [string, string, string]
-  const { jwk } = (await app.keys.find(header(token).kid))!
+  const jwk = app.keys.jwks.find(({ kid }) => kid === header(token).kid)!
   t.ok(verify(null, Buffer.from(`${head}.${body}`), createPublicKey({ key: { ...jwk }, format: 'jwk' }), Buffer.from(signature, 'base64url')))
-  t.equal(await app.keys.find('x'), undefined)
+  t.equal(await app.signingKeys.publicKey('x'), undefined)
 })
 
 t.test('a secret in Secrets Manager is fetched once, while the app gets ready', async (t) => {
   const manager = await startSecretsManager(t)
   const app = await buildTokenApp(t, manager.env)
   t.same(manager.asked.sort(), ['AWSCURRENT', 'AWSPREVIOUS'])
-  t.equal(app.keys.current.jwk.kid, deriveKeys(manager.stages['AWSCURRENT']!).jwk.kid)
-  t.equal(app.keys.all.length, 1, 'before the first rotation there is no previous version')
-  for (let i = 0; i < 20; i++) t.equal(await who(app, app.signAccessToken(PERSON)), 200)
+  t.equal(currentKid(app), deriveKeys(manager.stages['AWSCURRENT']!).jwk.kid)
+  t.equal(app.keys.jwks.length, 1, 'before the first rotation there is no previous version')
+  for (let i = 0; i < 20; i++) t.equal(await who(app, await app.accessTokens.sign(PERSON)), 200)
   t.equal(manager.asked.length, 2)
 })
 
@@ -106,14 +108,14 @@ t.test('an unknown kid is looked up, once for all who ask, and a flood of forged
   manager.rotate()
   const newer = await buildTokenApp(t, manager.env)
   const asked = manager.asked.length
-  t.same(await Promise.all(Array.from({ length: 50 }, () => who(app, newer.signAccessToken(PERSON)))), Array(50).fill(200))
+  t.same(await Promise.all(Array.from({ length: 50 }, async () => await who(app, await newer.accessTokens.sign(PERSON)))), Array(50).fill(200))
   t.equal(manager.asked.length - asked, 2)
-  t.equal(header(app.signAccessToken(PERSON)).kid, newer.keys.current.jwk.kid, 'and it signs with the new key from then on')
+  t.equal(header(await app.accessTokens.sign(PERSON)).kid, currentKid(newer), 'and it signs with the new key from then on')
 
   const stranger = await buildTokenApp(t, { JWT_SECRET: newSecret() })
   const before = manager.asked.length
   const start = performance.now()
-  for (let i = 0; i < 100; i++) t.same(await Promise.all(Array.from({ length: 3 }, () => who(app, stranger.signAccessToken(PERSON)))), Array(3).fill(401))
+  for (let i = 0; i < 100; i++) t.same(await Promise.all(Array.from({ length: 3 }, async () => await who(app, await stranger.accessTokens.sign(PERSON)))), Array(3).fill(401))
   t.ok((manager.asked.length - before) / 2 <= 20 + (performance.now() - start) / 1000, `${manager.asked.length - before} questions`)
   t.ok(performance.now() - start < 20_000, 'a hundred waits of a second would be longer')
 })
@@ -121,10 +123,10 @@ t.test('an unknown kid is looked up, once for all who ask, and a flood of forged
 t.test('a rotation right after a forged token does not cost anybody a 401', async (t) => {
   const manager = await startSecretsManager(t)
   const [app, stranger] = await Promise.all([buildTokenApp(t, manager.env), buildTokenApp(t, { JWT_SECRET: newSecret() })])
-  t.equal(await who(app, stranger.signAccessToken(PERSON)), 401)
+  t.equal(await who(app, await stranger.accessTokens.sign(PERSON)), 401)
   manager.rotate()
   const newer = await buildTokenApp(t, manager.env)
-  t.equal(await who(app, newer.signAccessToken(PERSON)), 200)
+  t.equal(await who(app, await newer.accessTokens.sign(PERSON)), 200)
 })
 
 t.test('while Secrets Manager is away known keys work, and of unknown ones nobody can tell', async (t) => {
@@ -133,23 +135,23 @@ t.test('while Secrets Manager is away known keys work, and of unknown ones nobod
   manager.rotate()
   const newer = await buildTokenApp(t, manager.env)
   manager.answers = 'badly'
-  t.equal(await who(app, app.signAccessToken(PERSON)), 200)
-  const answer = await app.inject({ url: '/who', headers: bearer(newer.signAccessToken(PERSON)) })
+  t.equal(await who(app, await app.accessTokens.sign(PERSON)), 200)
+  const answer = await app.inject({ url: '/who', headers: bearer(await newer.accessTokens.sign(PERSON)) })
   t.equal(answer.statusCode, 503)
   t.ok(answer.headers['retry-after'])
   manager.answers = 'well'
-  t.equal(await who(app, newer.signAccessToken(PERSON)), 200)
+  t.equal(await who(app, await newer.accessTokens.sign(PERSON)), 200)
 })
 
 t.test('a key that two rotations have retired is good for nothing, though its tokens were verified before', async (t) => {
   const manager = await startSecretsManager(t)
   const app = await buildTokenApp(t, manager.env)
-  const token = app.signAccessToken(PERSON)
+  const token = await app.accessTokens.sign(PERSON)
   t.equal(await who(app, token), 200)
   for (let i = 0; i < 2; i++) {
     manager.rotate()
     const newer = await buildTokenApp(t, manager.env)
-    t.equal(await who(app, newer.signAccessToken(PERSON)), 200)
+    t.equal(await who(app, await newer.accessTokens.sign(PERSON)), 200)
   }
   t.equal(await who(app, token), 401)
 })
@@ -164,7 +166,7 @@ t.test('ten rotations under load refuse no good token', async (t) => {
   const pending = new Set<Promise<void>>()
   const load = (async () => {
     for (let i = 0; running; i++) {
-      const one = who(instances[i % instances.length]!, signer.signAccessToken(PERSON)).then(status => { statuses[status] = (statuses[status] ?? 0) + 1 })
+      const one = signer.accessTokens.sign(PERSON).then(token => who(instances[i % instances.length]!, token)).then(status => { statuses[status] = (statuses[status] ?? 0) + 1 })
       pending.add(one)
       void one.finally(() => pending.delete(one))
       await sleep(5)
@@ -175,7 +177,7 @@ t.test('ten rotations under load refuse no good token', async (t) => {
     signer = await buildTokenApp(t, manager.env)
     instances.push(signer)
     // Every instance has met the new key before the next rotation, as tokens live far shorter than secrets.
-    await until(() => instances.every(app => app.keys.current.jwk.kid === signer.keys.current.jwk.kid))
+    await until(() => instances.every(app => currentKid(app) === currentKid(signer)))
   }
   running = false
   await load

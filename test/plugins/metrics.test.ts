@@ -1,6 +1,7 @@
 import t from 'tap'
-import { METRICS, METRICS_NAMESPACE } from '../../src/plugins/metrics.ts'
+import { METRICS_NAMESPACE, type MetricNames } from '../../src/plugins/metrics.ts'
 import { buildTestApp, pump, startEngines, until } from '../helper.ts'
+import { countedIn, countedNames, declaredIn, declaredNames } from '../metric-names.ts'
 
 const engines = await startEngines(t)
 
@@ -13,8 +14,8 @@ const counted = (lines: Record<string, unknown>[], metric: string) => lines.filt
 
 t.test('a count is one log line in the embedded metric format, complete in itself', async t => {
   const app = await buildTestApp(t, engines, { env: { STAGE: 'staging' } })
-  for (const metric of METRICS) {
-    app.count(metric, 3)
+  for (const metric of declaredNames) {
+    app.metrics.count(metric as keyof MetricNames, 3)
     const [line] = counted(app.logLines, metric)
     t.ok(line, metric)
     t.ok(Math.abs(Date.now() - line!._aws.Timestamp) < 5000, 'milliseconds since the epoch')
@@ -24,16 +25,23 @@ t.test('a count is one log line in the embedded metric format, complete in itsel
   }
 })
 
+t.test('what modules declare is what is counted', async t => {
+  t.same(countedNames, declaredNames)
+  t.ok(countedNames.length > 5, `${countedNames.length} names`)
+  t.same(countedIn("metrics.count(a === undefined ? 'B' : 'C')\ncount('D', 3)\ndiscount('E')"), ['B', 'C', 'D'])
+  t.same(declaredIn('interface MetricNames {\n    OrdersPlaced: true\n  }'), ['OrdersPlaced'])
+})
+
 t.test('counts are written at every log level but silent: alarms are made of them', async t => {
   for (const level of ['warn', 'error', 'fatal']) {
     const app = await buildTestApp(t, engines, { env: { LOG_LEVEL: level } })
     app.log.info('not written')
-    app.count('SignIns')
+    app.metrics.count('SignIns')
     t.equal(app.logLines.length, 1, level)
     t.match(app.logLines[0], { SignIns: 1, environment: 'local' })
   }
   const silent = await buildTestApp(t, engines, { env: { LOG_LEVEL: 'silent' } })
-  silent.count('SignIns')
+  silent.metrics.count('SignIns')
   t.same(silent.logLines, [])
 })
 

@@ -1,9 +1,10 @@
 import Fastify from 'fastify'
+import aws from '../../src/plugins/aws/index.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import correlation from '../../src/plugins/correlation.ts'
 import errors from '../../src/plugins/errors.ts'
 import jwt from '../../src/plugins/jwt.ts'
-import keys from '../../src/plugins/keys.ts'
+import keys from '../../src/plugins/keys/index.ts'
 import type { Test } from '../helper.ts'
 
 const ENV = {
@@ -16,11 +17,12 @@ const ENV = {
   EMAIL_FROM: 'no-reply@example.com'
 }
 
-/** Keys and tokens alone, with a route that tells who is asking, one that tampers with it, and one for admins; ready. */
+/** Keys and tokens alone, with a route that answers who is asking, one that tampers with it, and one for admins; ready. */
 export async function buildTokenApp (t: Test, env: Record<string, string>) {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(config, { config: loadConfig({ ...ENV, ...env }) })
+  await app.register(aws)
   await app.register(keys)
   await app.register(correlation)
   await app.register(errors)

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import { createLogger } from '../../src/plugins/logging.ts'
-import metrics, { METRICS, METRICS_NAMESPACE } from '../../src/plugins/metrics.ts'
+import metrics, { METRICS_NAMESPACE } from '../../src/plugins/metrics.ts'
+import { countedNames } from '../metric-names.ts'
 import { evaluate, loadTemplate, resourcesOf, type Resource, type Template } from './evaluate.ts'
 
 // What AWS emits, of what the alarms and the dashboard read: metric → sets of dimensions it comes with.
@@ -28,8 +29,8 @@ const EMITTED: Record<string, Record<string, string[][]>> = {
   'AWS/Events': { FailedInvocations: [['RuleName']] },
   // https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html
   'AWS/Firehose': { 'DeliveryToS3.DataFreshness': [['DeliveryStreamName']] },
-  // src/plugins/metrics.ts
-  [METRICS_NAMESPACE]: Object.fromEntries(METRICS.map(metric => [metric, [['service', 'environment']]]))
+  // what src counts
+  [METRICS_NAMESPACE]: Object.fromEntries(countedNames.map(name => [name, [['service', 'environment']]]))
 }
 
 interface Metric { Namespace: string, MetricName: string, Dimensions?: { Name: string, Value: unknown }[] }
@@ -92,14 +93,14 @@ t.test('the app emits its metrics as the alarms read them, at every log level th
   for (const level of loadTemplate().Parameters['LogLevel']!.AllowedValues as string[]) {
     const settings = loadConfig({
       ...{ STAGE: 'prod', LOG_LEVEL: level, PUBLIC_URL: 'https://users.example.com', AWS_REGION: 'eu-central-1', EMAIL_FROM: 'a@example.com' },
-      ...{ USERS_TABLE: 'u', AUTH_TABLE: 'a', EMAIL_TABLE: 'e', EMAIL_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/1/q', JWT_SECRET: 'x'.repeat(64) }
+      ...{ USERS_TABLE: 'users', AUTH_TABLE: 'auth', EMAIL_TABLE: 'email', EMAIL_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/1/q', JWT_SECRET: 'a root secret of more than 32 characters' }
     })
     const lines: string[] = []
     const app = Fastify({ loggerInstance: createLogger(settings, { write: (line: string) => { lines.push(line) } }) })
     await app.register(config, { config: settings })
     await app.register(metrics)
     await app.ready()
-    app.count('CodeFailures')
+    app.metrics.count('CodeFailures')
     t.match(lines.map(line => JSON.parse(line) as { _aws?: object }).find(({ _aws }) => _aws !== undefined), {
       service: 'user-service',
       environment: 'prod',
@@ -148,10 +149,23 @@ t.test('a variant watches the functions it has', async t => {
   t.strictSame(added, ['EmailErrorsAlarm', 'EmailCanaryErrorsAlarm', 'EmailThrottlesAlarm', 'EmailDurationAlarm'])
 })
 
+type Widget = { type: string, properties: { title: string, metrics?: (string | object)[][] } }
+const widgetsOf = (template: Template) => (JSON.parse(String(template.Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'])) as { widgets: Widget[] }).widgets
+
+/** Metrics of the service that neither an alarm nor the dashboard reads. */
+function unseen (template: Template, counted: string[]): string[] {
+  const alarms = resourcesOf(template, 'AWS::CloudWatch::Alarm').flatMap(([, resource]) => metricsOf(resource)).filter(({ Namespace }) => Namespace === METRICS_NAMESPACE).map(({ MetricName }) => MetricName)
+  const shown = widgetsOf(template).flatMap(({ properties: { metrics = [] } }) => metrics).filter(([namespace]) => namespace === METRICS_NAMESPACE).map(([, name]) => name)
+  return counted.filter(name => !alarms.includes(name) && !shown.includes(name)).map(name => `${name} is counted and never looked at: add it to Dashboard in template.yaml`)
+}
+
+t.test('each metric that the service counts is on the dashboard or has an alarm', async t => {
+  t.strictSame(unseen(loadTemplate(), countedNames), [])
+  t.strictSame(unseen(loadTemplate(), ['OrdersPlaced', 'SignIns']), ['OrdersPlaced is counted and never looked at: add it to Dashboard in template.yaml'], 'one that is not is found')
+})
+
 t.test('the dashboard is JSON, and shows metrics that are emitted', async t => {
-  const body = JSON.parse(String(loadTemplate().Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'])) as
-    { widgets: { type: string, properties: { title: string, metrics?: (string | object)[][] } }[] }
-  for (const { type, properties: { title, metrics = [] } } of body.widgets) {
+  for (const { type, properties: { title, metrics = [] } } of widgetsOf(loadTemplate())) {
     if (type !== 'metric') continue
     for (const metric of metrics) {
       const [Namespace, MetricName, ...rest] = metric.filter(part => typeof part === 'string')

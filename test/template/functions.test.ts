@@ -15,6 +15,8 @@ const NOT_SET: Record<string, string> = {
   AWS_ENDPOINT_URL_S3: 'for local engines',
   JWT_SECRET: 'JWT_SECRET_ARN stands in its place: no secret is in the environment',
   JWT_SECRET_PREVIOUS: 'Secrets Manager keeps it, as AWSPREVIOUS',
+  CODE_SECRET: 'CODE_SECRET_ARN stands in its place',
+  CODE_SECRET_ARN: 'codes are still made of the root secret',
   SMTP_URL: 'unset sends through SES'
 }
 
@@ -60,6 +62,7 @@ t.test('the configuration made of the template is one that the service starts wi
     const { Ref, 'Fn::Sub': sub } = value as { Ref?: string, 'Fn::Sub'?: string }
     // What a resource is called once it is there.
     if (Ref === 'EmailQueue') return 'https://sqs.eu-central-1.amazonaws.com/123456789012/EmailQueue'
+    if (Ref === 'UploadsBucket') return 'users-uploads'
     if (Ref === 'RootSecret') return 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:RootSecret'
     if (Ref !== undefined) return String(parameters[Ref] ?? template.Parameters[Ref]?.Default ?? Ref)
     return String(sub).replace(/\$\{(\w+)([^}]*)\}/g, (_, name: string, attribute: string) => attribute.endsWith('.Port') ? '6379' : text({ Ref: name }, parameters))

@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { App } from '../../src/app.ts'
-import { codeFor } from '../../src/shared/codes.ts'
 import { buildTestApp, pump, startEngines, type Engines } from '../helper.ts'
 import { missing, USED, type Grants } from './iam.ts'
 
@@ -101,7 +100,7 @@ async function live (email: string) {
   await settle()
   const { challengeId } = (await ask('POST', '/v2/auth/challenges', { email })).json<{ challengeId: string }>()
   await settle()
-  const tokens = (await ask('POST', '/v2/auth/tokens', { grantType: 'code', challengeId, code: codeFor(api.keys.current.code, challengeId) })).json<{ accessToken: string, refreshToken: string }>()
+  const tokens = (await ask('POST', '/v2/auth/tokens', { grantType: 'code', challengeId, code: api.keys.codeOf(challengeId) })).json<{ accessToken: string, refreshToken: string }>()
   const bearer = `Bearer ${tokens.accessToken}`
   await ask('GET', '/v2/users/me', undefined, bearer)
   await ask('PATCH', '/v2/users/me', { name: 'Countess Lovelace' }, bearer)

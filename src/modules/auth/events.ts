@@ -1,4 +1,4 @@
-import type { Keys } from '../../plugins/keys.ts'
+import type { Keys } from '../../plugins/keys/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import type { Outboxes } from '../../plugins/outbox/index.ts'
 import type { EmailService } from '../email/contract.ts'

@@ -29,3 +29,11 @@ declare module 'fastify' {
     email: EmailService
   }
 }
+
+declare module '../../plugins/metrics.ts' {
+  interface MetricNames {
+    MailsFailed: true
+    MailsQueued: true
+    MailsSent: true
+  }
+}

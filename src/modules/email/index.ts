@@ -1,3 +1,4 @@
+import type { SQSEvent } from 'aws-lambda'
 import fp from 'fastify-plugin'
 import { createQueue } from './queue.ts'
 import { createRepository } from './repository.ts'
@@ -7,8 +8,7 @@ import { createWorker } from './worker.ts'
 
 /** Mails: queued by other modules, sent by the worker. */
 export default fp(async function email (app) {
-  const { config, dynamodb, log, sqs } = app
-  const { count } = app.metrics
+  const { config, dynamodb, keys, log, metrics: { count }, sqs } = app
   const queue = createQueue(sqs, config.EMAIL_QUEUE_URL)
   const sender = createSender(config)
   const worker = createWorker({
@@ -17,9 +17,14 @@ export default fp(async function email (app) {
     log,
     queue,
     sender,
-    codeKey: () => app.keys.current.code,
+    keys,
     repository: createRepository(dynamodb, config.EMAIL_TABLE)
   })
+
+  async function handleBatch (event: SQSEvent) {
+    await keys.refresh()
+    return await worker.handleBatch(event)
+  }
 
   app.decorate('email', {
     async enqueue (message, correlationId) {
@@ -27,8 +32,8 @@ export default fp(async function email (app) {
       await queue.send(message, correlationId)
       count('MailsQueued')
     },
-    handleBatch: worker.handleBatch
+    handleBatch
   })
-  app.consumers.add({ queue: config.EMAIL_QUEUE_URL }, worker.handleBatch)
+  app.consumers.add({ queue: config.EMAIL_QUEUE_URL }, handleBatch)
   app.addHook('onClose', async () => { sender.close() })
 }, { name: 'email', dependencies: ['config', 'sqs', 'dynamodb', 'keys', 'metrics'] })

@@ -1,5 +1,5 @@
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb'
 import { DeleteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import { isConditionRefused } from '../../shared/aws-errors.ts'
 
 /**
  * Milliseconds a delivery has for itself: longer than the worker's whole invocation (10 s embedded, 50 s extracted), so
@@ -35,7 +35,7 @@ export function createRepository (dynamodb: DynamoDBDocumentClient, table: strin
         }))
         return 'leased'
       } catch (error) {
-        if (!(error instanceof ConditionalCheckFailedException)) throw error
+        if (!(isConditionRefused(error))) throw error
         if (error.Item?.['state']?.S === 'sent') return 'sent'
         // Our own put, repeated by the SDK after its answer was lost, is no conflict.
         return error.Item?.['leaseId']?.S === leaseId ? 'leased' : 'busy'
@@ -57,7 +57,7 @@ export function createRepository (dynamodb: DynamoDBDocumentClient, table: strin
           ExpressionAttributeValues: { ':leaseId': leaseId }
         }))
       } catch (error) {
-        if (!(error instanceof ConditionalCheckFailedException)) throw error
+        if (!(isConditionRefused(error))) throw error
       }
     }
   }

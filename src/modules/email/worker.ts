@@ -1,8 +1,8 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../../plugins/config.ts'
+import type { Keys } from '../../plugins/keys/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
-import { codeFor } from '../../shared/codes.ts'
 import { CORRELATION_ID_PATTERN, newId } from '../../shared/ids.ts'
 import type { EmailMessage } from './contract.ts'
 import { MessageBusy, MessageInvalid } from './errors.ts'
@@ -23,8 +23,7 @@ const INVALID_BACK_OFF = 1
 
 interface WorkerOptions {
   config: Pick<Config, 'EMAIL_FROM' | 'PUBLIC_URL'>
-  /** looked up for each mail: the root secret may be rotated while the process runs */
-  codeKey: () => Buffer
+  keys: Pick<Keys, 'codeOf'>
   repository: EmailRepository
   queue: EmailQueue
   sender: Sender
@@ -44,14 +43,14 @@ function correlationIdOf (record: SQSRecord): string {
 }
 
 /** The worker: turns queue messages into mails. At least once, and once for each `messageId` as far as that can be had. */
-export function createWorker ({ config, codeKey, repository, queue, sender, count, log: parentLog }: WorkerOptions) {
+export function createWorker ({ config, keys, repository, queue, sender, count, log: parentLog }: WorkerOptions) {
   const from = mailboxOf(config.EMAIL_FROM)
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
   const brand = from.name === '' ? new URL(config.PUBLIC_URL).host : from.name
 
   async function send (message: EmailMessage, correlationId: string): Promise<void> {
     const { type, messageId, email, name, challengeId } = message
-    const link = challengeId === undefined ? undefined : { challengeId, code: codeFor(codeKey(), challengeId) }
+    const link = challengeId === undefined ? undefined : { challengeId, code: keys.codeOf(challengeId) }
     await sender.send({
       // Made of the message's own id: a mail that had to be sent twice is recognised as one by whoever gets it.
       messageId: `${messageId}@${domain}`,

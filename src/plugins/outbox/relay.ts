@@ -31,6 +31,13 @@ export interface SweepResult {
   isIncomplete: boolean
 }
 
+declare module '../metrics.ts' {
+  interface MetricNames {
+    OutboxResent: true
+    OutboxFailed: true
+  }
+}
+
 /** As much of a logger as the relay needs. */
 interface Log {
   child (bindings: object): Log

@@ -1,7 +1,6 @@
 import t from 'tap'
 import type { Tokens } from '../../../src/modules/auth/contract.ts'
 import type { ChallengeTicket } from '../../../src/modules/users/contract.ts'
-import { pseudonym } from '../../../src/shared/codes.ts'
 import { buildTestApp, codeIn, pump, signIn, startEngines } from '../../helper.ts'
 import { recordCalls } from '../users/calls.ts'
 import { counted, intercept, itemAt, itemsOf, openChallenge, serviceAt, transactionConflict } from './support.ts'
@@ -22,7 +21,7 @@ function sameness (answer: { statusCode: number, json: () => Record<string, unkn
 
 /** How many comparisons have failed today for an address that has had no other. */
 async function failuresOf (email: string) {
-  const item = await itemAt(app.dynamodb, `failures#${pseudonym(app.keys.current.pseudonym, email)}`, new Date().toISOString().slice(0, 10))
+  const item = await itemAt(app.dynamodb, `failures#${app.keys.pseudonym(email)}`, new Date().toISOString().slice(0, 10))
   return item?.['failures']
 }
 

@@ -3,7 +3,6 @@ import { GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { SQSRecord } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { codeFor } from '../../../src/shared/codes.ts'
 import { buildTestApp, pump, startEngines, type TestApp } from '../../helper.ts'
 import { emailMessage, sqsRecord } from './records.ts'
 
@@ -71,7 +70,7 @@ t.test('each of the five messages arrives as a mail with a text and an HTML body
         t.notMatch(body, /\/verify/)
         continue
       }
-      const code = codeFor(app.keys.current.code, challengeId!)
+      const code = app.keys.codeOf(challengeId!)
       t.ok(body.includes(code))
       t.ok(body.replaceAll('&amp;', '&').includes(`http://localhost:3000/verify#challengeId=${challengeId}&code=${code}`))
     }
@@ -222,7 +221,7 @@ t.test('a correlation id that is not one is replaced', async (t) => {
 
 t.test('address, name, code and subject are in no log line, whatever goes wrong', async (t) => {
   const message = emailMessage({ email: 'canary-address@example.com', name: 'Canary Nightingale' })
-  const code = codeFor(app.keys.current.code, message.challengeId!)
+  const code = app.keys.codeOf(message.challengeId!)
   await app.email.enqueue(message, 'canary')
   engines.faults.smtp.refuse = () => '451 try again, <canary-address@example.com>'
   await failuresOf(sqsRecord(message))

@@ -11,7 +11,7 @@ import t from 'tap'
 import type { AuthEntry } from '../../../src/modules/auth/contract.ts'
 import type { User, UsersEntry } from '../../../src/modules/users/contract.ts'
 import type { DomainEvent } from '../../../src/plugins/event-bus.ts'
-import { newChallenge } from '../../../src/shared/codes.ts'
+import { newChallenge } from '../../../src/modules/auth/codes.ts'
 import { outboxAttributes, outboxEntry, type OutboxEntry } from '../../../src/shared/outbox.ts'
 import { buildTestApp, codeIn, pump, signIn, startEngines } from '../../helper.ts'
 

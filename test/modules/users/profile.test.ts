@@ -149,7 +149,7 @@ t.test('an admin reads, changes, suspends and deletes others', async (t) => {
 t.test('who is no admin any more is none, whatever their token says', async (t) => {
   const [ada, bob] = [await person(), await person()]
   await app.users.update(ada.id, { role: 'admin' }, 'c')
-  const headers = { authorization: `Bearer ${app.signAccessToken({ sub: ada.id, email: ada.email, role: 'admin', sid: crypto.randomUUID() })}` }
+  const headers = { authorization: `Bearer ${await app.accessTokens.sign({ sub: ada.id, email: ada.email, role: 'admin', sid: crypto.randomUUID() })}` }
   t.equal((await call('GET', `/v2/users/${bob.id}`, headers)).statusCode, 200)
   await app.users.update(ada.id, { role: 'user' }, 'c')
   t.equal((await call('GET', `/v2/users/${bob.id}`, headers)).statusCode, 404)

@@ -1,0 +1,104 @@
+import fp from 'fastify-plugin'
+import { Unavailable } from '../../shared/errors.ts'
+import type {} from '../aws/index.ts'
+import { codeFor, deriveCodeKey, deriveKeys, isCodeFor, pseudonymFor, type KeySet, type PublicJwk } from './derive.ts'
+import { fixedSecret, managedSecret, type Secret } from './secret.ts'
+
+/** What is made of the secrets. None of it shows a key. */
+export interface Keys {
+  /** The code of a challenge, 8 digits. */
+  codeOf (challengeId: string): string
+  /** Whether a code is the challenge's, under the current key or the one before. Rejects with a 503 when that cannot be known. */
+  isCode (challengeId: string, code: string): Promise<boolean>
+  /** A name for personal data where the data itself must not stand (counters, logs): 22 characters, base64url. */
+  pseudonym (value: string): string
+  /** The same under each key that counts, current first: what was written before a rotation is found under the second. */
+  pseudonyms (value: string): string[]
+  /** Public signing keys, current first. */
+  readonly jwks: PublicJwk[]
+  /**
+   * Looks up what has not been looked up for a while, because the process was frozen. To be awaited before `codeOf` or
+   * `jwks` where nothing else has been. Never rejects.
+   */
+  refresh (): Promise<void>
+}
+
+/** For plugins/jwt alone: keys themselves. */
+export interface SigningKeys {
+  /** The key that signs now. Rejects with a 503 when it may have been retired. */
+  current (): Promise<{ kid: string, privateKey: string }>
+  /** PEM of the key that signed under this `kid`. For one that is not known the secret is looked up, as often as it may be. */
+  publicKey (kid: string): Promise<string | undefined>
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    keys: Keys
+    signingKeys: SigningKeys
+  }
+}
+
+/** Stands for the root secret in a process that has none. */
+function noRootSecret (): Secret<KeySet> {
+  function refuse (): never {
+    throw new Error('This process holds no root secret: it can make codes, and neither sign nor check access tokens. Set JWT_SECRET or JWT_SECRET_ARN')
+  }
+  return { held: refuse, async recent () { return refuse() }, mayBeRetired: refuse, renew: async () => refuse(), loaded: Promise.resolve() }
+}
+
+/** Keys derived from secrets that are given in the configuration, or looked up while the other plugins load. */
+export default fp(async function keys (app) {
+  const { JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_SECRET_ARN, CODE_SECRET, CODE_SECRET_ARN } = app.config
+
+  function managed<T> (variable: string, arn: string, derive: (secret: string) => T): Secret<T> {
+    const secret = managedSecret({ variable, arn, derive, aws: app.aws, log: app.log })
+    app.addHook('onReady', async () => { await secret.loaded })
+    return secret
+  }
+
+  const hasRoot = (JWT_SECRET ?? JWT_SECRET_ARN) !== undefined
+  const root = JWT_SECRET_ARN !== undefined
+    ? managed('JWT_SECRET_ARN', JWT_SECRET_ARN, deriveKeys)
+    : JWT_SECRET !== undefined
+      ? fixedSecret([JWT_SECRET, JWT_SECRET_PREVIOUS].filter(secret => secret !== undefined).map(deriveKeys))
+      : noRootSecret()
+  const own = CODE_SECRET_ARN !== undefined
+    ? managed('CODE_SECRET_ARN', CODE_SECRET_ARN, deriveCodeKey)
+    : CODE_SECRET !== undefined ? fixedSecret([deriveCodeKey(CODE_SECRET)]) : undefined
+  const codes: Pick<Secret<Buffer>, 'held' | 'recent' | 'renew'> = own ?? {
+    held: () => root.held().map(set => set.code),
+    recent: async () => (await root.recent()).map(set => set.code),
+    renew: isAnswered => root.renew(isAnswered)
+  }
+
+  app.decorate('keys', {
+    codeOf: challengeId => codeFor(codes.held()[0]!, challengeId),
+    async isCode (challengeId, code) {
+      if (isCodeFor(await codes.recent(), challengeId, code)) return true
+      const isRight = () => isCodeFor(codes.held(), challengeId, code)
+      // The worker that mailed it may have met a rotation before this process has.
+      await codes.renew(isRight)
+      return isRight()
+    },
+    pseudonym: value => pseudonymFor(root.held()[0]!.pseudonym, value),
+    pseudonyms: value => root.held().map(set => pseudonymFor(set.pseudonym, value)),
+    get jwks () { return root.held().map(set => set.jwk) },
+    async refresh () {
+      await Promise.all([codes.recent(), hasRoot ? root.recent() : undefined])
+    }
+  })
+
+  app.decorate('signingKeys', {
+    async current () {
+      const [current] = await root.recent()
+      if (root.mayBeRetired()) throw new Unavailable()
+      return { kid: current!.jwk.kid, privateKey: current!.privateKey }
+    },
+    async publicKey (kid) {
+      const find = () => root.held().find(set => set.jwk.kid === kid)?.publicKey
+      await root.recent()
+      if (find() === undefined) await root.renew(() => find() !== undefined)
+      return find()
+    }
+  })
+}, { name: 'keys', dependencies: ['config', 'aws'] })
