@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import correlation from '../../src/plugins/correlation.ts'
-import errors from '../../src/plugins/errors.ts'
+import errors from '../../src/plugins/errors/index.ts'
 import jwt from '../../src/plugins/jwt.ts'
 import keys from '../../src/plugins/keys.ts'
 import type { Test } from '../helper.ts'

@@ -1,8 +1,8 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { fieldName, Internal, isUnavailable, MethodNotAllowed, NotFound, Unavailable, type FieldError } from '../shared/errors.ts'
-import { renderFault, type Fault } from '../shared/problem.ts'
-import { CORRELATION_HEADER } from './correlation.ts'
+import { fieldName, Internal, isUnavailable, MethodNotAllowed, NotFound, Unavailable, type FieldError } from '../../shared/errors.ts'
+import { renderFault, type Fault } from '../../shared/problem.ts'
+import { CORRELATION_HEADER } from '../correlation.ts'
 
 // What Fastify itself refuses, in our words. The rest of its catalogue keeps its status and is told as BAD_REQUEST.
 const FASTIFY_ERRORS: Record<string, readonly [code: string, detail: string]> = {
