@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { basename, join, relative } from 'node:path'
-import { UI_DIRECTORY } from '../src/plugins/docs-live.ts'
-import { UI_FILES } from '../src/plugins/docs-ui.ts'
+import { UI_DIRECTORY } from '../src/plugins/docs/from-routes.ts'
+import { UI_FILES } from '../src/plugins/docs/ui.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -34,7 +34,7 @@ const leftOut: Plugin = {
   name: 'left-out',
   setup ({ onResolve, onLoad }) {
     // Swagger UI and the generator of the documents: here they are files.
-    onResolve({ filter: /\/docs-live\.ts$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
+    onResolve({ filter: /\/from-routes\.ts$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
     onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({ contents: `throw new Error('${path} is not part of the Lambda artifact')` }))
     // Lambda puts a role's credentials into the environment and nowhere else: no profile files, SSO, or instance metadata.
     onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, ({ resolveDir }) => ({ path: 'credentials', namespace: 'credentials', pluginData: resolveDir }))

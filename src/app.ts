@@ -11,11 +11,11 @@ import config, { type Config } from './plugins/config.ts'
 import consumers from './plugins/consumers.ts'
 import correlation, { correlationIdOf } from './plugins/correlation.ts'
 import cors from './plugins/cors.ts'
-import docs, { type DocsOptions } from './plugins/docs.ts'
+import docs, { type DocsOptions } from './plugins/docs/index.ts'
 import dynamodb from './plugins/dynamodb.ts'
-import errors from './plugins/errors.ts'
+import errors from './plugins/errors/index.ts'
 import eventBus from './plugins/event-bus.ts'
-import { answerClientError, sendFrameworkError } from './plugins/framework-errors.ts'
+import { answerClientError, sendFrameworkError } from './plugins/errors/framework-errors.ts'
 import jwt from './plugins/jwt.ts'
 import keys from './plugins/keys/index.ts'
 import logging, { createLogger } from './plugins/logging.ts'
@@ -24,7 +24,7 @@ import outbox from './plugins/outbox/index.ts'
 import rateLimit from './plugins/rate-limit.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import sqs from './plugins/sqs.ts'
-import v1Lifecycle from './plugins/v1-lifecycle.ts'
+import versions from './plugins/versions.ts'
 
 export interface AppOptions {
   config: Config
@@ -65,7 +65,7 @@ export async function buildApp (options: AppOptions) {
   await app.register(securityHeaders)
   await app.register(errors)
   await app.register(cors)
-  await app.register(v1Lifecycle)
+  await app.register(versions)
   await app.register(metrics)
   await app.register(rateLimit)
   await app.register(dynamodb)

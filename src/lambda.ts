@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { buildApp } from './app.ts'
-import { createDispatch } from './dispatch.ts'
+import { createDispatch } from './lambda/dispatch.ts'
 import { ConfigError, loadConfig, type Config } from './plugins/config.ts'
 
 /** The configuration; a bad one fails the initialisation, and so the deployment, in one line that names the variable. */

@@ -1,7 +1,7 @@
 import type { Context } from 'aws-lambda'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { createDispatch } from '../../src/dispatch.ts'
+import { createDispatch } from '../../src/lambda/dispatch.ts'
 import { buildEcho, PIXEL } from './echo.ts'
 import { ECHO_CASES, echoed } from './echo-cases.ts'
 import { EVENTS, sameEverywhere } from './parity.ts'

@@ -1,9 +1,9 @@
 import Fastify from 'fastify'
 import { createHash } from 'node:crypto'
 import type { App } from '../../src/app.ts'
-import { createDispatch } from '../../src/dispatch.ts'
+import { createDispatch } from '../../src/lambda/dispatch.ts'
 import correlation, { correlationIdOf } from '../../src/plugins/correlation.ts'
-import errors, { sendError } from '../../src/plugins/errors.ts'
+import errors, { sendError } from '../../src/plugins/errors/index.ts'
 
 /** The smallest PNG: one pixel. Not a text in any encoding. */
 export const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')

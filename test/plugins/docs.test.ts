@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
 import { DOCUMENTS_DIR, makeDocuments } from '../../scripts/openapi.ts'
-import { UI_FILES } from '../../src/plugins/docs-ui.ts'
+import { UI_FILES } from '../../src/plugins/docs/ui.ts'
 import { buildTestApp, codeIn, pump, signIn, startEngines, type TestApp } from '../helper.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { LOCAL_AWS } from '../../local/aws.ts'
 import { buildApp } from '../../src/app.ts'
-import { createDispatch } from '../../src/dispatch.ts'
+import { createDispatch } from '../../src/lambda/dispatch.ts'
 import { loadConfig } from '../../src/plugins/config.ts'
 import { startEngines } from '../helper.ts'
 

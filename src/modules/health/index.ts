@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import { createProbes } from './probes.ts'
-import { healthRoutes } from './routes.ts'
+import { healthRoutes } from './routes.v2.ts'
 
 /** Whether the process lives, and whether what it needs answers. Sees plugins only, no other module. */
 export default fp(async function health (app) {

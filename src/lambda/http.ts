@@ -1,15 +1,15 @@
 import awsLambdaFastify from '@fastify/aws-lambda'
-import type { ALBEvent, APIGatewayProxyEvent, APIGatewayProxyEventV2, Context, DynamoDBStreamEvent, SQSEvent } from 'aws-lambda'
+import type { ALBEvent, APIGatewayProxyEvent, APIGatewayProxyEventV2, Context } from 'aws-lambda'
 import type { FastifyInstance } from 'fastify'
 import { METHODS, type IncomingHttpHeaders } from 'node:http'
-import type { App } from './app.ts'
-import { CORRELATION_HEADER, correlationIdOf } from './plugins/correlation.ts'
-import { isV1 } from './plugins/errors.ts'
-import { Internal } from './shared/errors.ts'
-import { renderFault } from './shared/problem.ts'
+import type { App } from '../app.ts'
+import { CORRELATION_HEADER, correlationIdOf } from '../plugins/correlation.ts'
+import { isV1 } from '../plugins/errors/index.ts'
+import { Internal } from '../shared/errors.ts'
+import { renderFault } from '../shared/problem.ts'
 
 type RequestHeaders = Record<string, string | string[] | undefined>
-type HttpEvent = APIGatewayProxyEvent | APIGatewayProxyEventV2 | ALBEvent
+export type HttpEvent = APIGatewayProxyEvent | APIGatewayProxyEventV2 | ALBEvent
 
 /** What is answered to every kind of HTTP event; each source takes of it what it knows. */
 interface HttpAnswer {
@@ -21,25 +21,18 @@ interface HttpAnswer {
   isBase64Encoded?: boolean
 }
 
-/** The event that EventBridge Scheduler, or a person, sends to have the outbox swept. */
-const SWEEP = { source: 'user-service.schedule', detailType: 'sweep' }
-
 /** Bytes of an answer, as JSON, that Lambda passes on; behind a load balancer it is 1 MB. */
 const MAX_ANSWER = 6_291_556
 const MAX_ALB_ANSWER = 1_048_576
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
-function isHttp (event: Record<string, unknown>): event is Record<string, unknown> & HttpEvent {
+/** Whether an event carries an HTTP request. */
+export function isHttp (event: Record<string, unknown>): event is Record<string, unknown> & HttpEvent {
   const context = event['requestContext']
   // An authorizer's event looks like the request it is about: answering that request would be taken for a policy.
   if (!isObject(context) || 'methodArn' in event || 'routeArn' in event) return false
   return typeof event['httpMethod'] === 'string' || (isObject(context['http']) && typeof context['http']['method'] === 'string')
-}
-
-function isSchedule (event: Record<string, unknown>): boolean {
-  const { source, 'detail-type': detailType } = event
-  return detailType === 'Scheduled Event' ? source === 'aws.events' || source === 'aws.scheduler' : source === SWEEP.source && detailType === SWEEP.detailType
 }
 
 const isV2 = (event: HttpEvent): event is APIGatewayProxyEventV2 => 'http' in event.requestContext
@@ -99,7 +92,11 @@ function sourceIpOf (event: HttpEvent, headers: RequestHeaders): string | undefi
 // What is not text is binary; the type of an answer without one does not matter, it is empty.
 const isText = (contentType: string | undefined) => contentType === undefined || /^(?:text\/|application\/(?:[a-z.-]+\+)?(?:json|xml|javascript)\b)/.test(contentType)
 
-function createHttp (app: App) {
+/**
+ * HTTP events to Fastify, and its answers back in the shape of the event's source. To be called before `app.ready()`,
+ * because the adapter registers with the app.
+ */
+export function createHttp (app: App) {
   const proxy = awsLambdaFastify(app as unknown as FastifyInstance, {
     // Nothing here reads the event. What a client sends under the adapter's own header names is dropped by it.
     decorateRequest: false,
@@ -161,24 +158,5 @@ function createHttp (app: App) {
       return { statusCode: result.statusCode, multiValueHeaders: { ...lists, ...result.multiValueHeaders }, body: result.body, isBase64Encoded: result.isBase64Encoded ?? false }
     }
     return result
-  }
-}
-
-/**
- * The one Lambda handler: looks at what kind of event it was given and hands it to the part of the app that takes it.
- * To be called before `app.ready()`, because the adapter registers with the app.
- *
- * @throws when the event is of no known kind: AWS then retries it, or keeps it where a person finds it. An HTTP-shaped
- * answer to a batch would count as success, and the batch would be gone.
- */
-export function createDispatch (app: App) {
-  const http = createHttp(app)
-  return async function handler (event: unknown, context: Context): Promise<unknown> {
-    if (!isObject(event)) throw new TypeError('The event is not an object')
-    const invocation = { deadline: Date.now() + (context?.getRemainingTimeInMillis?.() ?? 10_000) }
-    if ('Records' in event) return await app.consumers.deliver(event as { Records: unknown }, invocation)
-    if (isHttp(event)) return await http(event, context)
-    if (isSchedule(event)) return await app.outbox.sweep(invocation)
-    throw new Error(`An event of no known kind, with the keys: ${Object.keys(event).slice(0, 20).join(', ')}`)
   }
 }

@@ -2,7 +2,7 @@ import fp from 'fastify-plugin'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { serveUi } from './docs-ui.ts'
+import { serveUi } from './ui.ts'
 
 /**
  * Where the API documents come from. `routes` makes them from what is registered. `files` serves the `v1.json` and
@@ -20,10 +20,10 @@ export default fp<DocsOptions>(async function docs (app, options) {
     read = async version => JSON.parse(await readFile(join(options.directory, `${version}.json`), 'utf8'))
   } else {
     // Loaded only here, so that the Lambda artifact can do without it: Swagger costs a cold start more than all else.
-    const live = await import('./docs-live.ts')
-    await app.register(live.default)
-    uiDirectory = live.UI_DIRECTORY
-    read = version => app[live.DECORATORS[version]]()
+    const fromRoutes = await import('./from-routes.ts')
+    await app.register(fromRoutes.default)
+    uiDirectory = fromRoutes.UI_DIRECTORY
+    read = version => app[fromRoutes.DECORATORS[version]]()
   }
 
   if (app.config.DOCS_ENABLED && existsSync(uiDirectory)) serveUi(app, uiDirectory)

@@ -1,11 +1,11 @@
 import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Socket } from 'node:net'
-import { newId } from '../shared/ids.ts'
-import { renderFault } from '../shared/problem.ts'
-import { CORRELATION_HEADER } from './correlation.ts'
-import { sendError } from './errors.ts'
-import { SECURITY_HEADERS, setSecurityHeaders } from './security-headers.ts'
-import { announceEnd } from './v1-lifecycle.ts'
+import { newId } from '../../shared/ids.ts'
+import { renderFault } from '../../shared/problem.ts'
+import { CORRELATION_HEADER } from '../correlation.ts'
+import { sendError } from './index.ts'
+import { SECURITY_HEADERS, setSecurityHeaders } from '../security-headers.ts'
+import { announceEnd } from '../versions.ts'
 
 /** For Fastify's `frameworkErrors`. No hook runs for what it refuses before it has a route: what hooks would have added is added here. */
 export function sendFrameworkError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {

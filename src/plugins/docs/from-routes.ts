@@ -2,7 +2,7 @@ import fastifySwagger from '@fastify/swagger'
 import fp from 'fastify-plugin'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { DOCUMENTS, finishDocument, type Document } from './docs-document.ts'
+import { DOCUMENTS, finishDocument, type Document } from './document.ts'
 
 /** Which decorator makes which document. */
 export const DECORATORS = { v1: 'swaggerV1', v2: 'swagger' } as const
@@ -17,7 +17,7 @@ declare module 'fastify' {
 export const UI_DIRECTORY = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json')), 'static')
 
 /** The documents made from the routes that are registered after this. */
-export default fp(async function docsLive (app) {
+export default fp(async function docsFromRoutes (app) {
   for (const version of ['v1', 'v2'] as const) {
     const unlimited = new Set<string>()
     await app.register(fastifySwagger, {
@@ -36,4 +36,4 @@ export default fp(async function docsLive (app) {
       transformObject: made => finishDocument((made as { openapiObject: Document }).openapiObject, version, unlimited) as object
     })
   }
-}, { name: 'docs-live', dependencies: ['config'] })
+}, { name: 'docs-from-routes', dependencies: ['config'] })

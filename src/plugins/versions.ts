@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Gone } from '../shared/errors.ts'
-import { isV1 } from './errors.ts'
+import { isV1 } from './errors/index.ts'
 
 /** Day on which v2 replaced v1, as an RFC 9745 date: seconds since the epoch. */
 const DEPRECATED_SINCE = `@${Date.UTC(2026, 10, 22) / 1000}`
@@ -17,9 +17,9 @@ export function announceEnd (request: FastifyRequest, reply: FastifyReply): Fast
 }
 
 /** Says on every v1 answer that v1 ends, and when; answers 410 once it has ended. */
-export default fp(async function v1Lifecycle (app) {
+export default fp(async function versions (app) {
   app.addHook('onRequest', async (request, reply) => {
     const gone = announceEnd(request, reply)
     if (gone !== undefined) throw gone
   })
-}, { name: 'v1-lifecycle', dependencies: ['config', 'correlation'] })
+}, { name: 'versions', dependencies: ['config', 'correlation'] })

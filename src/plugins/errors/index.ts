@@ -1,9 +1,9 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { isUnavailable } from '../shared/aws-errors.ts'
-import { fieldName, Internal, MethodNotAllowed, NotFound, Unavailable, type FieldError } from '../shared/errors.ts'
-import { renderFault, type Fault } from '../shared/problem.ts'
-import { CORRELATION_HEADER } from './correlation.ts'
+import { isUnavailable } from '../../shared/aws-errors.ts'
+import { fieldName, Internal, MethodNotAllowed, NotFound, Unavailable, type FieldError } from '../../shared/errors.ts'
+import { renderFault, type Fault } from '../../shared/problem.ts'
+import { CORRELATION_HEADER } from '../correlation.ts'
 
 // What Fastify itself refuses, in our words. The rest of its catalogue keeps its status and is told as BAD_REQUEST.
 const FASTIFY_ERRORS: Record<string, readonly [code: string, detail: string]> = {

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import { Forbidden, TooManyRequests, Unauthorized, Unavailable, validationError, type FieldError } from '../shared/errors.ts'
-import { Failure, Problem, renderFault } from '../shared/problem.ts'
+import { Forbidden, TooManyRequests, Unauthorized, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
+import { Failure, Problem, renderFault } from '../../shared/problem.ts'
 
 type Schema = Record<string, unknown>
 interface Reference { $ref: string }
