@@ -180,7 +180,7 @@ const mailers = new WeakMap<object, App>()
  * The real app on real engines, ready. With `EMAIL_EXTRACTED=true` its e-mail module is a client, and the module itself
  * runs in an app beside it, as if it were a service of its own: test/extraction.test.ts runs other tests that way.
  * `logLines` grows with everything it logs. */
-export async function buildTestApp (t: Test, engines: Engines, { env = {}, ...options }: { env?: Record<string, string | undefined> } & Partial<Omit<AppOptions, 'config' | 'logger'>> = {}): Promise<TestApp> {
+export async function buildTestApp (t: Test, engines: Engines, { env = {}, beforeReady = () => {}, ...options }: { env?: Record<string, string | undefined>, beforeReady?: (app: App) => void } & Partial<Omit<AppOptions, 'config' | 'logger'>> = {}): Promise<TestApp> {
   // Loaded here, so that tests of single parts do not load the whole app.
   const [{ buildApp }, { loadConfig }, { createLogger }] = await Promise.all([import('../src/app.ts'), import('../src/plugins/config.ts'), import('../src/plugins/logging.ts')])
   const config = loadConfig({ ...engines.env, ...env })
@@ -197,6 +197,7 @@ export async function buildTestApp (t: Test, engines: Engines, { env = {}, ...op
   }
   // A JVM on a busy machine pauses for longer than DynamoDB ever does.
   if (engines.dynamodb === 'dynamodb-local') (app.dynamodb.config.requestHandler as unknown as NodeHttpHandler).updateHttpClientConfig('requestTimeout', 10_000)
+  beforeReady(app)
   await app.ready()
   return Object.assign(app, { logLines })
 }

@@ -1,19 +1,20 @@
 import t from 'tap'
-import type { AuthEntry, Tokens } from '../../../src/modules/auth/contract.ts'
-import { createAuthRepository, type Session } from '../../../src/modules/auth/repository.ts'
+import { CODE_LIMITS } from '../../../src/modules/auth/allowance.ts'
+import type { Tokens } from '../../../src/modules/auth/contract.ts'
+import type { Session } from '../../../src/modules/auth/schemas.ts'
 import { newId } from '../../../src/shared/ids.ts'
-import { OUTBOX_SHARDS, outboxEntry } from '../../../src/shared/outbox.ts'
 import { buildTestApp, dynamodbEngines, signIn, startEngines } from '../../helper.ts'
-import { openChallenge, TABLE } from './support.ts'
+import { openChallenge, repositoryAt } from './support.ts'
 
 for (const [kind, skip] of await dynamodbEngines()) {
   t.test(`on ${kind}`, { skip }, async (t) => {
     const engines = await startEngines(t, { dynamodb: kind })
     const app = await buildTestApp(t, engines)
     const clock = { now: new Date() }
-    const repository = createAuthRepository(app.dynamodb, app.openOutbox, TABLE, () => clock.now)
+    const repository = repositoryAt(app, clock)
     const inSeconds = (seconds: number) => Math.floor(clock.now.getTime() / 1000) + seconds
-    const today = '2026-11-22'
+    const open = (challengeId: string, userId = newId(), seconds = 60) => repository.openChallenge(
+      { challengeId, userId, address: 'an address', expiresAt: inSeconds(seconds) }, { address: 'a mailbox', network: 'a network', limits: CODE_LIMITS })
 
     const session = (userId = newId()): Session => ({
       userId, sid: newId(), currentHash: 'a', retired: [], familyKey: 'k', createdAt: clock.now.toISOString(), lastUsedAt: clock.now.toISOString(), expiresAt: inSeconds(60)
@@ -21,45 +22,42 @@ for (const [kind, skip] of await dynamodbEngines()) {
     async function started (userId?: string) {
       const challengeId = newId()
       const one = session(userId)
-      await repository.putChallenge({ challengeId, email: 'a@example.com', expiresAt: inSeconds(60) })
-      t.equal(await repository.startSession(challengeId, { address: 'a', day: today }, one), true)
+      await open(challengeId)
+      t.equal(await repository.startSession(challengeId, one), true)
       return { challengeId, session: one }
     }
 
-    t.test('a challenge is written once and has five tries until it expires', async (t) => {
-      const challengeId = newId()
-      t.equal(await repository.takeTry(challengeId), undefined)
-      await repository.putChallenge({ challengeId, email: 'first@example.com', expiresAt: inSeconds(60) })
-      t.equal(await repository.takeTry(challengeId), 'first@example.com')
-      await repository.putChallenge({ challengeId, email: 'second@example.com', expiresAt: inSeconds(60) })
-      const more = await Promise.all(Array.from({ length: 20 }, () => repository.takeTry(challengeId)))
-      t.same(more.filter(email => email !== undefined), Array(4).fill('first@example.com'))
+    t.test('a challenge is opened once and has five tries until it expires', async (t) => {
+      const [challengeId, userId] = [newId(), newId()]
+      t.equal(await repository.takeTry(challengeId, newId()), undefined)
+      await open(challengeId, userId)
+      t.same(await repository.takeTry(challengeId, 'a try'), { userId, address: 'an address' })
+      t.same(await repository.takeTry(challengeId, 'a try'), { userId, address: 'an address' }, 'the same try is one')
+      await open(challengeId)
+      const more = await Promise.all(Array.from({ length: 20 }, () => repository.takeTry(challengeId, newId())))
+      t.same(more.filter(challenge => challenge !== undefined), Array(4).fill({ userId, address: 'an address' }))
+      t.same(await repository.takeTry(challengeId, 'a try'), { userId, address: 'an address' }, 'also when no other is left')
+      await repository.giveBack(challengeId, 'a try')
+      t.ok(await repository.takeTry(challengeId, newId()))
+      t.equal(await repository.takeTry(challengeId, newId()), undefined)
       const expired = newId()
-      await repository.putChallenge({ challengeId: expired, email: 'a@example.com', expiresAt: inSeconds(0) })
-      t.equal(await repository.takeTry(expired), undefined)
+      await open(expired, newId(), 0)
+      t.equal(await repository.takeTry(expired, newId()), undefined)
+      await open(expired, userId)
+      t.same(await repository.takeTry(expired, newId()), { userId, address: 'an address' }, 'what has expired unused may be opened anew')
     })
 
-    t.test('an address has twenty failures a day, however many come at once', async (t) => {
-      const taken = await Promise.all(Array.from({ length: 40 }, () => repository.takeFailure('counted', today)))
-      t.equal(taken.filter(Boolean).length, 20)
-      t.equal(await repository.takeFailure('counted', '2026-11-23'), true)
-      t.equal(await repository.takeFailure('another', today), true)
-    })
-
-    t.test('a session starts once a challenge, gives its failure back, and nothing is written otherwise', async (t) => {
+    t.test('a session starts once a challenge, and nothing is written otherwise', async (t) => {
       const challengeId = newId()
-      await repository.putChallenge({ challengeId, email: 'a@example.com', expiresAt: inSeconds(60) })
-      for (let i = 0; i < 20; i++) await repository.takeFailure('giver', today)
+      await open(challengeId)
       const sessions = Array.from({ length: 10 }, () => session())
-      const outcomes = await Promise.all(sessions.map(one => repository.startSession(challengeId, { address: 'giver', day: today }, one)))
+      const outcomes = await Promise.all(sessions.map(one => repository.startSession(challengeId, one)))
       t.equal(outcomes.filter(Boolean).length, 1)
       const found = await Promise.all(sessions.map(one => repository.getSession(one.userId, one.sid)))
       t.same(found.map(one => one !== undefined), outcomes)
       t.same(found.find(one => one !== undefined), sessions[outcomes.indexOf(true)])
-      t.equal(await repository.takeTry(challengeId), undefined, 'the challenge is used')
-      t.equal(await repository.takeFailure('giver', today), true)
-      t.equal(await repository.takeFailure('giver', today), false)
-      t.equal(await repository.startSession(challengeId, { address: 'giver', day: today }, sessions[outcomes.indexOf(true)]!), true, 'told again after a lost answer')
+      t.equal(await repository.takeTry(challengeId, newId()), undefined, 'the challenge is used')
+      t.equal(await repository.startSession(challengeId, sessions[outcomes.indexOf(true)]!), true, 'asked again after a lost answer')
     })
 
     t.test('a session rotates from its current token only, and not once it has expired', async (t) => {
@@ -84,39 +82,6 @@ for (const [kind, skip] of await dynamodbEngines()) {
       for (const { sid } of sessions) t.equal(await repository.getSession(userId, sid), undefined)
       await repository.deleteSessions(userId)
       t.ok(await repository.getSession(bystander.userId, bystander.sid))
-    })
-
-    t.test('mails are replaced only as they were read, or once they have expired', async (t) => {
-      const mail = { eventId: newId(), at: 1 }
-      t.same(await repository.getMails('x'), { mails: [], version: 0 })
-      t.equal(await repository.putMails('x', [mail], 0, inSeconds(60)), true)
-      t.equal(await repository.putMails('x', [], 0, inSeconds(60)), false)
-      t.same(await repository.getMails('x'), { mails: [mail], version: 1 })
-      clock.now = new Date(clock.now.getTime() + 61_000)
-      t.same(await repository.getMails('x'), { mails: [], version: 0 })
-      t.equal(await repository.putMails('x', [mail], 0, inSeconds(60)), true)
-    })
-
-    t.test('entries of the outbox are found by age in every shard, until they are acknowledged', async (t) => {
-      const { outbox } = app.auth
-      const pending = async (age: number) => {
-        const found: AuthEntry[] = []
-        for await (const entry of outbox.pending(age)) found.push(entry)
-        return found
-      }
-      const entry = (eventId: string, ageMs: number): AuthEntry => ({
-        ...outboxEntry('challenge.requested', 'test', { challengeId: newId(), expiresAt: new Date().toISOString(), email: 'a@example.com' }, new Date(Date.now() - ageMs)), eventId
-      })
-      const old = OUTBOX_SHARDS.map(shard => entry(shard + newId().slice(1), 120_000))
-      const fresh = entry(newId(), 0)
-      for (const one of [...old, fresh]) await repository.outbox.put(one)
-      const byId = (a: AuthEntry, b: AuthEntry) => a.eventId.localeCompare(b.eventId)
-      t.same((await pending(60_000)).sort(byId), old.sort(byId))
-      for (const { eventId } of old) await outbox.acknowledge(eventId)
-      t.same(await pending(60_000), [])
-      t.same(await pending(-60_000), [fresh])
-      await outbox.acknowledge(fresh.eventId)
-      await outbox.acknowledge(fresh.eventId)
     })
 
     t.test('a person registers, signs in again, stays signed in, and signs out', async (t) => {

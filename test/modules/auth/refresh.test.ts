@@ -66,6 +66,31 @@ t.test('within ten seconds an old token gives what it gave, however far the fami
   t.equal((await refreshBy(second)).refreshToken, third)
 })
 
+t.test('two instances whose clocks are three seconds apart replay one lineage', async (t) => {
+  const now = Date.now()
+  const at = (ms: number) => {
+    const service = serviceAt(app, { now: new Date(now + ms) })
+    return async (refreshToken: string) => (await service.createTokens({ grantType: 'refresh_token', refreshToken }, 'test')).refreshToken
+  }
+  const { refreshToken: first } = await someone()
+  // The fast clock, then the slow one, then nine seconds later by either of them.
+  const second = await at(3000)(first)
+  const third = await at(-3000)(second)
+  const fourth = await at(3000)(third)
+  t.equal(await at(8000)(first), fourth)
+  const fifth = await at(8000)(fourth)
+  t.equal(await at(8000)(first), fifth, 'the chain has no gap where the slow clock wrote')
+  t.equal(await at(-3000)(fifth).then(() => 'rotated'), 'rotated')
+})
+
+t.test('a token that was used by a clock an hour ahead is not good for that hour', async (t) => {
+  const { refreshToken: stolen } = await someone()
+  const ahead = serviceAt(app, { now: new Date(Date.now() + 3600_000) })
+  const { refreshToken: current } = await ahead.createTokens({ grantType: 'refresh_token', refreshToken: stolen }, 'test')
+  t.equal((await refresh(stolen)).statusCode, 401)
+  t.equal((await refresh(current)).statusCode, 401, 'the family has ended')
+})
+
 t.test('50 uses at once, over two instances, are one lineage', async (t) => {
   const other = await buildTestApp(t, engines)
   const { refreshToken, user } = await someone()

@@ -1,7 +1,9 @@
 import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
-import { buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
-import { recordCalls } from './calls.ts'
+import type { User as UserType } from '../../../src/modules/users/contract.ts'
+import { User, UserPatch } from '../../../src/modules/users/schemas.ts'
+import { intercept, recordCalls } from '../../faults.ts'
+import { adminOf, buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '100000', ADMIN_EMAILS: 'root@example.com' } })
@@ -24,10 +26,10 @@ t.test('a signed-in person reads their own profile, under both of its addresses'
   const me = await call('GET', '/v2/users/me', ada.headers)
   t.equal(me.statusCode, 200)
   t.match(me.json(), { id: ada.id, email: ada.email, name: 'Ada', status: 'ACTIVE', role: 'user', version: 2 })
-  t.same(Object.keys(me.json()).sort(), ['createdAt', 'email', 'id', 'name', 'role', 'status', 'updatedAt', 'version'])
+  t.same(Object.keys(me.json()).sort(), ['createdAt', 'email', 'id', 'locale', 'name', 'role', 'status', 'updatedAt', 'version'])
   t.same((await call('GET', `/v2/users/${ada.id}`, ada.headers)).json(), me.json())
   const v1 = await call('GET', `/v1/users/${ada.id}`, ada.headers)
-  const { id: userId, role, version, ...rest } = me.json()
+  const { id: userId, role, version, locale, ...rest } = me.json()
   t.same(v1.json(), { success: true, data: { userId, ...rest } })
 })
 
@@ -47,7 +49,7 @@ t.test('an uncached read is one AWS call, a cached one none', async (t) => {
 t.test('a read says its version, and is not sent again to who has it', async (t) => {
   const ada = await person()
   const { etag } = (await call('GET', '/v2/users/me', ada.headers)).headers as { etag: string }
-  t.equal(etag, '"2"')
+  t.equal(etag, `"${ada.id}.2"`)
   for (const tags of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
     const answer = await call('GET', '/v2/users/me', { ...ada.headers, 'if-none-match': tags })
     t.equal(answer.statusCode, 304, tags)
@@ -141,17 +143,17 @@ t.test('an admin reads, changes, suspends and deletes others', async (t) => {
   t.match((await call('PATCH', `/v2/users/${ada.id}`, root.headers, { role: 'admin' })).json(), { role: 'admin' })
   t.match((await call('PATCH', `/v2/users/${ada.id}`, root.headers, { status: 'SUSPENDED', role: 'user' })).json(), { status: 'SUSPENDED', role: 'user' })
   t.equal((await call('GET', '/v2/users/me', ada.headers)).statusCode, 401, 'the token of a suspended account is worth nothing')
-  t.equal((await call('GET', `/v2/users/${root.id}`, ada.headers)).statusCode, 404)
+  t.equal((await call('GET', `/v2/users/${root.id}`, ada.headers)).statusCode, 401)
   t.equal((await call('DELETE', `/v2/users/${ada.id}`, root.headers)).statusCode, 204)
   t.equal((await call('GET', `/v2/users/${ada.id}`, root.headers)).statusCode, 404)
 })
 
 t.test('who is no admin any more is none, whatever their token says', async (t) => {
   const [ada, bob] = [await person(), await person()]
-  await app.users.update(ada.id, { role: 'admin' }, 'c')
+  await app.users.update(await adminOf(app), ada.id, { role: 'admin' }, 'c')
   const headers = { authorization: `Bearer ${await app.accessTokens.sign({ sub: ada.id, email: ada.email, role: 'admin', sid: crypto.randomUUID() })}` }
   t.equal((await call('GET', `/v2/users/${bob.id}`, headers)).statusCode, 200)
-  await app.users.update(ada.id, { role: 'user' }, 'c')
+  await app.users.update(await adminOf(app), ada.id, { role: 'user' }, 'c')
   t.equal((await call('GET', `/v2/users/${bob.id}`, headers)).statusCode, 404)
   t.equal((await call('PATCH', '/v2/users/me', headers, { role: 'admin' })).statusCode, 403)
 })
@@ -162,7 +164,7 @@ t.test('a deleted account leaves no trace, its token is worth nothing, its addre
   t.equal((await call('DELETE', '/v2/users/me', ada.headers)).statusCode, 204)
   t.equal((await call('GET', '/v2/users/me', ada.headers)).statusCode, 401)
   t.equal((await call('PATCH', '/v2/users/me', ada.headers, { name: 'Ghost' })).statusCode, 401)
-  t.equal((await call('GET', `/v1/users/${ada.id}`, ada.headers)).statusCode, 404)
+  t.equal((await call('GET', `/v1/users/${ada.id}`, ada.headers)).statusCode, 401)
   await pump(app, engines)
   for (const table of [app.config.USERS_TABLE, app.config.AUTH_TABLE, app.config.EMAIL_TABLE]) {
     const { Items } = await app.dynamodb.send(new ScanCommand({ TableName: table, ConsistentRead: true }))
@@ -170,4 +172,104 @@ t.test('a deleted account leaves no trace, its token is worth nothing, its addre
   }
   const again = await signIn(app, engines, ada.email, 'Ada Again')
   t.not(again.user.id, ada.id)
+})
+
+t.test('who may do what is read from the table: a suspended and demoted admin does nothing on an instance that still has them in its cache', async (t) => {
+  const other = await buildTestApp(t, engines)
+  const [victim, eve] = [await person(), await person()]
+  const root = await adminOf(app)
+  await app.users.update(root, eve.id, { role: 'admin' }, 'c')
+  t.equal((await other.inject({ url: '/v2/users/me', headers: eve.headers })).json().role, 'admin', 'the other instance has cached the admin')
+  await app.users.update(root, eve.id, { status: 'SUSPENDED', role: 'user' }, 'c')
+  for (const [method, url, payload] of [
+    ['PATCH', '/v2/users/me', { status: 'ACTIVE', role: 'admin' }],
+    ['PATCH', '/v2/users/me', { name: 'Still Here' }],
+    ['PATCH', `/v2/users/${root.userId}`, { status: 'SUSPENDED' }],
+    ['DELETE', `/v2/users/${root.userId}`, undefined],
+    ['DELETE', '/v2/users/me', undefined],
+    ['GET', `/v2/users/${victim.id}`, undefined],
+    ['PATCH', `/v1/users/${eve.id}`, { name: 'Still Here' }]
+  ] as const) {
+    const answer = await other.inject({ method, url, headers: eve.headers, ...(payload === undefined ? {} : { payload }) })
+    t.equal(answer.statusCode, 401, `${method} ${url}`)
+  }
+  t.match(await app.users.getFresh(eve.id), { status: 'SUSPENDED', role: 'user', name: 'Ada', version: 4 })
+  t.match(await app.users.getFresh(root.userId), { status: 'ACTIVE', role: 'admin' })
+})
+
+t.test('an entry planted in the cache makes nobody an admin', async (t) => {
+  const [eve, victim] = [await person(), await person()]
+  await call('GET', '/v2/users/me', eve.headers)
+  const stored = (await app.users.getFresh(eve.id))!
+  await app.cache.write(`user:${eve.id}`, { ...stored, role: 'admin', version: 1000 } as never)
+  t.equal((await call('PATCH', '/v2/users/me', eve.headers, { role: 'admin' })).statusCode, 403)
+  t.equal((await call('GET', `/v2/users/${victim.id}`, eve.headers)).statusCode, 404)
+  t.equal((await call('DELETE', `/v2/users/${victim.id}`, eve.headers)).statusCode, 404)
+  t.equal((await app.users.getFresh(eve.id))!.role, 'user')
+})
+
+t.test('an admin who is demoted between the look and the write changes nothing', async (t) => {
+  const [ada, eve] = [await person(), await person()]
+  const root = await adminOf(app)
+  await app.users.update(root, eve.id, { role: 'admin' }, 'c')
+  let demoted = false
+  const restore = intercept(app.dynamodb, { command: 'TransactWriteItemsCommand', onTheLine: false }, async ({ send }) => {
+    if (!demoted) {
+      demoted = true
+      await app.users.update(root, eve.id, { role: 'user' }, 'c')
+    }
+    return await send()
+  })
+  t.equal((await call('PATCH', `/v2/users/${ada.id}`, eve.headers, { name: 'Changed By Eve' })).statusCode, 404)
+  restore()
+  t.ok(demoted)
+  t.equal((await app.users.getFresh(ada.id))!.name, 'Ada')
+})
+
+t.test('what the browser has kept of one account is never confirmed for another', async (t) => {
+  const [ada, bob] = [await person('Alice'), await person('Robert')]
+  const first = await call('GET', '/v2/users/me', ada.headers)
+  t.match(first.headers, { 'cache-control': 'private, no-cache', vary: /\bAuthorization\b/ })
+  const second = await call('GET', '/v2/users/me', { ...bob.headers, 'if-none-match': first.headers.etag as string })
+  t.equal(second.statusCode, 200)
+  t.equal(second.json().name, 'Robert')
+  t.not(second.headers.etag, first.headers.etag)
+})
+
+t.test('`me` is no id in version 1', async (t) => {
+  const ada = await person()
+  for (const method of ['GET', 'PATCH', 'DELETE'] as const) {
+    t.equal((await call(method, '/v1/users/me', ada.headers, method === 'PATCH' ? { name: 'Ada' } : undefined)).statusCode, 404, method)
+  }
+  t.equal((await call('GET', '/v2/users/me', ada.headers)).statusCode, 200)
+})
+
+t.test('every field of a patch is stored, answered and announced as changed', async (t) => {
+  const ada = await person()
+  const root = await adminOf(app)
+  const values: Record<keyof typeof UserPatch.properties, string> = { name: 'Ada King', locale: 'de-AT', status: 'SUSPENDED', role: 'admin' }
+  t.same(Object.keys(values).sort(), Object.keys(UserPatch.properties).sort())
+  for (const [field, value] of Object.entries(values)) {
+    const changed = await app.users.update(root, ada.id, { [field]: value }, 'c')
+    t.equal(changed[field as keyof UserType], value)
+    t.equal((await app.users.getFresh(ada.id))![field as keyof UserType], value)
+    t.ok(field in User.properties, `${field} is a field of the user`)
+  }
+})
+
+t.test('a language is stored in its canonical form, and is that of Accept-Language when none is given', async (t) => {
+  const ada = await person()
+  t.equal((await call('GET', '/v2/users/me', ada.headers)).json().locale, 'en')
+  t.equal((await call('PATCH', '/v2/users/me', ada.headers, { locale: 'PT-br' })).json().locale, 'pt-BR')
+  for (const locale of ['x', 'deutsch-deutsch-deutsch', 'de_DE', '-', 'a-b', 'de-']) {
+    const answer = await call('PATCH', '/v2/users/me', ada.headers, { locale })
+    t.equal(answer.statusCode, 400, locale)
+    t.equal(answer.json().errors[0].pointer, '/locale')
+  }
+  for (const [header, locale] of [['fr-CH, fr;q=0.9, en;q=0.8', 'fr-CH'], ['en;q=0.5, ja', 'ja'], ['*', 'en'], ['not a language!', 'en'], ['de;q=0', 'en']] as const) {
+    const email = `locale-${++n}@example.com`
+    await app.inject({ method: 'POST', url: '/v2/users', headers: { 'accept-language': header }, payload: { email, name: 'Ada' } })
+    await pump(app, engines)
+    t.equal((await app.users.findByEmail(email))!.locale, locale, header)
+  }
 })

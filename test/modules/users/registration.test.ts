@@ -1,7 +1,7 @@
 import { GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
-import { buildTestApp, dynamodbEngines, pump, startEngines, type TestApp } from '../../helper.ts'
-import { recordCalls } from './calls.ts'
+import { loseOneAnswer, recordCalls } from '../../faults.ts'
+import { buildTestApp, dynamodbEngines, pump, startEngines } from '../../helper.ts'
 
 for (const [kind, skip] of await dynamodbEngines()) {
   t.test(`on ${kind}`, { skip }, async (t) => {
@@ -44,21 +44,6 @@ for (const [kind, skip] of await dynamodbEngines()) {
       t.equal((await accounts('race@example.com')).length, 1)
     })
 
-    /** Loses the answer of the next call of a command after it was carried out, and makes the engine forget the request's token. */
-    function loseOneAnswer (app: TestApp, command: string) {
-      let lost = false
-      app.dynamodb.middlewareStack.add((next, context) => async (args) => {
-        if (context['commandName'] !== command) return await next(args)
-        const request = args.request as { body: string }
-        if (lost) request.body = request.body.replace(/"ClientRequestToken":"[^"]*"/, `"ClientRequestToken":"${crypto.randomUUID()}"`)
-        const result = await next(args)
-        if (lost) return result
-        lost = true
-        throw Object.assign(new Error('the answer was lost'), { name: 'TimeoutError' })
-      }, { step: 'deserialize', priority: 'low', name: 'loseOneAnswer', override: true })
-      return { wasLost: () => lost, stop: () => app.dynamodb.middlewareStack.remove('loseOneAnswer') }
-    }
-
     t.test('a registration whose answer got lost on the way is no conflict with itself', async (t) => {
       const fault = loseOneAnswer(app, 'TransactWriteItemsCommand')
       const answer = await post('/v1/users', { email: 'lost@example.com', name: 'Lost' })
@@ -72,7 +57,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
     t.test('a change whose answer got lost is applied once', async (t) => {
       const { id } = await app.users.register({ email: 'lost-change@example.com', name: 'Before' }, 'c')
       const fault = loseOneAnswer(app, 'TransactWriteItemsCommand')
-      const user = await app.users.update(id, { name: 'After' }, 'c')
+      const user = await app.users.update({ userId: id }, id, { name: 'After' }, 'c')
       fault.stop()
       t.ok(fault.wasLost())
       t.match(user, { name: 'After', version: 2 })
@@ -119,7 +104,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       for (const email of ['known@example.com', 'unknown@example.com']) {
         const calls = recordCalls(app)
         const answer = await post('/v2/users', { email, name: 'Somebody' })
-        t.same(calls.stop(), ['PutItemCommand'])
+        t.same(calls.stop(), ['TransactWriteItemsCommand'])
         t.equal(answer.statusCode, 202)
         t.same(Object.keys(answer.json()), ['challengeId', 'expiresAt'])
         answers.push(Object.keys(answer.headers).sort())
@@ -137,22 +122,36 @@ for (const [kind, skip] of await dynamodbEngines()) {
       t.same(await accounts('grace@example.com'), [account])
       const mails = engines.mails.filter(mail => JSON.stringify(mail.to).includes('grace@example.com'))
       t.equal(mails.length, 2)
-      t.notMatch(JSON.stringify(mails), 'Mallory')
       t.same((await items()).filter(item => item['kind'] === 'outbox'), [], 'the outbox is empty again')
     })
 
-    t.test('a registration that the stream delivers again makes no second account, not even after the first was deleted', async (t) => {
-      await post('/v2/users', { email: 'again@example.com', name: 'Again' })
-      const entry = (await items()).map(item => item as { kind: string, data: { email?: string } }).find(item => item.kind === 'outbox' && item.data.email === 'again@example.com')
-      const again = () => app.users.fulfilRegistration(entry as never)
-      const first = await again()
-      t.same(await again(), first)
-      await pump(app, engines)
-      t.same(await again(), { outcome: 'done' })
-      const [account] = await accounts('again@example.com')
-      await app.users.remove(account!['userId'], 'c')
-      t.same(await again(), { outcome: 'done' })
-      t.same(await accounts('again@example.com'), [])
+    t.test('retries are not counted as registrations', async (t) => {
+      const counted = () => app.logLines.reduce((sum, line) => sum + Number(line['UsersRegistered'] ?? 0), 0)
+      const before = counted()
+      const fault = loseOneAnswer(app.dynamodb, 'TransactWriteItemsCommand')
+      t.equal((await post('/v1/users', { email: 'counted@example.com', name: 'Counted' })).statusCode, 201)
+      fault.stop()
+      await post('/v1/users', { email: 'counted@example.com', name: 'Counted' })
+      const registration = { userId: crypto.randomUUID(), email: 'counted-2@example.com', name: 'Counted', locale: 'en', challengeId: crypto.randomUUID(), expiresAt: new Date(Date.now() + 60_000).toISOString() }
+      for (let i = 0; i < 3; i++) await app.users.openAccount(registration, 'c')
+      t.equal(counted() - before, 2)
+    })
+
+    t.test('who registers an address that waits for its proof keeps what they said until one of them proves it', async (t) => {
+      const registration = (name: string) => ({ userId: crypto.randomUUID(), email: 'claimed@example.com', name, locale: 'en', challengeId: crypto.randomUUID(), expiresAt: new Date(Date.now() + 600_000).toISOString() })
+      const [first, second] = [registration('First'), registration('Second')]
+      const account = await app.users.openAccount(first, 'c')
+      t.match(await app.users.openAccount(second, 'c'), { id: account!.id, name: 'First' })
+      t.match(await app.users.verify({ userId: account!.id, challengeId: second.challengeId, isOf: () => true }, 'c'), { name: 'Second', status: 'ACTIVE' })
+      t.notOk(JSON.stringify(await items()).includes('First'), 'nothing is kept of what was said without proof')
+    })
+
+    t.test('what was said without proof is gone when its code expires, whatever the table still has', async (t) => {
+      const registration = (name: string, lifeMs: number) => ({ userId: crypto.randomUUID(), email: 'expiring@example.com', name, locale: 'en', challengeId: crypto.randomUUID(), expiresAt: new Date(Date.now() + lifeMs).toISOString() })
+      const account = await app.users.openAccount(registration('First', 600_000), 'c')
+      const late = registration('Late', -1000)
+      await app.users.openAccount(late, 'c')
+      t.match(await app.users.verify({ userId: account!.id, challengeId: late.challengeId, isOf: () => true }, 'c'), { name: 'First' })
     })
 
     t.test('an account never verified is gone after seven days, though the table still has it, and its address is free', async (t) => {
@@ -163,19 +162,18 @@ for (const [kind, skip] of await dynamodbEngines()) {
       for (const userId of [id, 'email#late@example.com']) {
         await app.dynamodb.send(new UpdateCommand({ TableName: table, Key: { userId }, UpdateExpression: 'SET expiresAt = :past', ExpressionAttributeValues: { ':past': past } }))
       }
-      t.equal(await app.users.get(id), undefined)
       t.equal(await app.users.getFresh(id), undefined)
-      await t.rejects(app.users.update(id, { name: 'Too late' }, 'c'), { code: 'USERS_NOT_FOUND' })
+      await t.rejects(app.users.update({ userId: id }, id, { name: 'Too late' }, 'c'), { code: 'AUTH_TOKEN_INVALID' })
       t.equal(await app.users.findByEmail('late@example.com'), undefined)
-      t.equal(await app.users.verifyEmail('late@example.com', 'c'), undefined)
+      t.equal(await app.users.verify({ userId: id, challengeId: 'x', isOf: () => true }, 'c'), undefined)
       const again = await app.users.register({ email: 'late@example.com', name: 'Later' }, 'c')
       t.not(again.id, id)
-      t.match(await app.users.verifyEmail('late@example.com', 'c'), { id: again.id, status: 'ACTIVE' })
+      t.match(await app.users.verify({ userId: again.id, challengeId: 'x', isOf: () => true }, 'c'), { id: again.id, status: 'ACTIVE' })
     })
 
     t.test('a verified account stays: neither it nor its claim expires', async (t) => {
       const { id } = await app.users.register({ email: 'stays@example.com', name: 'Stays' }, 'c')
-      t.match(await app.users.verifyEmail('stays@example.com', 'c'), { id, status: 'ACTIVE', role: 'user', version: 2 })
+      t.match(await app.users.verify({ userId: id, challengeId: 'x', isOf: () => true }, 'c'), { id, status: 'ACTIVE', role: 'user', version: 2 })
       for (const item of await itemsAbout('stays@example.com')) if (item['kind'] !== 'outbox') t.notOk('expiresAt' in item, String(item['kind']))
     })
   })

@@ -1,0 +1,37 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DomainEvent } from '../src/plugins/event-bus.ts'
+import type { Test } from './helper.ts'
+
+/** An event bus that keeps what it is sent, and takes its time over it. */
+export interface TestBus {
+  /** for buildTestApp */
+  readonly env: Record<string, string>
+  readonly events: DomainEvent[]
+  isUp: boolean
+  eventsOf (userId: string): DomainEvent[]
+}
+
+export async function startEventBus (t: Test): Promise<TestBus> {
+  const events: DomainEvent[] = []
+  const server = createServer(async (request, response) => {
+    const { Entries } = await json(request) as { Entries: { Detail: string }[] }
+    await sleep(Math.random() * 10)
+    if (bus.isUp) events.push(...Entries.map(({ Detail }) => JSON.parse(Detail) as DomainEvent))
+    const answer = bus.isUp ? { FailedEntryCount: 0, Entries: [{ EventId: 'x' }] } : { FailedEntryCount: 1, Entries: [{ ErrorCode: 'InternalFailure' }] }
+    response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(answer))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close(); server.closeAllConnections() })
+  const bus: TestBus = {
+    env: { EVENT_BUS_NAME: 'domain', AWS_ENDPOINT_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
+    events,
+    isUp: true,
+    eventsOf: userId => events.filter(({ data }) => (data as { userId: string }).userId === userId)
+  }
+  return bus
+}

@@ -1,0 +1,178 @@
+import t from 'tap'
+import type { UsersEntry } from '../../../src/modules/users/contract.ts'
+import { startEventBus } from '../../event-bus.ts'
+import { breakQueueFor } from '../../faults.ts'
+import { adminOf, buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
+import { deliver, entryRecord, leaveBehind, sequenceNumber, waiting } from '../../outbox.ts'
+
+const engines = await startEngines(t)
+const bus = await startEventBus(t)
+const app = await buildTestApp(t, engines, { env: bus.env })
+const admin = await adminOf(app)
+
+let n = 0
+const address = () => `event-${++n}@example.com`
+const refresh = (refreshToken: string) => app.auth.createTokens({ grantType: 'refresh_token', refreshToken }, 'x')
+const mailsTo = (email: string) => engines.mails.filter(({ to }) => [to ?? []].flat().some(({ value }) => value.some(mailbox => mailbox.address === email)))
+
+/** The entry of a type that waits in the outbox, kept for later deliveries. */
+async function entryOf (type: UsersEntry['type'], userId: string): Promise<UsersEntry> {
+  const entry = (await waiting(app, 'UsersTable')).find(entry => entry.type === type && entry.subject === userId)
+  if (entry === undefined) throw new Error(`no ${type} waits`)
+  return entry as UsersEntry
+}
+
+/** Delivers an entry as if it had never been handled: late, once more. */
+async function deliverLate (entry: UsersEntry): Promise<string[]> {
+  await leaveBehind(app, entry)
+  return await deliver(app, entryRecord(entry))
+}
+
+t.test('what happens to an account is announced in its order, with the version that tells it', async (t) => {
+  const tokens = await signIn(app, engines, address())
+  const userId = tokens.user.id
+  for (const name of ['First Name', 'Second Name']) await app.users.update({ userId }, userId, { name }, 'x')
+  await app.users.update(admin, userId, { status: 'SUSPENDED' }, 'x')
+  await app.users.update(admin, userId, { status: 'ACTIVE' }, 'x')
+  await pump(app, engines)
+  await app.users.remove({ userId }, userId, 'corr-8')
+  await pump(app, engines)
+  const announced = bus.eventsOf(userId)
+  t.match(announced.map(({ type, data }) => [type, (data as { userVersion: number }).userVersion, (data as { name?: string }).name, (data as { changed?: string[] }).changed]), [
+    ['user.registered', 1, 'Test Person', undefined],
+    ['user.verified', 2, 'Test Person', undefined],
+    ['user.updated', 3, 'First Name', ['name']],
+    ['user.updated', 4, 'Second Name', ['name']],
+    ['user.suspended', 5, 'Second Name', ['status']],
+    ['user.updated', 6, 'Second Name', ['status']],
+    ['user.deleted', 7, undefined, undefined]
+  ])
+  t.same(announced.at(-1)!.data, { userId, userVersion: 7 }, 'nothing but its id is said of a deleted account')
+  t.match(announced.at(-1), { version: 1, correlationId: 'corr-8' })
+  t.same(await waiting(app), [])
+})
+
+t.test('suspending an account ends its sessions, and so does deleting it', async (t) => {
+  const [suspended, deleted] = [await signIn(app, engines, address()), await signIn(app, engines, address())]
+  await app.users.update(admin, suspended.user.id, { status: 'SUSPENDED' }, 'x')
+  await app.users.remove(admin, deleted.user.id, 'x')
+  await pump(app, engines)
+  await app.users.update(admin, suspended.user.id, { status: 'ACTIVE' }, 'x')
+  await t.rejects(refresh(suspended.refreshToken), { code: 'AUTH_REFRESH_TOKEN_INVALID' })
+  await t.rejects(refresh(deleted.refreshToken), { code: 'AUTH_REFRESH_TOKEN_INVALID' })
+  await pump(app, engines)
+})
+
+t.test('a suspension that is delivered late ends no session of an account that is active again', async (t) => {
+  const { user, refreshToken } = await signIn(app, engines, address())
+  await app.users.update(admin, user.id, { status: 'SUSPENDED' }, 'x')
+  const suspension = await entryOf('user.suspended', user.id)
+  await app.users.update(admin, user.id, { status: 'ACTIVE' }, 'x')
+  t.same(await deliver(app, entryRecord(suspension)), [])
+  const next = await refresh(refreshToken)
+  await pump(app, engines)
+  t.same(await deliverLate(suspension), [])
+  t.ok(await refresh(next.refreshToken))
+})
+
+t.test('a suspension that is delivered late ends no session that was started after it', async (t) => {
+  const { user } = await signIn(app, engines, address())
+  await app.users.update(admin, user.id, { status: 'SUSPENDED' }, 'x')
+  const suspension = await entryOf('user.suspended', user.id)
+  await app.users.update(admin, user.id, { status: 'ACTIVE' }, 'x')
+  await pump(app, engines)
+  const again = await signIn(app, engines, user.email)
+  await app.users.update(admin, user.id, { status: 'SUSPENDED' }, 'x')
+  t.same(await deliverLate(suspension), [])
+  await app.users.update(admin, user.id, { status: 'ACTIVE' }, 'x')
+  const anew = await entryOf('user.suspended', user.id)
+  t.ok(await refresh(again.refreshToken), 'the second suspension has not been delivered yet')
+  t.same(await deliver(app, entryRecord(anew)), [])
+  await pump(app, engines)
+})
+
+t.test('entries of every kind, late, twice and out of order, change nothing of an account that was erased', async (t) => {
+  const email = address()
+  const { id } = await app.users.register({ email, name: 'Gone Soon' }, 'x')
+  const registered = await entryOf('user.registered', id)
+  await pump(app, engines)
+  const code = await app.auth.requestCode({ email, network: 'x' }, 'x')
+  await pump(app, engines)
+  await app.auth.createTokens({ grantType: 'code', challengeId: code.challengeId, code: app.keys.codeOf(code.challengeId) }, 'x')
+  const verified = await entryOf('user.verified', id)
+  await app.users.update({ userId: id }, id, { name: 'Gone Sooner' }, 'x')
+  const updated = await entryOf('user.updated', id)
+  await app.users.update(admin, id, { status: 'SUSPENDED' }, 'x')
+  const suspended = await entryOf('user.suspended', id)
+  await app.users.remove(admin, id, 'x')
+  await pump(app, engines)
+  const [mailsBefore, eventsBefore] = [mailsTo(email).length, bus.eventsOf(id).map(({ type }) => type)]
+  t.equal(eventsBefore.at(-1), 'user.deleted')
+  t.equal(eventsBefore.filter(type => type === 'user.deleted').length, 1)
+  for (const entry of [suspended, registered, updated, verified, registered]) {
+    t.same(await deliverLate(entry), [], entry.type)
+    await pump(app, engines)
+  }
+  t.equal(mailsTo(email).length, mailsBefore, 'no mail')
+  t.same(bus.eventsOf(id).map(({ type }) => type), eventsBefore, 'nothing is announced after the deletion')
+  t.equal(await app.users.findByEmail(email), undefined)
+  t.same(await waiting(app), [])
+})
+
+t.test('an event that the bus does not accept is sent with the next delivery', async (t) => {
+  const { id } = await app.users.register({ email: address(), name: 'Ada' }, 'x')
+  const record = entryRecord(await entryOf('user.registered', id))
+  bus.isUp = false
+  t.same(await deliver(app, record), [sequenceNumber(record)])
+  bus.isUp = true
+  t.same(await deliver(app, record), [])
+  await pump(app, engines)
+  t.equal(bus.eventsOf(id).length, 1)
+})
+
+t.test('with the bus down, who asks for a code gets it all the same', async (t) => {
+  const email = address()
+  bus.isUp = false
+  await app.users.register({ email: address(), name: 'Held Up' }, 'x')
+  await app.auth.requestCode({ email, registration: { name: 'In A Hurry', locale: 'en' }, network: 'x' }, 'x')
+  const [asked] = await waiting(app, 'AuthTable')
+  t.same(await deliver(app, entryRecord(asked!)), [])
+  bus.isUp = true
+  await pump(app, engines)
+  t.equal(mailsTo(email).length, 1)
+  await app.outbox.sweep({ minAge: -1000 })
+  await pump(app, engines)
+  t.same(await waiting(app), [])
+})
+
+t.test('another module hears of what happens to an account, with the account as it is now, and before the event is published', async (t) => {
+  const follower = await buildTestApp(t, engines, { env: bus.env, beforeReady: app => {
+    app.users.follow('user.updated', async ({ subject, data }, present) => {
+      heard.push({ subject, changed: data.changed, name: present?.name, eventsBefore: bus.eventsOf(subject).length })
+    })
+  } })
+  const heard: object[] = []
+  const { user } = await signIn(follower, engines, address())
+  await follower.users.update({ userId: user.id }, user.id, { name: 'One' }, 'x')
+  const first = await entryOf('user.updated', user.id)
+  await follower.users.update({ userId: user.id }, user.id, { name: 'Two' }, 'x')
+  const eventsBefore = bus.eventsOf(user.id).length
+  await deliver(follower, entryRecord(first))
+  t.same(heard, [{ subject: user.id, changed: ['name'], name: 'Two', eventsBefore }])
+  await pump(follower, engines)
+})
+
+t.test('addresses and names are in no log line, failures included', async (t) => {
+  const email = 'canary-users@example.com'
+  const { id } = await app.users.register({ email, name: 'Canary Nightingale' }, 'canary')
+  const record = entryRecord(await entryOf('user.registered', id))
+  const restore = breakQueueFor(app, 'canary-users')
+  bus.isUp = false
+  t.equal((await deliver(app, record)).length, 1)
+  bus.isUp = true
+  restore()
+  await pump(app, engines)
+  const log = JSON.stringify(app.logLines)
+  for (const secret of ['canary-users', 'Nightingale']) t.notOk(log.includes(secret), secret)
+  t.ok(app.logLines.some(line => line['correlationId'] === 'canary' && line['eventType'] === 'user.registered' && line['msg'] === 'handled'))
+})
