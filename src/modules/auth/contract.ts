@@ -10,7 +10,7 @@ export type AuthEntry = EntryOf<typeof AUTH_ENTRIES>
 /** A code that is asked for, with what a registration says of its author. */
 export interface CodeRequest {
   email: string
-  registration?: Required<Pick<Registration, 'name' | 'locale'>>
+  registration?: Omit<Registration, 'email'>
   /** of the client, see shared/network: an address's share of codes is split by it */
   network: string
   /** given where the same request may be made twice, so that both are one */

@@ -1,4 +1,4 @@
-import { DeleteCommand, GetCommand, QueryCommand, TransactWriteCommand, UpdateCommand, type DynamoDBDocumentClient, type UpdateCommandInput } from '@aws-sdk/lib-dynamodb'
+import { DeleteCommand, GetCommand, PutCommand, QueryCommand, TransactWriteCommand, UpdateCommand, type DynamoDBDocumentClient, type UpdateCommandInput } from '@aws-sdk/lib-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -104,18 +104,11 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     }
   }
 
-  /** Removes codes from the old end of a list that no limit looks at any more. */
-  function trim (Key: Record<string, string>, limits: readonly Limit[]) {
+  /** Removes codes that no limit looks at any more from the old end of a list, if there are any. */
+  async function trim (Key: Record<string, string>, limits: readonly Limit[]): Promise<void> {
     const kept = Math.max(...limits.map(({ max }) => max))
     const positions = Array.from({ length: TRIMMED }, (_, i) => `codes[${kept + i}]`)
-    return {
-      Update: {
-        TableName: table,
-        Key,
-        UpdateExpression: `SET expiresAt = if_not_exists(expiresAt, :now) REMOVE ${positions.join(', ')}`,
-        ExpressionAttributeValues: { ':now': seconds() }
-      }
-    }
+    await update({ Key, UpdateExpression: `REMOVE ${positions.join(', ')}`, ConditionExpression: `attribute_exists(${positions[0]})` })
   }
 
   /** When a list lets the next code through, in milliseconds since the epoch; 0 when it does now. */
@@ -145,21 +138,14 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     },
 
     async openChallenge ({ challengeId, userId, address, expiresAt }, count) {
-      await unlessRefused(() => dynamodb.send(new TransactWriteCommand({
-        TransactItems: [
-          {
-            Put: {
-              TableName: table,
-              Item: { ...challengeKey(challengeId), userId, address, expiresAt },
-              // A challenge that lasts, or was used, stays as it is when its entry is handled twice.
-              ConditionExpression: 'attribute_not_exists(pk) OR (expiresAt <= :now AND attribute_not_exists(usedBy))',
-              ExpressionAttributeValues: { ':now': seconds() }
-            }
-          },
-          trim(addressKey(count.address), count.limits.address),
-          trim(networkKey(count.address, count.network), count.limits.network)
-        ]
+      await unlessRefused(() => dynamodb.send(new PutCommand({
+        TableName: table,
+        Item: { ...challengeKey(challengeId), userId, address, expiresAt },
+        // A challenge that lasts, or was used, stays as it is when its entry is handled twice.
+        ConditionExpression: 'attribute_not_exists(pk) OR (expiresAt <= :now AND attribute_not_exists(usedBy))',
+        ExpressionAttributeValues: { ':now': seconds() }
       })))
+      await Promise.all([trim(addressKey(count.address), count.limits.address), trim(networkKey(count.address, count.network), count.limits.network)])
     },
 
     async takeTry (challengeId, tryId) {
@@ -211,7 +197,8 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     async getSession (userId, sid) {
       const item = await getItem(sessionKey(userId, sid))
       if (item === undefined) return undefined
-      const session = { ...item, userId, sid }
+      const { pk, sk, ...attributes } = item
+      const session = { ...attributes, userId, sid }
       if (!Value.Check(Session, session)) throw new Error('A session of the auth table is not valid')
       return session
     },

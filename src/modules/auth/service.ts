@@ -32,7 +32,7 @@ const toSeconds = (ms: number) => Math.floor(ms / SECOND)
 
 export interface ServiceOptions {
   repository: AuthRepository
-  users: Pick<UsersService, 'verify' | 'getFresh'>
+  users: Pick<UsersService, 'checkRegistration' | 'verify' | 'getFresh'>
   keys: Pick<Keys, 'isCode' | 'pseudonym' | 'pseudonyms'>
   accessTokens: Pick<AccessTokens, 'sign'>
   /** seconds an access token lives */
@@ -148,8 +148,8 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
   }
 
   return {
-    async requestCode ({ email: typed, registration, network, requestId = newId() }, correlationId) {
-      const email = canonicalEmail(typed)
+    async requestCode ({ email: typed, registration: said, network, requestId = newId() }, correlationId) {
+      const { email, ...registration } = said === undefined ? { email: canonicalEmail(typed) } : users.checkRegistration({ email: typed, ...said })
       if (email === undefined) throw validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
       const domain = email.slice(email.lastIndexOf('@') + 1)
       limitDomain(domain, domainFactor(domain))
@@ -162,11 +162,11 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
         subject: email,
         correlationId,
         now: at,
-        data: { ...challenge, email, userId: newId(), network: counted.network, ...(registration === undefined ? {} : { registration }) }
+        data: { ...challenge, email, userId: newId(), network: counted.network, ...('name' in registration ? { registration } : {}) }
       })
       const refused = await repository.requestCode({ ...counted, challengeId: challenge.challengeId, at, limits: CODE_LIMITS }, entry)
       if (refused !== undefined) throw codesExhausted(Math.max(1, Math.ceil((refused.notBefore - clock()) / SECOND)))
-      if (registration !== undefined) count('RegistrationsRequested')
+      if (said !== undefined) count('RegistrationsRequested')
       return challenge
     },
 

@@ -28,6 +28,8 @@ export interface Actor { userId: string }
 
 /** What other modules may ask of the users module. */
 export interface UsersService {
+  /** A registration as it would be stored. Throws VALIDATION_FAILED. */
+  checkRegistration (registration: Registration): Required<Registration>
   /** The article's registration: the account is there when this resolves. Throws USERS_EMAIL_TAKEN. */
   register (registration: Registration, correlationId: string): Promise<User>
   /** The account that a requested registration leads to: a new one, or the one that has the address. `undefined` when it was made for this request and is gone. Safe to repeat. */

@@ -1,6 +1,6 @@
 import { Value } from '@sinclair/typebox/value'
 import { canonicalEmail } from '../../shared/email-address.ts'
-import { Forbidden, Unauthorized, Unavailable, validationError } from '../../shared/errors.ts'
+import { Forbidden, Unauthorized, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
 import { newId, UUID } from '../../shared/ids.ts'
 import { canonicalLocale, DEFAULT_LOCALE } from '../../shared/locale.ts'
 import { untilUncontended } from '../../shared/optimistic.ts'
@@ -8,7 +8,7 @@ import { outboxEntry } from '../../shared/outbox.ts'
 import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
-import type { Actor, User, UserPatch, UsersEntry, UsersService } from './contract.ts'
+import type { Actor, Registration, User, UserPatch, UsersEntry, UsersService } from './contract.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
 import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
@@ -24,13 +24,26 @@ export function publicUser (stored: StoredUser): User {
   return user
 }
 
-/** The fields of a registration or a patch as they are stored. Throws VALIDATION_FAILED. */
-function normalized<T extends Partial<Proposal>> (input: T): T {
-  const name = input.name === undefined ? undefined : normalName(input.name)
-  if (name === undefined && input.name !== undefined) throw validationError([{ pointer: '/name', detail: 'must have 2 visible characters or more, and none that are invisible' }])
-  const locale = input.locale === undefined ? undefined : canonicalLocale(input.locale)
-  if (locale === undefined && input.locale !== undefined) throw validationError([{ pointer: '/locale', detail: 'is not a language tag' }])
-  return { ...input, ...(name === undefined ? {} : { name }), ...(locale === undefined ? {} : { locale }) }
+/** What a field that is typed is stored as; `undefined` when it cannot be. The schema has checked what a schema can. */
+const NORMAL_FORMS = {
+  email: { of: canonicalEmail, detail: 'is not an e-mail address' },
+  name: { of: normalName, detail: 'must have at least 2 visible characters, and no invisible ones' },
+  locale: { of: canonicalLocale, detail: 'is not a language tag' }
+}
+
+/** The fields of a registration or a patch as they are stored. Throws VALIDATION_FAILED, for all that cannot be. */
+function normalized<T extends Partial<Registration>> (input: T): T {
+  const result = { ...input }
+  const errors: FieldError[] = []
+  for (const [field, { of, detail }] of Object.entries(NORMAL_FORMS) as [keyof typeof NORMAL_FORMS, { of: (text: string) => string | undefined, detail: string }][]) {
+    const typed = input[field] as string | undefined
+    if (typed === undefined) continue
+    const normal = of(typed)
+    if (normal === undefined) errors.push({ pointer: `/${field}`, detail })
+    else result[field] = normal as T[typeof field]
+  }
+  if (errors.length > 0) throw validationError(errors)
+  return result
 }
 
 /** Whether somebody signs in with this account now. */
@@ -125,11 +138,10 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
   return {
     findByEmail,
     follow,
+    checkRegistration: registration => ({ locale: DEFAULT_LOCALE, ...normalized(registration) }),
 
     async register (registration, correlationId) {
-      const email = canonicalEmail(registration.email)
-      if (email === undefined) throw validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
-      const { name, locale = DEFAULT_LOCALE } = normalized(registration)
+      const { email, name, locale = DEFAULT_LOCALE } = normalized(registration)
       const { outcome, user } = await create(newId(), email, { name, locale }, true, correlationId)
       if (outcome === 'refused') throw new EmailTaken()
       // Its own earlier attempt, whose answer was lost: counted nowhere yet.

@@ -45,7 +45,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
     })
 
     t.test('a registration whose answer got lost on the way is no conflict with itself', async (t) => {
-      const fault = loseOneAnswer(app, 'TransactWriteItemsCommand')
+      const fault = loseOneAnswer(app.dynamodb, 'TransactWriteItemsCommand')
       const answer = await post('/v1/users', { email: 'lost@example.com', name: 'Lost' })
       fault.stop()
       t.ok(fault.wasLost())
@@ -56,7 +56,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
 
     t.test('a change whose answer got lost is applied once', async (t) => {
       const { id } = await app.users.register({ email: 'lost-change@example.com', name: 'Before' }, 'c')
-      const fault = loseOneAnswer(app, 'TransactWriteItemsCommand')
+      const fault = loseOneAnswer(app.dynamodb, 'TransactWriteItemsCommand')
       const user = await app.users.update({ userId: id }, id, { name: 'After' }, 'c')
       fault.stop()
       t.ok(fault.wasLost())
@@ -143,7 +143,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       const account = await app.users.openAccount(first, 'c')
       t.match(await app.users.openAccount(second, 'c'), { id: account!.id, name: 'First' })
       t.match(await app.users.verify({ userId: account!.id, challengeId: second.challengeId, isOf: () => true }, 'c'), { name: 'Second', status: 'ACTIVE' })
-      t.notOk(JSON.stringify(await items()).includes('First'), 'nothing is kept of what was said without proof')
+      t.notOk(JSON.stringify((await items()).filter(({ kind }) => kind !== 'outbox')).includes('First'), 'nothing is kept of what was said without proof')
     })
 
     t.test('what was said without proof is gone when its code expires, whatever the table still has', async (t) => {
