@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import type { App } from '../../src/app.ts'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
 import correlation, { correlationIdOf } from '../../src/plugins/correlation.ts'
-import errors, { sendError } from '../../src/plugins/errors/index.ts'
+import errors from '../../src/plugins/errors/index.ts'
+import { sendError } from '../../src/plugins/errors/send-error.ts'
 
 /** The smallest PNG: one pixel. Not a text in any encoding. */
 export const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')

@@ -8,6 +8,7 @@ import { createAuthService } from './service.ts'
 
 /** Signing in: challenges, codes, sessions, tokens. */
 export default fp(async function auth (app) {
+  app.apiDocs.tag({ name: 'auth', description: 'Codes, tokens, sessions' })
   const now = () => new Date()
   app.decorate('auth', createAuthService({
     repository: createAuthRepository(app.dynamodb, app.openOutbox, app.config.AUTH_TABLE, now),
@@ -21,4 +22,4 @@ export default fp(async function auth (app) {
   await app.register(routesWellKnown)
   await app.register(routesV1, { prefix: '/v1' })
   await app.register(routesV2, { prefix: '/v2' })
-}, { name: 'auth', dependencies: ['users', 'config', 'dynamodb', 'outbox', 'keys', 'jwt', 'rate-limit', 'metrics'] })
+}, { name: 'auth', dependencies: ['users', 'config', 'dynamodb', 'outbox', 'keys', 'jwt', 'rate-limit', 'metrics', 'docs'] })

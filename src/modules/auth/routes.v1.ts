@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Failure } from '../../shared/problem.ts'
+import { Failure } from '../../shared/envelope.ts'
 import { ChallengeRequest, ChallengeTicketV1, TokenRequest, TokensV1 } from './schemas.ts'
 
 const tags = ['auth']
@@ -7,7 +7,7 @@ const tags = ['auth']
 /** As version 2, in the article's envelope. */
 const routes: FastifyPluginAsyncTypebox = async function authV1 (app) {
   app.post('/auth/challenges', {
-    config: app.strictRateLimit,
+    config: { limit: 'strict' },
     schema: {
       operationId: 'v1.auth.createChallenge',
       tags,
@@ -22,7 +22,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV1 (app) {
   })
 
   app.post('/auth/tokens', {
-    config: app.strictRateLimit,
+    config: { limit: 'moderate' },
     schema: {
       operationId: 'v1.auth.createTokens',
       tags,

@@ -9,7 +9,7 @@ const tags = ['auth']
 /** Today's contract. */
 const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   app.post('/auth/challenges', {
-    config: app.strictRateLimit,
+    config: { limit: 'strict' },
     schema: {
       operationId: 'auth.createChallenge',
       tags,
@@ -24,7 +24,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   })
 
   app.post('/auth/tokens', {
-    config: app.strictRateLimit,
+    config: { limit: 'moderate' },
     schema: {
       operationId: 'auth.createTokens',
       tags,
@@ -39,7 +39,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
     : await app.auth.refresh(body.refreshToken))
 
   app.post('/auth/revoke', {
-    config: app.strictRateLimit,
+    config: { limit: 'moderate' },
     schema: {
       operationId: 'auth.revoke',
       tags,

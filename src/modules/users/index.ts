@@ -7,6 +7,7 @@ import { createUsersService } from './service.ts'
 
 /** Accounts: registration, profile, deletion. */
 export default fp(async function users (app) {
+  app.apiDocs.tag({ name: 'users', description: 'Accounts and profiles' })
   const now = () => new Date()
   app.decorate('users', createUsersService({
     repository: createUsersRepository(app.dynamodb, app.openOutbox, app.config.USERS_TABLE, now),
@@ -17,4 +18,4 @@ export default fp(async function users (app) {
   }))
   await app.register(routesV1, { prefix: '/v1' })
   await app.register(routesV2, { prefix: '/v2' })
-}, { name: 'users', dependencies: ['config', 'dynamodb', 'outbox', 'cache', 'jwt', 'rate-limit', 'metrics'] })
+}, { name: 'users', dependencies: ['config', 'dynamodb', 'outbox', 'cache', 'jwt', 'rate-limit', 'metrics', 'docs'] })

@@ -2,14 +2,17 @@ import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/ty
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Forbidden } from '../../shared/errors.ts'
-import { Problem } from '../../shared/problem.ts'
+import { Problem, problem } from '../../shared/problem.ts'
 import { ChallengeTicket, User as UserSchema } from '../../shared/schemas.ts'
 import { accessibleUser, isAdmin } from './access.ts'
 import type { User } from './contract.ts'
+import { UserConflict, UserNotFound } from './errors.ts'
 import { IdParams, ReadHeaders, Registration, UserPatch } from './schemas.ts'
 
 const tags = ['users']
 const security = [{ bearer: [] }]
+const missing = problem(UserNotFound, 'No such user, or another user\'s account')
+const conflict = problem(UserConflict, 'Conflicts with the current state of the resource')
 
 const etagOf = (user: User) => `"${user.version}"`
 
@@ -27,7 +30,7 @@ function sendUser (request: FastifyRequest, reply: FastifyReply, user: User) {
 /** Today's contract. */
 const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
   app.post('/users', {
-    config: app.strictRateLimit,
+    config: { limit: 'strict' },
     schema: {
       operationId: 'users.create',
       tags,
@@ -45,9 +48,6 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
     const app = scope.withTypeProvider<TypeBoxTypeProvider>()
     app.addHook('onRequest', app.authenticate)
 
-    // RFC 7396: for flat resources of required properties a merge patch is what JSON already says.
-    app.addContentTypeParser('application/merge-patch+json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
-
     for (const { path, suffix, whose, params } of [
       { path: '/users/me', suffix: 'Me', whose: 'your own account', params: undefined },
       { path: '/users/:id', suffix: '', whose: 'an account, your own unless you are an admin', params: IdParams }
@@ -62,7 +62,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
           operationId: `users.get${suffix}`,
           summary: `Read ${whose}`,
           headers: ReadHeaders,
-          response: { 200: { ...UserSchema, ...etag }, 304: Type.Null({ description: 'Not changed since the ETag in If-None-Match', ...etag }), 401: Problem, 404: Problem }
+          response: { 200: { ...UserSchema, ...etag }, 304: Type.Null({ description: 'Not changed since the ETag in If-None-Match', ...etag }), 401: Problem, 404: missing }
         }
       }, async (request, reply) => sendUser(request, reply, await target(request)))
 
@@ -72,9 +72,10 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
           operationId: `users.update${suffix}`,
           summary: `Change ${whose}`,
           description: 'Admins may also set `status` and `role`.',
+          // RFC 7396: for flat resources of required properties a merge patch is what JSON already says.
           consumes: ['application/merge-patch+json', 'application/json'],
           body: UserPatch,
-          response: { 200: { ...UserSchema, ...etag }, 400: Problem, 401: Problem, 403: Problem, 404: Problem, 409: Problem }
+          response: { 200: { ...UserSchema, ...etag }, 400: Problem, 401: Problem, 403: Problem, 404: missing, 409: conflict }
         }
       }, async (request, reply) => {
         const { id } = await target(request)
@@ -89,7 +90,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
           operationId: `users.delete${suffix}`,
           summary: `Delete ${whose}`,
           description: 'Personal data is erased, sessions end, the address is free again.',
-          response: { 204: Type.Null({ description: 'Deleted' }), 401: Problem, 404: Problem, 409: Problem }
+          response: { 204: Type.Null({ description: 'Deleted' }), 401: Problem, 404: missing, 409: conflict }
         }
       }, async (request, reply) => {
         const { id } = await target(request)
