@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.ts'
 import { ConfigError, loadConfig } from './plugins/config.ts'
+import { createProxyTrust } from './shared/network.ts'
 
 /** Milliseconds a stopping server goes on answering, each answer the last of its connection: until nobody is connected, and long enough for a load balancer to see the red readiness. */
 const DRAIN = { least: 2000, most: 5000 }
@@ -17,7 +18,8 @@ async function main () {
     config,
     docs: { source: 'routes' },
     server: {
-      trustProxy: config.TRUST_PROXY ?? false,
+      // Some proxies write the client's port behind its address, and their own.
+      trustProxy: config.TRUST_PROXY === undefined ? false : createProxyTrust(config.TRUST_PROXY),
       // Fastify turns Node's own limit off. A client that drips bytes is closed after ten seconds at the most.
       requestTimeout: 9_000,
       http: { headersTimeout: 8_000, connectionsCheckingInterval: 1_000 },

@@ -38,7 +38,7 @@ export function intercept (client: Client, { command, onTheLine = true }: Interc
     if (command !== undefined && called !== command) return await next(args)
     const { input, request } = args as unknown as { input: Record<string, unknown>, request: { body: string } }
     return await step({ command: called, input, request, attempt: ++attempt, send: () => next(args) }) as Awaited<ReturnType<typeof next>>
-  }, onTheLine ? { step: 'deserialize', priority: 'low', name } : { step: 'initialize', name })
+  }, (onTheLine ? { step: 'deserialize', priority: 'low', name } : { step: 'initialize', name }) as Parameters<typeof stack.add>[1] & { step: 'deserialize' })
   return () => { stack.remove(name) }
 }
 

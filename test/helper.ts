@@ -212,12 +212,15 @@ function readersOf (engines: Engines): StreamReader[] {
   return all
 }
 
+/** What takes the batches of queues and streams: an app, or a function that stands for one. */
+interface Deliverer { consumers: { deliver (event: { Records: unknown }): Promise<unknown> } }
+
 /**
  * Does what AWS does behind the requests until nothing is left: feeds the tables' streams and the queue to
  * their consumers. Failed mails are tried again at once, until the queue's redrive policy takes them; a stream record that
  * fails three times fails the test.
  */
-export async function pump (app: Pick<App, 'consumers'>, engines: Engines, mailer: Pick<App, 'consumers'> = mailers.get(app) ?? app): Promise<void> {
+export async function pump (app: Deliverer, engines: Engines, mailer: Deliverer = mailers.get(app) ?? app): Promise<void> {
   const sqs = new SQSClient({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint })
   try {
     for (let moved = true; moved;) {
@@ -228,7 +231,7 @@ export async function pump (app: Pick<App, 'consumers'>, engines: Engines, maile
           moved = true
           await deliverPage(page, {
             mapping: { ...template.streamMappings[i]!, maximumRetries: 2 },
-            handler: event => app.consumers.deliver(event) as Promise<DynamoDBBatchResponse>,
+            handler: event => app.consumers.deliver({ ...event }) as Promise<DynamoDBBatchResponse>,
             backOff: () => 10,
             onDone: record => reader.commit(shardId, record.dynamodb!.SequenceNumber!),
             async onDiscard (records, { error }) {
@@ -238,7 +241,7 @@ export async function pump (app: Pick<App, 'consumers'>, engines: Engines, maile
         }
       }
       for (const mapping of template.queueMappings) {
-        const step = { mapping, handler: (event: SQSEvent) => mailer.consumers.deliver(event) as Promise<SQSBatchResponse>, sqs, queueUrl: engines.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), wait: 0, retryAfter: 0 }
+        const step = { mapping, handler: (event: SQSEvent) => mailer.consumers.deliver({ ...event }) as Promise<SQSBatchResponse>, sqs, queueUrl: engines.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), wait: 0, retryAfter: 0 }
         while ((await deliverMessages(step)).received > 0) moved = true
       }
     }

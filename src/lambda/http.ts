@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { METHODS, type IncomingHttpHeaders } from 'node:http'
 import type { App } from '../app.ts'
 import { CORRELATION_HEADER, correlationIdOf } from '../plugins/correlation.ts'
-import { isV1 } from '../plugins/errors/index.ts'
+import { versionOfPath } from '../plugins/versions.ts'
 import { Internal } from '../shared/errors.ts'
 import { renderFault } from '../shared/problem.ts'
 
@@ -109,7 +109,7 @@ export function createHttp (app: App) {
   function refuse (event: HttpEvent, status: number, code: string, detail: string): HttpAnswer {
     const instance = String(withoutStage(event)).slice(0, 256)
     const correlationId = correlationIdOf({ headers: headersOf(event) as IncomingHttpHeaders })
-    const { contentType, body } = renderFault({ status, code, detail, instance, correlationId }, isV1({ url: instance }) ? 'v1' : 'v2')
+    const { contentType, body } = renderFault({ status, code, detail, instance, correlationId }, versionOfPath(instance) ?? 'v2')
     return {
       statusCode: status,
       headers: { 'content-type': contentType, [CORRELATION_HEADER]: correlationId, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },

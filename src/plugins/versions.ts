@@ -1,25 +1,47 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Gone } from '../shared/errors.ts'
-import { isV1 } from './errors/index.ts'
+import { pathOf } from './request-target.ts'
+
+export type Version = 'v1' | 'v2'
 
 /** Day on which v2 replaced v1, as an RFC 9745 date: seconds since the epoch. */
 const DEPRECATED_SINCE = `@${Date.UTC(2026, 10, 22) / 1000}`
 
-/** Sets the headers that say when v1 ends, on an answer of v1; gives the error to answer with once it has ended. */
-export function announceEnd (request: FastifyRequest, reply: FastifyReply): FastifyError | undefined {
-  if (!isV1(request)) return undefined
-  const { V1_SUNSET, V1_ENABLED } = reply.server.config
-  reply.header('deprecation', DEPRECATED_SINCE)
-  reply.header('sunset', new Date(V1_SUNSET).toUTCString())
-  reply.header('link', '</openapi/v2.json>; rel="successor-version"')
-  return V1_ENABLED ? undefined : new Gone()
+/** The version of a path, decoded as the router decodes it: `/%76%31/users` is `/v1/users`, `/%2Fv1` and `/V1` are not. */
+export function versionOfPath (path: string): Version | undefined {
+  let [segment = ''] = path.slice(1).split(/[/?#]/, 1)
+  if (segment.includes('%')) {
+    try {
+      segment = decodeURI(segment)
+    } catch {
+      return undefined
+    }
+  }
+  return segment === 'v1' || segment === 'v2' ? segment : undefined
 }
 
-/** Says on every v1 answer that v1 ends, and when; answers 410 once it has ended. */
+/** The version of a request: that of its route, and where no route of ours has matched, that of its path. */
+export function versionOf (request: FastifyRequest): Version | undefined {
+  const { url } = request.routeOptions
+  // The wildcard that answers preflights is no route of ours.
+  return versionOfPath(url?.startsWith('/') === true ? url : pathOf(request))
+}
+
+/** Sets the headers that say when v1 ends, on an answer of v1. */
+export function setLifecycleHeaders (request: FastifyRequest, reply: FastifyReply): void {
+  if (versionOf(request) !== 'v1') return
+  const { V1_SUNSET, PUBLIC_URL } = reply.server.config
+  reply.header('deprecation', DEPRECATED_SINCE)
+  reply.header('sunset', new Date(V1_SUNSET).toUTCString())
+  reply.header('link', `<${new URL(PUBLIC_URL).pathname.replace(/\/$/, '')}/openapi/v2.json>; rel="successor-version"`)
+}
+
+/** Sets v1's lifecycle headers on every v1 answer, and answers 410 once v1 has ended. */
 export default fp(async function versions (app) {
-  app.addHook('onRequest', async (request, reply) => {
-    const gone = announceEnd(request, reply)
-    if (gone !== undefined) throw gone
+  app.addHook('onRequest', async request => {
+    if (!app.config.V1_ENABLED && versionOf(request) === 'v1') throw new Gone()
   })
-}, { name: 'versions', dependencies: ['config', 'correlation'] })
+  // On sending, so that answers which other hooks give have them as well: preflights, 429, 404.
+  app.addHook('onSend', async (request, reply) => setLifecycleHeaders(request, reply))
+}, { name: 'versions', dependencies: ['config'] })

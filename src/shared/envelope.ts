@@ -1,7 +1,29 @@
-import { Type, type TSchema } from '@sinclair/typebox'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { exampleOf, type ErrorClass } from './errors.ts'
+import { EXAMPLE_ID } from './ids.ts'
 
-/** The schema of version 1's answer: the article's envelope around `data`. */
+// Version 1's envelope, in one place: what a success and a failure look like, for schemas and for handlers.
+
+/** Schema of a v1 success with this data. */
 export const Envelope = <T extends TSchema>(data: T, title: string) => Type.Object({ success: Type.Literal(true), data }, { title })
 
-/** Version 1's answer around `data`. */
+/** A v1 success. */
 export const success = <T>(data: T) => ({ success: true as const, data })
+
+export const Failure = Type.Object({
+  success: Type.Literal(false),
+  error: Type.String(),
+  correlationId: Type.Optional(Type.String())
+}, { $id: 'Failure', title: 'Failure' })
+export type Failure = Static<typeof Failure>
+
+/** Response schema of a v1 route that can fail with one of the given errors; its examples are made from them. */
+export function failure (errors: ErrorClass | ErrorClass[], description: string) {
+  const described = [errors].flat().map(exampleOf)
+  return {
+    ...Failure,
+    description,
+    'x-codes': described.map(({ code }) => code),
+    examples: described.map(({ detail }): Failure => ({ success: false, error: detail, correlationId: EXAMPLE_ID }))
+  }
+}

@@ -1,6 +1,6 @@
-import createError from '@fastify/error'
+import createError, { type FastifyError } from '@fastify/error'
 
-/** One refused field: `pointer` is a JSON Pointer (RFC 6901) into the body, or the parameter's name after `#/`. */
+/** One invalid field: `pointer` is a JSON Pointer (RFC 6901) into the body, or the parameter's name after `#/`. */
 export interface FieldError {
   pointer: string
   detail: string
@@ -8,21 +8,36 @@ export interface FieldError {
 
 const ValidationError = createError('VALIDATION_FAILED', '%s', 400)
 
-/** The field of a pointer as people write it: `name`, `address.city`; `body` for the whole of it. */
+/** The field of a pointer in plain form: `name`, `address.city`; `body` for the whole of it. */
 export const fieldName = (pointer: string): string => pointer.replace(/^#?\//, '').replaceAll('/', '.') || 'body'
 
-/** A 400 that names the fields; for rules that a JSON Schema cannot say. */
+/** All invalid fields in one sentence: `email is required; name must have at least 2 characters`. */
+export const summaryOf = (errors: FieldError[]): string => errors.map(({ pointer, detail }) => `${fieldName(pointer)} ${detail}`).join('; ')
+
+/** A 400 that names the fields; for rules that a JSON Schema cannot express. Details continue the field's name: `is required`. */
 export function validationError (errors: FieldError[]): Error & { errors: FieldError[] } {
-  const message = errors.map(({ pointer, detail }) => `${fieldName(pointer)}: ${detail}`).join('; ')
-  return Object.assign(new ValidationError(message), { errors })
+  return Object.assign(new ValidationError(summaryOf(errors)), { errors })
+}
+
+/** An entry of an error catalogue, made by `createError`. */
+export type ErrorClass = new () => FastifyError
+
+/** What the API documents show of an error. */
+export function exampleOf (ErrorClass: ErrorClass): { status: number, code: string, detail: string } {
+  const { statusCode, code, message } = new ErrorClass()
+  return { status: statusCode!, code, detail: message }
 }
 
 // What every module may answer; a module's own errors are in its `errors.ts`.
-export const NotFound = createError('NOT_FOUND', 'There is nothing at this address', 404)
-export const MethodNotAllowed = createError('METHOD_NOT_ALLOWED', 'This address does not take this method; see the Allow header', 405)
+export const NotFound = createError('NOT_FOUND', 'There is nothing at this path', 404)
+export const MethodNotAllowed = createError('METHOD_NOT_ALLOWED', 'Method not allowed on this path; see the Allow header', 405)
+export const HostMissing = createError('HOST_MISSING', 'The Host header is missing', 400)
+export const UrlMalformed = createError('URL_MALFORMED', 'The path is not a valid URL path', 400)
+export const BodyMalformed = createError<[message: string]>('BODY_MALFORMED', '%s', 400)
+export const UnsupportedMediaType = createError<[message: string]>('UNSUPPORTED_MEDIA_TYPE', '%s', 415)
 export const Unauthorized = createError('AUTH_TOKEN_INVALID', 'A valid access token is required', 401)
 export const Forbidden = createError('FORBIDDEN', 'The role of this account does not allow this operation', 403)
 export const Gone = createError('V1_GONE', 'Version 1 of this API has been switched off; use version 2', 410)
 export const TooManyRequests = createError('RATE_LIMITED', 'Too many requests; try again after the time in Retry-After', 429)
 export const Internal = createError('INTERNAL', 'Something went wrong on our side; quote the correlation id when you report it', 500)
-export const Unavailable = createError('DEPENDENCY_UNAVAILABLE', 'A part this service depends on does not answer; try again', 503)
+export const Unavailable = createError('DEPENDENCY_UNAVAILABLE', 'A dependency of this service does not answer; try again', 503)

@@ -13,3 +13,6 @@ export const UUID = new RegExp(UUID_PATTERN)
 
 export const Id = Type.String({ pattern: UUID_PATTERN, examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] })
 export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-11-22T12:00:00.000Z'] })
+
+/** A correlation id for the examples in the API documents. */
+export const EXAMPLE_ID = '5f0c7a1e-2b6d-4c3f-9a8e-1d2c3b4a5f60'

@@ -1,8 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { STATUS_CODES } from 'node:http'
-import type { FieldError } from './errors.ts'
+import type { Failure } from './envelope.ts'
+import { exampleOf, type ErrorClass, type FieldError } from './errors.ts'
+import { EXAMPLE_ID } from './ids.ts'
 
-/** `application/problem+json`, RFC 9457: what v2 and the unversioned routes answer when they cannot do as asked. */
+/** `application/problem+json`, RFC 9457: the errors of v2 and of the unversioned routes. */
 export const Problem = Type.Object({
   type: Type.String({ description: 'URN of the kind of problem' }),
   title: Type.String({ description: 'The HTTP status in words' }),
@@ -11,17 +13,20 @@ export const Problem = Type.Object({
   instance: Type.String({ description: 'The path that was asked for' }),
   code: Type.String({ description: 'Stable name of the problem, for programs', examples: ['USERS_NOT_FOUND'] }),
   correlationId: Type.String(),
-  errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), { description: 'The refused fields' }))
+  errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), { description: 'The invalid fields' }))
 }, { $id: 'Problem', title: 'Problem' })
 export type Problem = Static<typeof Problem>
 
-/** The v1 envelope of a failure, as the article has it. */
-export const Failure = Type.Object({
-  success: Type.Literal(false),
-  error: Type.String(),
-  correlationId: Type.Optional(Type.String())
-}, { $id: 'Failure', title: 'Failure' })
-export type Failure = Static<typeof Failure>
+/** Response schema of a route that can fail with one of the given errors; its examples are made from them. */
+export function problem (errors: ErrorClass | ErrorClass[], description: string) {
+  const described = [errors].flat().map(exampleOf)
+  return {
+    ...Problem,
+    description,
+    'x-codes': described.map(({ code }) => code),
+    examples: described.map(example => renderFault({ ...example, instance: '/', correlationId: EXAMPLE_ID }, 'v2').body)
+  }
+}
 
 export interface Fault {
   status: number
@@ -32,7 +37,7 @@ export interface Fault {
   errors?: FieldError[] | undefined
 }
 
-/** A fault in the shape of the API version that was asked. */
+/** A fault in the shape of the requested API version. */
 export function renderFault (fault: Fault, version: 'v1' | 'v2'): { contentType: string, body: Problem | Failure } {
   const { status, code, detail, instance, correlationId, errors } = fault
   if (version === 'v1') {

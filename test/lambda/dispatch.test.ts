@@ -16,26 +16,35 @@ const invoke = (event: unknown) => handler(event, {} as Context)
 const socket = overSocket((app.server.address() as AddressInfo).port)
 const echo = async (event: object) => JSON.parse((await invoke(event) as { body: string }).body)
 const get = (target: string, headers: WireRequest['headers'] = []): WireRequest => ({ method: 'GET', target, headers })
-const record = (eventSource: string) => ({ eventSource, body: '{}' })
+const fromQueue = (name: string) => ({ eventSource: 'aws:sqs', eventSourceARN: `arn:aws:sqs:eu-central-1:123456789012:${name}`, body: '{}' })
+const fromTable = (name: string) => ({ eventSource: 'aws:dynamodb', eventSourceARN: `arn:aws:dynamodb:eu-central-1:123456789012:table/${name}/stream/2026-11-25T00:00:00.000` })
+const fromBucket = (name: string) => ({ eventSource: 'aws:s3', s3: { bucket: { name } } })
 
 t.test('a request is the same over the socket and as every kind of event', async (t) => {
   await sameEverywhere(t, ECHO_CASES, socket, invoke, echoed)
 })
 
-t.test('a batch of the queue goes to the e-mail worker, and its answer to AWS', async (t) => {
-  const event = { Records: [record('aws:sqs'), record('aws:sqs')] }
-  t.same(await invoke(event), { email: event })
+t.test('a batch goes to what takes those of its queue, its table or its bucket, and the answer to AWS', async (t) => {
+  for (const [kind, records] of Object.entries({ queue: [fromQueue('Queue'), fromQueue('Queue')], table: [fromTable('Table')], bucket: [fromBucket('bucket')] })) {
+    const event = { Records: records }
+    t.same(await invoke(event), { [kind]: event })
+  }
 })
 
-t.test('a batch of a table\'s stream goes to the relay', async (t) => {
-  const event = { Records: [record('aws:dynamodb')] }
-  t.same(await invoke(event), { relay: event })
+t.test('the invocation\'s end is known to what takes an event', async (t) => {
+  const before = Date.now()
+  const { swept } = await handler({ source: 'aws.events', 'detail-type': 'Scheduled Event' }, { getRemainingTimeInMillis: () => 5000 } as Context) as { swept: { deadline: number } }
+  t.ok(swept.deadline >= before + 5000 && swept.deadline <= Date.now() + 5000)
+})
+
+t.test('a source has one consumer', async (t) => {
+  t.throws(() => app.consumers.add({ table: 'Table' }, async () => ({ batchItemFailures: [] })), { message: 'consumers: table Table has two consumers' })
 })
 
 t.test('a schedule starts the sweeper, whichever of AWS\'s schedulers sent it', async (t) => {
-  t.same(await invoke({ source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} }), { resent: 0 })
-  t.same(await invoke({ source: 'aws.scheduler', 'detail-type': 'Scheduled Event', detail: '{}' }), { resent: 0 })
-  t.same(await invoke({ source: 'user-service.schedule', 'detail-type': 'sweep' }), { resent: 0 })
+  t.same(await invoke({ source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} }), { swept: {} })
+  t.same(await invoke({ source: 'aws.scheduler', 'detail-type': 'Scheduled Event', detail: '{}' }), { swept: {} })
+  t.same(await invoke({ source: 'user-service.schedule', 'detail-type': 'sweep' }), { swept: {} })
 })
 
 t.test('an event of no known kind is an error, never an answer', async (t) => {
@@ -48,10 +57,14 @@ t.test('an event of no known kind is an error, never an answer', async (t) => {
     'an empty batch': { Records: [] },
     'records that are no list': { Records: 'aws:sqs' },
     'a record that is nothing': { Records: [null] },
-    'a batch of two sources': { Records: [record('aws:sqs'), record('aws:dynamodb')] },
-    'records of another source': { Records: [record('aws:kinesis')] },
+    'a batch of two sources': { Records: [fromQueue('Queue'), fromTable('Table')] },
+    'records of another source': { Records: [{ eventSource: 'aws:kinesis' }] },
+    'records of another queue': { Records: [fromQueue('Other')] },
+    'records of another table': { Records: [fromTable('Other')] },
+    'records of an index': { Records: [{ eventSource: 'aws:dynamodb', eventSourceARN: 'Table' }] },
     'a notification of SNS, which spells it otherwise': { Records: [{ EventSource: 'aws:sns' }] },
-    'an upload, while nothing takes one': { Records: [record('aws:s3')] },
+    'an upload to another bucket': { Records: [fromBucket('other')] },
+    'an upload to no bucket': { Records: [{ eventSource: 'aws:s3' }] },
     'an event of another application': { source: 'someone.else', 'detail-type': 'sweep' },
     'an event of AWS that is no schedule': { source: 'aws.ec2', 'detail-type': 'Scheduled Event' },
     'a request to an authorizer': { ...restEvent(get('/echo/a')), type: 'REQUEST', methodArn: 'arn:aws:execute-api:eu-central-1:0:abc/prod/GET/echo' },

@@ -2,8 +2,10 @@ import Fastify from 'fastify'
 import { createHash } from 'node:crypto'
 import type { App } from '../../src/app.ts'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
+import consumers from '../../src/plugins/consumers.ts'
 import correlation, { correlationIdOf } from '../../src/plugins/correlation.ts'
-import errors, { sendError } from '../../src/plugins/errors/index.ts'
+import errors from '../../src/plugins/errors/index.ts'
+import { sendError } from '../../src/plugins/errors/send-error.ts'
 
 /** The smallest PNG: one pixel. Not a text in any encoding. */
 export const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
@@ -20,11 +22,11 @@ export async function buildEcho () {
   })
   await app.register(correlation)
   await app.register(errors)
-  app.decorate('email', { handleBatch: async (event: unknown) => ({ email: event }) } as unknown as App['email'])
-  app.decorate('relay', {
-    handleBatch: async (event: unknown) => ({ relay: event }),
-    sweep: async () => ({ resent: 0 })
-  } as unknown as App['relay'])
+  await app.register(consumers)
+  app.consumers.add({ queue: 'https://sqs.eu-central-1.amazonaws.com/123456789012/Queue' }, async event => ({ queue: event }) as never)
+  app.consumers.add({ table: 'Table' }, async event => ({ table: event }) as never)
+  app.consumers.add({ bucket: 'bucket' }, async event => ({ bucket: event }) as never)
+  app.decorate('outbox', { sweep: async (options: object) => ({ swept: options }) } as unknown as App['outbox'])
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })

@@ -1,6 +1,6 @@
 import { DynamoDBClient, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb'
 import { marshall } from '@aws-sdk/util-dynamodb'
-import type { DynamoDBStreamEvent, SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import type { SQSBatchResponse } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -15,8 +15,7 @@ import { overLambda, restEvent } from './transports.ts'
 
 /** The artifact's two workers, as AWS calls them: events in, answers out. */
 const workersOf = (runtime: Runtime) => ({
-  relay: { handleBatch: (event: DynamoDBStreamEvent) => runtime.invoke(event), sweep: () => runtime.invoke({ source: 'user-service.schedule', 'detail-type': 'sweep' }) },
-  email: { handleBatch: (event: SQSEvent) => runtime.invoke(event) }
+  consumers: { deliver: (event: object) => runtime.invoke(event) }
 } as unknown as Parameters<typeof pump>[0])
 
 const JSON_TYPE: [string, string] = ['Content-Type', 'application/json']
@@ -78,12 +77,11 @@ if (client !== undefined) {
     const runtime = await startRuntime(t, client, { directory, env: functionEnv(engines) })
     const send = overLambda(event => runtime.invoke(event), restEvent)
     await send({ method: 'POST', target: '/v2/users', headers: [JSON_TYPE], body: '{"email":"late@example.com","name":"Late"}' })
-    t.same(await runtime.invoke({ source: 'aws.events', 'detail-type': 'Scheduled Event' }), { resent: 0 }, 'what is young is left to the stream')
+    t.same(await runtime.invoke({ source: 'aws.events', 'detail-type': 'Scheduled Event' }), { resent: 0, isIncomplete: false }, 'what is young is left to the stream')
 
     await makeOverdue(engines.dynamodbEndpoint)
-    t.same(await runtime.invoke({ source: 'aws.events', 'detail-type': 'Scheduled Event' }), { resent: 1 })
-    const { email } = workersOf(runtime)
-    await pump({ email, relay: { handleBatch: async () => ({ batchItemFailures: [] }), sweep: async () => ({ resent: 0 }) } }, engines)
+    t.same(await runtime.invoke({ source: 'aws.events', 'detail-type': 'Scheduled Event' }), { resent: 1, isIncomplete: false })
+    await pump(workersOf(runtime), engines)
     t.equal(engines.mails.length, 1)
   })
 

@@ -10,7 +10,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 
 /** What every failure has in common, whichever version was asked; then what the version's own shape says. */
 function isFailure (t: Test, answer: LightMyRequestResponse, status: number, code: string) {
-  const { url } = answer.raw.req as unknown as { url: string }
+  // As it was sent: a malformed one is rewritten on its way to the router.
+  const { originalUrl: url } = answer.raw.req as unknown as { originalUrl: string }
   t.equal(answer.statusCode, status, `${url} -> ${status}`)
   t.match(answer.headers['x-correlation-id'], UUID)
   t.equal(answer.headers['x-content-type-options'], 'nosniff')
@@ -106,27 +107,27 @@ for (const v of ['/v1', '/v2']) {
     for (const path of ['/users/%zz', '/%', '/users/%E0%A4%A']) isFailure(t, await app.inject(`${v}${path}`), 400, 'URL_MALFORMED')
   })
 
-  t.test(`${v}: no token is 401 and asks for one; a bad token is called so`, async t => {
+  t.test(`${v}: no token is 401 and asks for one; a bad token is called so, with a description`, async t => {
     const url = `${v}/users/0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42`
     const none = await app.inject(url)
     isFailure(t, none, 401, 'AUTH_TOKEN_INVALID')
     t.equal(none.headers['www-authenticate'], 'Bearer realm="user-service"')
     const bad = await app.inject({ url, headers: { authorization: 'Bearer hushhush' } })
     isFailure(t, bad, 401, 'AUTH_TOKEN_INVALID')
-    t.equal(bad.headers['www-authenticate'], 'Bearer realm="user-service", error="invalid_token"')
+    t.match(bad.headers['www-authenticate'], /^Bearer realm="user-service", error="invalid_token", error_description="[^"]+"$/)
   })
 }
 
-t.test('every refused field is named with a JSON Pointer', async t => {
+t.test('every invalid field is named with a JSON Pointer', async t => {
   const fields = async (body: object) => isFailure(t, await post('/v2/users', body), 400, 'VALIDATION_FAILED').errors.map((e: { pointer: string }) => e.pointer)
   t.same(await fields({}), ['/email', '/name'])
   t.same(await fields({ email: 7, name: 'A' }), ['/email', '/name'])
   t.same(await fields({ email: 'ada@example.com', name: 'Ada', role: 'admin', 'a/b~c': 1 }), ['/role', '/a~1b~0c'])
   t.same(isFailure(t, await post('/v2/auth/tokens', {}), 400, 'VALIDATION_FAILED').errors, [{ pointer: '/grantType', detail: 'is required' }])
-  t.same(isFailure(t, await post('/v2/auth/tokens', { grantType: 'password' }), 400, 'VALIDATION_FAILED').errors, [{ pointer: '/grantType', detail: 'is not a known value' }])
+  t.same(isFailure(t, await post('/v2/auth/tokens', { grantType: 'password' }), 400, 'VALIDATION_FAILED').errors, [{ pointer: '/grantType', detail: 'must be one of: code, refresh_token' }])
   const { accessToken } = await signIn(app, engines, 'fields@example.com')
   const patch = await app.inject({ method: 'PATCH', url: '/v2/users/me', headers: { authorization: `Bearer ${accessToken}` }, payload: { status: 'GONE', name: 'x' } })
-  t.same(isFailure(t, patch, 400, 'VALIDATION_FAILED').errors.map((e: object) => Object.values(e).join(' ')).sort(), ['/name must NOT have fewer than 2 characters', '/status is not a known value'])
+  t.same(isFailure(t, patch, 400, 'VALIDATION_FAILED').errors.map((e: object) => Object.values(e).join(' ')).sort(), ['/name must have at least 2 characters', '/status must be one of: ACTIVE, SUSPENDED'])
   for (const length of [65, 101, 8000]) {
     const path = await app.inject({ url: `/v2/users/${'x'.repeat(length)}`, headers: { authorization: `Bearer ${accessToken}` } })
     t.same(isFailure(t, path, 400, 'VALIDATION_FAILED').errors.map((e: { pointer: string }) => e.pointer), ['#/id'])
@@ -136,6 +137,7 @@ t.test('every refused field is named with a JSON Pointer', async t => {
 t.test('a thousand unknown properties are answered with the first few', async t => {
   const body = isFailure(t, await post('/v2/users', Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`unknown${i}`.repeat(3), 1]))), 400, 'VALIDATION_FAILED')
   t.equal(body.errors.length, 20)
+  t.match(body.detail, /^email is required; name is required; .*is not a known property; and 982 more$/)
   const long = await post('/v2/users', { ['x'.repeat(60_000)]: 1 })
   t.ok(long.body.length < 2000, `${long.body.length} bytes`)
 })

@@ -1,6 +1,6 @@
 import { DeleteCommand } from '@aws-sdk/lib-dynamodb'
 import { Type } from '@sinclair/typebox'
-import Fastify from 'fastify'
+import Fastify, { type FastifyBaseLogger } from 'fastify'
 import t from 'tap'
 import aws from '../../src/plugins/aws/index.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
@@ -27,7 +27,7 @@ const entryRecord = (entry: OutboxEntry) => record(entry)
 async function build (t: Test) {
   const logLines: Record<string, unknown>[] = []
   const loaded = loadConfig(engines.env)
-  const app = Fastify({ loggerInstance: createLogger(loaded, { write: line => { logLines.push(JSON.parse(line) as Record<string, unknown>) } }) })
+  const app = Fastify({ loggerInstance: createLogger(loaded, { write: line => { logLines.push(JSON.parse(line) as Record<string, unknown>) } }) as FastifyBaseLogger })
   await app.register(config, { config: loaded })
   for (const plugin of [aws, metrics, dynamodb, consumers, outbox]) await app.register(plugin)
   t.teardown(async () => {
@@ -54,13 +54,13 @@ async function buildOpen (t: Test, handle: (entry: Order) => Promise<void> = asy
 t.test('an app whose types and handlers do not match one to one does not boot', async (t) => {
   const without = await build(t)
   without.outbox.open({ table: 'UsersTable', key: userKey, entries: ENTRIES })
-  await t.rejects(without.ready(), { message: 'outbox: order.placed has no handler' })
+  await t.rejects(async () => await without.ready(), { message: 'outbox: order.placed has no handler' })
 
   const unknown = await build(t)
   unknown.outbox.open({ table: 'UsersTable', key: userKey, entries: ENTRIES })
   unknown.outbox.on('order.placed', async () => {})
   unknown.outbox.on('order.shipped', async () => {})
-  await t.rejects(unknown.ready(), { message: 'outbox: order.shipped is a type of no open outbox' })
+  await t.rejects(async () => await unknown.ready(), { message: 'outbox: order.shipped is a type of no open outbox' })
 
   const twice = await build(t)
   twice.outbox.on('order.placed', async () => {})

@@ -82,7 +82,7 @@ const apiEndpoint = await endpointOf(engines)
 const workerEndpoint = await endpointOf(engines)
 const api = await functionBehind(apiEndpoint)
 const worker = await functionBehind(workerEndpoint)
-const settle = () => pump({ relay: api.relay, email: worker.email } as Pick<App, 'relay' | 'email'>, engines)
+const settle = () => pump(api, engines, worker)
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 async function ask (method: Method, url: string, payload?: object, authorization?: string) {
@@ -107,7 +107,7 @@ async function live (email: string) {
   const { refreshToken } = (await ask('POST', '/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: tokens.refreshToken })).json<{ refreshToken: string }>()
   await ask('POST', '/v2/auth/revoke', { refreshToken })
   await ask('DELETE', '/v2/users/me', undefined, bearer)
-  await api.relay.sweep()
+  await api.outbox.sweep()
   await settle()
 }
 

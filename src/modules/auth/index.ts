@@ -9,6 +9,7 @@ import { createService } from './service.ts'
 
 /** Registering and signing in: codes, sessions, tokens. */
 export default fp(async function auth (app) {
+  app.apiDocs.tag({ name: 'auth', description: 'Codes, tokens, sessions' })
   const now = () => new Date()
   const { accessTokens, config, dynamodb, email, keys, metrics: { count }, rateLimits, users } = app
   const outbox = app.outbox.open({ table: config.AUTH_TABLE, key: eventId => ({ pk: `outbox#${eventId}`, sk: 'outbox' }), entries: AUTH_ENTRIES })
@@ -27,4 +28,4 @@ export default fp(async function auth (app) {
   app.decorate('auth', service)
   await app.register(routesV1)
   await app.register(routesV2)
-}, { name: 'auth', dependencies: ['users', 'email', 'config', 'dynamodb', 'outbox', 'keys', 'jwt', 'rate-limit', 'metrics'] })
+}, { name: 'auth', dependencies: ['users', 'email', 'config', 'dynamodb', 'outbox', 'keys', 'jwt', 'rate-limit', 'metrics', 'docs'] })

@@ -1,10 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Envelope, success } from '../../shared/envelope.ts'
+import { Envelope, Failure, failure, success } from '../../shared/envelope.ts'
 import { networkOf } from '../../shared/network.ts'
-import { Failure } from '../../shared/problem.ts'
+import { CodeInvalid, CodesExhausted, RefreshTokenInvalid } from './errors.ts'
 import { ChallengeRequest, ChallengeTicket, TokenRequest, TokensV1 } from './schemas.ts'
 
 const tags = ['auth']
+const exhausted = failure(CodesExhausted, 'The address has been sent as many codes as it may get')
+const invalid = failure([CodeInvalid, RefreshTokenInvalid], 'The code or the refresh token is not good, for whatever reason')
 
 const { $id, title, ...ticket } = ChallengeTicket
 
@@ -18,7 +20,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV1 (app) {
       summary: 'Ask for a sign-in code',
       description: 'Mails a code to the address if it has an account. The answer is the same whether it has one or not.',
       body: ChallengeRequest,
-      response: { 202: Envelope(ticket, 'ChallengeTicketV1'), 400: Failure }
+      response: { 202: Envelope(ticket, 'ChallengeTicketV1'), 400: Failure, 429: exhausted }
     }
   }, async (request, reply) => {
     reply.code(202)
@@ -33,7 +35,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV1 (app) {
       summary: 'Sign in, or stay signed in',
       description: '`code` exchanges the code from a mail; `refresh_token` exchanges a refresh token for new tokens.',
       body: TokenRequest,
-      response: { 200: Envelope(TokensV1, 'TokensV1'), 400: Failure, 401: { ...Failure, description: 'The code or the refresh token is not good, for whatever reason' } }
+      response: { 200: Envelope(TokensV1, 'TokensV1'), 400: Failure, 401: invalid }
     }
   }, async ({ body, id }) => success(await app.auth.createTokens(body, id)))
 }

@@ -2,11 +2,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { preferredLocale } from '../../shared/locale.ts'
 import { networkOf } from '../../shared/network.ts'
-import { Problem } from '../../shared/problem.ts'
+import { Problem, problem } from '../../shared/problem.ts'
+import { CodeInvalid, CodesExhausted, RefreshTokenInvalid } from './errors.ts'
 import { ChallengeRequest, ChallengeTicket, JsonWebKeySet, Registration, Revocation, TokenRequest, Tokens, Verification } from './schemas.ts'
 import { readVerifyPage } from './verify-page.ts'
 
 const tags = ['auth']
+const exhausted = problem(CodesExhausted, 'The address has been sent as many codes as it may get')
 
 const CODE_LIMITS = 'From one network, an address gets at most 5 codes an hour and 10 a day; from all together 15 and 30.'
 
@@ -20,7 +22,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       summary: 'Register',
       description: `Mails a code to the address: a welcome to one that was never proved, "you already have an account" to one that was. The answer is the same for both. Name and language are those of the registration whose code is exchanged. ${CODE_LIMITS}`,
       body: Registration,
-      response: { 202: ChallengeTicket, 400: Problem }
+      response: { 202: ChallengeTicket, 400: Problem, 429: exhausted }
     }
   }, async (request, reply) => {
     const { email, name, locale = preferredLocale(request.headers['accept-language']) } = request.body
@@ -36,7 +38,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       summary: 'Ask for a sign-in code',
       description: `Mails a code to the address if it has an account. The answer is the same whether it has one or not. ${CODE_LIMITS}`,
       body: ChallengeRequest,
-      response: { 202: ChallengeTicket, 400: Problem }
+      response: { 202: ChallengeTicket, 400: Problem, 429: exhausted }
     }
   }, async (request, reply) => {
     reply.code(202)
@@ -51,7 +53,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       summary: 'Confirm an address',
       description: 'Proves that the address of a challenge can be read, and signs nobody in: the code can still be exchanged for tokens, once. A wrong code takes one of the five tries of its challenge.',
       body: Verification,
-      response: { 204: Type.Null({ description: 'Confirmed' }), 400: Problem, 401: { ...Problem, description: 'The code is not good, for whatever reason' } }
+      response: { 204: Type.Null({ description: 'Confirmed' }), 400: Problem, 401: problem(CodeInvalid, 'The code is not good, for whatever reason') }
     }
   }, async ({ body, id }, reply) => {
     await app.auth.verify(body.challengeId, body.code, id)
@@ -67,7 +69,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       description: '`code` exchanges the code from a mail: five tries, ten minutes, once. The first success verifies the address. ' +
         '`refresh_token` exchanges a refresh token for new tokens; the old one keeps giving the same answer for 10 seconds, and ends the session when it is used later.',
       body: TokenRequest,
-      response: { 200: Tokens, 400: Problem, 401: { ...Problem, description: 'The code or the refresh token is not good, for whatever reason' } }
+      response: { 200: Tokens, 400: Problem, 401: problem([CodeInvalid, RefreshTokenInvalid], 'The code or the refresh token is not good, for whatever reason') }
     }
   }, async ({ body, id }) => await app.auth.createTokens(body, id))
 

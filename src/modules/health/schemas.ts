@@ -11,7 +11,7 @@ const Check = Type.Object({
 export const Liveness = Type.Object({ status: Type.Literal('healthy') }, { title: 'Liveness' })
 
 export const Readiness = Type.Object({
-  status: Healthy,
+  status: Type.Union([Type.Literal('healthy'), Type.Literal('degraded'), Type.Literal('unhealthy')]),
   checks: Type.Object({ dynamodb: Check, sqs: Check, redis: Check }),
   timestamp: Timestamp,
   version: Type.String({ description: 'Version of the running service', examples: ['1.0.0'] })

@@ -9,6 +9,7 @@ import { createService } from './service.ts'
 
 /** Accounts: registration, profile, deletion. */
 export default fp(async function users (app) {
+  app.apiDocs.tag({ name: 'users', description: 'Accounts and profiles' })
   const now = () => new Date()
   const { cache, config, dynamodb, eventBus, metrics } = app
   const outbox = app.outbox.open({ table: config.USERS_TABLE, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES })
@@ -18,4 +19,4 @@ export default fp(async function users (app) {
   for (const schema of [User, Registration]) app.addSchema(schema)
   await app.register(routesV1)
   await app.register(routesV2)
-}, { name: 'users', dependencies: ['config', 'dynamodb', 'outbox', 'event-bus', 'cache', 'jwt', 'rate-limit', 'metrics'] })
+}, { name: 'users', dependencies: ['config', 'dynamodb', 'outbox', 'event-bus', 'cache', 'jwt', 'rate-limit', 'metrics', 'docs'] })

@@ -1,13 +1,17 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { Envelope, success } from '../../shared/envelope.ts'
-import { Failure } from '../../shared/problem.ts'
+import { Envelope, Failure, failure, success } from '../../shared/envelope.ts'
 import { preferredLocale } from '../../shared/locale.ts'
 import type { User } from './contract.ts'
+import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import { CreatedV1, NamePatchV1, RegistrationV1, UserIdParamsV1, UserV1 } from './schemas.ts'
 
 const tags = ['users']
 const security = [{ bearer: [] }]
+
+const taken = failure(EmailTaken, 'The address has an account')
+const missing = failure(UserNotFound, 'No such user, or another user\'s account')
+const conflict = failure(UserConflict, 'Conflicts with the current state of the resource')
 
 const UserEnvelope = Envelope(UserV1, 'UserV1')
 
@@ -25,7 +29,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
       summary: 'Register',
       description: 'Creates a pending account and mails a code to the address.',
       body: RegistrationV1,
-      response: { 201: { ...Envelope(CreatedV1, 'UserCreatedV1'), headers: { location: Type.String({ description: 'Path of the new user' }) } }, 400: Failure, 409: Failure }
+      response: { 201: { ...Envelope(CreatedV1, 'UserCreatedV1'), headers: { location: Type.String({ description: 'Path of the new user' }) } }, 400: Failure, 409: taken }
     }
   }, async (request, reply) => {
     const locale = preferredLocale(request.headers['accept-language'])
@@ -39,15 +43,15 @@ const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
     app.addHook('onRequest', app.authenticate)
 
     app.get('/v1/users/:userId', {
-      schema: { operationId: 'v1.users.get', tags, summary: 'Read a user', security, params: UserIdParamsV1, response: { 200: UserEnvelope, 401: Failure, 404: Failure } }
+      schema: { operationId: 'v1.users.get', tags, summary: 'Read a user', security, params: UserIdParamsV1, response: { 200: UserEnvelope, 401: Failure, 404: missing } }
     }, async ({ user, params }) => present(await app.users.read(user, params.userId)))
 
     app.patch('/v1/users/:userId', {
-      schema: { operationId: 'v1.users.update', tags, summary: 'Change the name', security, params: UserIdParamsV1, body: NamePatchV1, response: { 200: UserEnvelope, 400: Failure, 401: Failure, 404: Failure, 409: Failure } }
+      schema: { operationId: 'v1.users.update', tags, summary: 'Change the name', security, params: UserIdParamsV1, body: NamePatchV1, response: { 200: UserEnvelope, 400: Failure, 401: Failure, 404: missing, 409: conflict } }
     }, async ({ user, params, body, id }) => present(await app.users.update(user, params.userId, body, id)))
 
     app.delete('/v1/users/:userId', {
-      schema: { operationId: 'v1.users.delete', tags, summary: 'Delete the account', security, params: UserIdParamsV1, response: { 204: Type.Null(), 401: Failure, 404: Failure, 409: Failure } }
+      schema: { operationId: 'v1.users.delete', tags, summary: 'Delete the account', security, params: UserIdParamsV1, response: { 204: Type.Null(), 401: Failure, 404: missing, 409: conflict } }
     }, async ({ user, params, id }, reply) => {
       await app.users.remove(user, params.userId, id)
       return await reply.code(204).send(null)

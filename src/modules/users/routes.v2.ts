@@ -1,21 +1,25 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
-import { Problem } from '../../shared/problem.ts'
+import { Problem, problem } from '../../shared/problem.ts'
 import type { User } from './contract.ts'
+import { UserConflict, UserNotFound } from './errors.ts'
 import { IdParams, ReadHeaders, User as UserSchema, UserPatch } from './schemas.ts'
 
 const tags = ['users']
 const security = [{ bearer: [] }]
+// RFC 7396: for flat resources of required properties a merge patch is what JSON already says.
 const consumes = ['application/merge-patch+json', 'application/json']
 
 const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ description: 'Names the user and its version, for If-None-Match' }) } }
 const Unchanged = Type.Null({ description: 'Not changed since the ETag in If-None-Match', headers: UserAnswer.headers })
+const missing = problem(UserNotFound, 'No such user, or another user\'s account')
+const conflict = problem(UserConflict, 'Conflicts with the current state of the resource')
 const Deleted = Type.Null({ description: 'Deleted' })
 
-const READ = { 200: UserAnswer, 304: Unchanged, 401: Problem, 404: Problem }
-const UPDATE = { 200: UserAnswer, 400: Problem, 401: Problem, 403: Problem, 404: Problem, 409: Problem }
-const DELETE = { 204: Deleted, 401: Problem, 404: Problem, 409: Problem }
+const READ = { 200: UserAnswer, 304: Unchanged, 401: Problem, 404: missing }
+const UPDATE = { 200: UserAnswer, 400: Problem, 401: Problem, 403: Problem, 404: missing, 409: conflict }
+const DELETE = { 204: Deleted, 401: Problem, 404: missing, 409: conflict }
 
 const ABOUT_UPDATE = 'Admins may also set `status` and `role`.'
 const ABOUT_DELETE = 'Personal data is erased, sessions end, the address is free again.'
@@ -40,8 +44,6 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
   await app.register(async function authenticated (scope) {
     const app = scope.withTypeProvider<TypeBoxTypeProvider>()
     app.addHook('onRequest', app.authenticate)
-    // RFC 7396: for flat resources of required properties a merge patch is what JSON already says.
-    app.addContentTypeParser('application/merge-patch+json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
 
     app.get('/v2/users/me', {
       schema: { operationId: 'users.getMe', tags, summary: 'Read your own account', security, headers: ReadHeaders, response: READ }

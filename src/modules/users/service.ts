@@ -33,17 +33,17 @@ const NORMAL_FORMS = {
 
 /** The fields of a registration or a patch as they are stored. Throws VALIDATION_FAILED, for all that cannot be. */
 function normalized<T extends Partial<Registration>> (input: T): T {
-  const result = { ...input }
+  const result: Partial<Registration> = { ...input }
   const errors: FieldError[] = []
-  for (const [field, { of, detail }] of Object.entries(NORMAL_FORMS) as [keyof typeof NORMAL_FORMS, { of: (text: string) => string | undefined, detail: string }][]) {
-    const typed = input[field] as string | undefined
+  for (const [field, { of, detail }] of Object.entries(NORMAL_FORMS) as [keyof Registration, { of: (text: string) => string | undefined, detail: string }][]) {
+    const typed = input[field]
     if (typed === undefined) continue
     const normal = of(typed)
     if (normal === undefined) errors.push({ pointer: `/${field}`, detail })
-    else result[field] = normal as T[typeof field]
+    else result[field] = normal
   }
   if (errors.length > 0) throw validationError(errors)
-  return result
+  return result as T
 }
 
 /** Whether somebody signs in with this account now. */

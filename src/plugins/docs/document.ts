@@ -1,10 +1,14 @@
+import createError from '@fastify/error'
 import { STATUS_CODES } from 'node:http'
-import { Forbidden, TooManyRequests, Unauthorized, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
-import { Failure, Problem, renderFault } from '../../shared/problem.ts'
+import { Failure } from '../../shared/envelope.ts'
+import { Forbidden, TooManyRequests, Unauthorized, Unavailable, UnsupportedMediaType, validationError, type FieldError } from '../../shared/errors.ts'
+import { EXAMPLE_ID } from '../../shared/ids.ts'
+import { Problem, renderFault } from '../../shared/problem.ts'
+import type { Version } from '../versions.ts'
 
 type Schema = Record<string, unknown>
 interface Reference { $ref: string }
-interface Media { schema: Schema }
+interface Media { schema: Schema, example?: unknown, examples?: Record<string, { value: unknown }> }
 interface Response { description: string, headers?: Record<string, object>, content?: Record<string, Media> }
 interface Operation {
   operationId?: string
@@ -22,106 +26,72 @@ export interface Document {
   components: { schemas: Record<string, Schema>, [kind: string]: Record<string, object> }
 }
 
-type Version = 'v1' | 'v2'
-
-const ABOUT = `Registration, sign-in and profiles.
-
-An account is opened and signed in to with an e-mail address alone: a code goes to the address, and whoever sends it back has proved to own it. There are no passwords.`
-
-const COMMON = 'Every answer carries `x-correlation-id`: yours, if the request had one of up to 64 letters, digits, dots, dashes and underscores, else a new one. Quote it when you report a problem. Bodies are JSON in UTF-8 of up to 64 KiB; properties that are not documented are refused. A known path asked with another method is a 405 with `Allow`.'
-
-const shared = {
-  openapi: '3.1.0',
-  servers: [{ url: '/' }],
-  components: {
-    securitySchemes: {
-      bearer: { type: 'http' as const, scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token, from `POST /v2/auth/tokens`' }
-    }
-  },
-  tags: [
-    { name: 'users', description: 'Accounts and profiles' },
-    { name: 'auth', description: 'Codes, tokens, sessions' },
-    { name: 'service', description: 'State and keys of the service itself' }
-  ]
+/** What an app says in its documents beside its routes. */
+export interface ApiText {
+  info: Record<Version, { title: string, version: string, description: string, contact?: { name: string }, license?: { name: string, identifier: string } }>
+  securitySchemes: Record<string, { type: 'http', scheme: string, bearerFormat?: string, description: string }>
 }
 
-const info = { contact: { name: 'The maintainers of the user service' }, license: { name: 'MIT', identifier: 'MIT' } }
+/** A group of operations. */
+export interface Tag { name: string, description: string }
 
-/** What each document says beside its routes. */
-export const DOCUMENTS = {
-  v1: {
-    ...shared,
-    info: {
-      ...info,
-      title: 'User service, version 1',
-      version: '1.0.0',
-      description: `${ABOUT}\n\nThis version is frozen and will end on the day in the \`Sunset\` header of its answers; version 2 succeeds it. Answers are \`{"success": true, "data": …}\` or \`{"success": false, "error": "…"}\`.\n\n${COMMON}`
-    }
-  },
-  v2: {
-    ...shared,
-    info: {
-      ...info,
-      title: 'User service, version 2',
-      version: '2.0.0',
-      description: `${ABOUT}\n\n1. \`POST /v2/users\` registers; the mail that follows holds a code and a link.\n2. \`POST /v2/auth/tokens\` exchanges the code for an access token and a refresh token; the link does the same in a browser.\n3. Press **Authorize**, paste the access token, and \`GET /v2/users/me\` answers.\n\nProblems are told as \`application/problem+json\` (RFC 9457); programs should look at \`code\`, which is stable.\n\n${COMMON}`
-    }
-  }
-}
+type Cause = Error & { statusCode?: number | undefined, code?: string, errors?: FieldError[] }
 
 interface SharedFault {
   name: string
   description: string
-  /** what the example is rendered from */
-  error: Error & { statusCode?: number | undefined, code?: string, errors?: FieldError[] }
+  /** what the example is rendered from, given a field that the document has */
+  error: (field: string) => Cause
   headers?: string[]
   /** whether an operation can answer it without saying so itself */
   applies?: (operation: Operation, method: string, limited: boolean) => boolean
 }
 
-const fault = (statusCode: number, code: string, message: string) => Object.assign(new Error(message), { statusCode, code })
+const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than 64 KiB', 413)
 const mayHaveBody = (_operation: Operation, method: string) => method !== 'get'
 
-// What many operations answer, said once: a route names only what is its own.
+// What many operations answer, whichever module they are of. What is a module's own it declares with its routes.
 const SHARED_FAULTS: Record<number, SharedFault> = {
   400: {
     name: 'BadRequest',
     description: 'The request is not valid; the fields are named',
-    error: Object.assign(validationError([{ pointer: '/email', detail: 'is required' }]), { message: 'email is required' }),
+    error: field => validationError([{ pointer: `/${field}`, detail: 'is required' }]),
     applies: (operation, method) => mayHaveBody(operation, method) || operation.parameters !== undefined
   },
   401: {
     name: 'Unauthorized',
     description: 'No valid access token',
-    error: new Unauthorized(),
+    error: () => new Unauthorized(),
     headers: ['www-authenticate'],
     applies: operation => operation.security !== undefined
   },
-  403: { name: 'Forbidden', description: 'The role of the account does not allow it', error: new Forbidden() },
-  404: { name: 'NotFound', description: 'There is no such thing, or it is somebody else\'s', error: fault(404, 'USERS_NOT_FOUND', 'There is no such user') },
-  409: { name: 'Conflict', description: 'It does not go together with what is there', error: fault(409, 'USERS_CONFLICT', 'The user was changed by somebody else at the same moment; try again') },
-  413: { name: 'BodyTooLarge', description: 'The body is larger than 64 KiB', error: fault(413, 'BODY_TOO_LARGE', 'The body is larger than 64 KiB'), applies: mayHaveBody },
-  415: { name: 'UnsupportedMediaType', description: 'The body is of another content type', error: fault(415, 'UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json'), applies: mayHaveBody },
+  403: { name: 'Forbidden', description: 'The role of the account does not allow it', error: () => new Forbidden() },
+  413: { name: 'BodyTooLarge', description: 'The body is larger than 64 KiB', error: () => new BodyTooLarge(), applies: mayHaveBody },
+  415: {
+    name: 'UnsupportedMediaType',
+    description: 'The body is of another content type, in another charset than UTF-8, or compressed',
+    error: () => new UnsupportedMediaType('The body must be application/json; this one says "text/plain"'),
+    applies: mayHaveBody
+  },
   429: {
     name: 'TooManyRequests',
     description: 'Too many requests from this client',
-    error: new TooManyRequests(),
+    error: () => new TooManyRequests(),
     headers: ['retry-after'],
     applies: (_operation, _method, limited) => limited
   },
   503: {
     name: 'Unavailable',
-    description: 'A part the service depends on does not answer; try again',
-    error: new Unavailable(),
+    description: 'A dependency of this service does not answer; try again',
+    error: () => new Unavailable(),
     headers: ['retry-after'],
-    applies: operation => operation.tags?.includes('service') !== true
+    // A public read touches no dependency; one that does says so itself.
+    applies: (operation, method) => method !== 'get' || operation.security !== undefined
   }
 }
 
 const text = (description: string, example: string) => ({ description, schema: { type: 'string', examples: [example] } })
 const count = (description: string, example: number) => ({ description, schema: { type: 'integer', examples: [example] } })
-
-const EXAMPLE_ID = '5f0c7a1e-2b6d-4c3f-9a8e-1d2c3b4a5f60'
 
 const HEADERS = {
   'x-correlation-id': text('Names this request in our logs, messages and events', EXAMPLE_ID),
@@ -169,12 +139,13 @@ function createHoister (schemas: Record<string, Schema>) {
   function hoist (node: unknown): unknown {
     if (Array.isArray(node)) return node.map(hoist)
     if (typeof node !== 'object' || node === null) return node
-    const schema = asEnum(Object.fromEntries(Object.entries(node).map(([key, value]) => [key, hoist(value)])))
+    // Our own keyword, for the texts of plugins/errors.
+    const schema = asEnum(Object.fromEntries(Object.entries(node).filter(([key]) => key !== 'x-expected').map(([key, value]) => [key, hoist(value)])))
     if (schema['discriminator'] !== undefined) mapDiscriminator(schema)
     const name = schema['title']
     if (typeof name !== 'string' || schema['type'] === undefined) return schema
     delete schema['$id']
-    // What is said at the place of use is about that place.
+    // A description at the place of use is about that place.
     delete schema['description']
     if (hoisted[name] !== undefined && JSON.stringify(hoisted[name]) !== JSON.stringify(schema)) throw new Error(`two schemas have the title ${name}`)
     hoisted[name] = schema
@@ -184,54 +155,81 @@ function createHoister (schemas: Record<string, Schema>) {
   return { hoisted, hoist: (schema: Schema) => hoist(schema) as Schema }
 }
 
+/** `USERS_NOT_FOUND` as the name of a component: `UsersNotFound`. */
+const componentName = (code: string) => code.toLowerCase().replace(/(?:^|_)([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+
+export interface DocumentOptions {
+  version: Version
+  tags: Tag[]
+  /** paths without a rate limit */
+  unlimited: ReadonlySet<string>
+}
+
 /**
  * Completes a document made from routes: names its schemas, and says for every operation what all of them have in
  * common, so that a route says only what is its own.
- *
- * @param unlimited paths without a rate limit
  */
-export function finishDocument (document: Document, version: Version, unlimited: ReadonlySet<string>): Document {
+export function finishDocument (document: Document, { version, tags, unlimited }: DocumentOptions): Document & { tags: Tag[] } {
   const { hoisted, hoist } = createHoister(document.components.schemas)
+  const mediaType = FAULT_MEDIA_TYPE[version]
   const faultSchema = hoist(version === 'v1' ? Failure : Problem)
   const lifecycle = version === 'v1' ? Object.keys(HEADERS_V1) : []
-  const faultContent = { [FAULT_MEDIA_TYPE[version]]: { schema: faultSchema } }
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation, limited: !unlimited.has(path) })))
+
+  // Examples are of this document: its first path, and the first field that one of its bodies needs.
+  const instance = operations[0]?.path ?? '/'
+  const bodies = operations.flatMap(({ operation }) => Object.values(operation.requestBody?.content ?? {}))
+  const field = bodies.flatMap(({ schema }) => (schema['required'] as string[] | undefined) ?? [])[0] ?? 'field'
+  const placed = (example: unknown) => version === 'v1' ? example : { ...example as object, instance }
 
   const responses: Record<string, object> = {}
   function sharedResponse (status: string): Reference {
     const { name, description, error, headers = [] } = SHARED_FAULTS[Number(status)]!
-    const { body } = renderFault({ status: Number(status), code: error.code!, detail: error.message, instance: `/${version}/users`, correlationId: EXAMPLE_ID, errors: error.errors }, version)
+    const { code, message, errors } = error(field)
+    const { body } = renderFault({ status: Number(status), code: code!, detail: message, instance, correlationId: EXAMPLE_ID, errors }, version)
     responses[name] = {
       description,
       headers: headerReferences(['x-correlation-id', ...headers, ...LIMIT_HEADERS, ...lifecycle]),
-      content: { [FAULT_MEDIA_TYPE[version]]: { schema: faultSchema, example: body } }
+      content: { [mediaType]: { schema: faultSchema, example: body } }
     }
     return { $ref: `#/components/responses/${name}` }
   }
 
-  for (const [path, operations] of Object.entries(document.paths)) {
-    const limited = !unlimited.has(path)
-    const common = headerReferences(['x-correlation-id', ...(limited ? LIMIT_HEADERS : []), ...lifecycle])
-    for (const [method, operation] of Object.entries(operations)) {
-      for (const media of Object.values(operation.requestBody?.content ?? {})) media.schema = hoist(media.schema)
-      for (const [status, response] of Object.entries(operation.responses)) {
-        if ('$ref' in response) continue
-        const unsaid = response.description === 'Default Response'
-        if (unsaid && SHARED_FAULTS[Number(status)] !== undefined) {
-          operation.responses[status] = sharedResponse(status)
-          continue
-        }
-        if (unsaid) response.description = STATUS_CODES[status]!
-        response.headers = { ...response.headers, ...common, ...headerReferences(SHARED_FAULTS[Number(status)]?.headers ?? []) }
-        for (const media of Object.values(response.content ?? {})) media.schema = hoist(media.schema)
-        const isFault = Object.values(response.content ?? {}).some(media => media.schema['$ref'] === faultSchema['$ref'])
-        if (isFault) response.content = faultContent
-      }
-      for (const [status, { applies }] of Object.entries(SHARED_FAULTS)) {
-        if (applies?.(operation, method, limited) === true) operation.responses[status] ??= sharedResponse(status)
-      }
-      operation.security ??= []
-      if (version === 'v1') operation.deprecated = true
-    }
+  /** A failure that a route declares, with examples where it names its errors; `undefined` when the response is none. */
+  function declaredFault (response: Response): Response | undefined {
+    const media = Object.values(response.content ?? {}).find(({ schema }) => schema['title'] === (version === 'v1' ? Failure : Problem).title)
+    if (media === undefined) return undefined
+    const { schema, example, examples } = media
+    const codes = schema['x-codes'] as string[] | undefined
+    const shown = examples === undefined
+      ? example === undefined ? {} : { example: placed(example) }
+      : { examples: Object.fromEntries(Object.values(examples).map(({ value }, i) => [componentName(codes![i]!), { value: placed(value) }])) }
+    return { ...response, content: { [mediaType]: { schema: faultSchema, ...shown } } }
   }
-  return { ...document, components: { ...document.components, headers: { ...HEADERS, ...(version === 'v1' ? HEADERS_V1 : {}) }, responses, schemas: hoisted } }
+
+  for (const { method, operation, limited } of operations) {
+    const common = headerReferences(['x-correlation-id', ...(limited ? LIMIT_HEADERS : []), ...lifecycle])
+    for (const [status, response] of Object.entries(operation.responses)) {
+      if ('$ref' in response) continue
+      const unsaid = response.description === 'Default Response'
+      if (unsaid && SHARED_FAULTS[Number(status)] !== undefined) {
+        operation.responses[status] = sharedResponse(status)
+        continue
+      }
+      if (unsaid) response.description = STATUS_CODES[status]!
+      response.headers = { ...response.headers, ...common, ...headerReferences(SHARED_FAULTS[Number(status)]?.headers ?? []) }
+      const declared = declaredFault(response)
+      if (declared !== undefined) operation.responses[status] = declared
+      else for (const media of Object.values(response.content ?? {})) media.schema = hoist(media.schema)
+    }
+    for (const [status, { applies }] of Object.entries(SHARED_FAULTS)) {
+      if (applies?.(operation, method, limited) === true) operation.responses[status] ??= sharedResponse(status)
+    }
+    operation.security ??= []
+    if (version === 'v1') operation.deprecated = true
+  }
+  for (const media of bodies) media.schema = hoist(media.schema)
+  const headers = { ...HEADERS, ...(version === 'v1' ? HEADERS_V1 : {}) }
+  const used = tags.filter(({ name }) => operations.some(({ operation }) => operation.tags?.includes(name) === true))
+  return { ...document, tags: used, components: { ...document.components, headers, responses, schemas: hoisted } }
 }

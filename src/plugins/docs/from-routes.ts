@@ -2,7 +2,7 @@ import fastifySwagger from '@fastify/swagger'
 import fp from 'fastify-plugin'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { DOCUMENTS, finishDocument, type Document } from './document.ts'
+import { finishDocument, type ApiText, type Document, type Tag } from './document.ts'
 
 /** Which decorator makes which document. */
 export const DECORATORS = { v1: 'swaggerV1', v2: 'swagger' } as const
@@ -16,24 +16,24 @@ declare module 'fastify' {
 /** The files of Swagger UI, as its package has them. */
 export const UI_DIRECTORY = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json')), 'static')
 
-/** The documents made from the routes that are registered after this. */
-export default fp(async function docsFromRoutes (app) {
+/** The documents made from the routes that are registered after this; `tags` may be filled until a document is made. */
+export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (app, { api, tags }) {
   for (const version of ['v1', 'v2'] as const) {
     const unlimited = new Set<string>()
     await app.register(fastifySwagger, {
       decorator: DECORATORS[version],
-      openapi: DOCUMENTS[version],
+      openapi: { openapi: '3.1.0', info: api.info[version], servers: [{ url: '/' }], components: { securitySchemes: api.securitySchemes } },
       stripBasePath: false,
       convertConstToEnum: false,
       // Named schemas nested in others become components of that name.
       refResolver: { buildLocalReference: (schema, _base, _fragment, i) => String(schema.$id ?? schema.title ?? `schema${i}`) },
       transform: ({ schema, url, route }) => {
-        if (route.config?.rateLimit === false) unlimited.add(url)
+        if (route.config?.limit === false) unlimited.add(url)
         // What has no version of its own is documented with today's.
         const hide = schema?.hide === true || url.startsWith('/v1/') !== (version === 'v1')
         return { schema: { ...schema, hide }, url }
       },
-      transformObject: made => finishDocument((made as { openapiObject: Document }).openapiObject, version, unlimited) as object
+      transformObject: made => finishDocument((made as { openapiObject: Document }).openapiObject, { version, tags, unlimited }) as object
     })
   }
 }, { name: 'docs-from-routes', dependencies: ['config'] })

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createStaticAnswer } from '../../shared/static-answer.ts'
 
 /** What Swagger UI consists of; `npm run build` takes it into the Lambda artifact where `DOCS_ENABLED` is set. */
 export const UI_FILES = { 'swagger-ui.css': 'text/css', 'swagger-ui-bundle.js': 'text/javascript', 'swagger-ui-standalone-preset.js': 'text/javascript' } as const
@@ -57,15 +58,21 @@ function contentSecurityPolicy (publicUrl: string): string {
 export function serveUi (app: FastifyInstance, directory: string): void {
   const hidden = { schema: { hide: true } }
 
-  app.get('/docs', hidden, async (_request, reply) => {
-    return reply.type('text/html; charset=utf-8').header('content-security-policy', contentSecurityPolicy(app.config.PUBLIC_URL)).send(PAGE)
-  })
+  // Checked again with each load: it names files that change with a deployment.
+  app.get('/docs', hidden, createStaticAnswer({
+    load: () => PAGE,
+    type: 'text/html; charset=utf-8',
+    cacheControl: 'no-cache',
+    headers: { 'content-security-policy': contentSecurityPolicy(app.config.PUBLIC_URL) }
+  }))
   app.get('/docs/', hidden, async (_request, reply) => reply.redirect('../docs'))
-  app.get('/docs/start.js', hidden, async (_request, reply) => reply.type('text/javascript; charset=utf-8').send(START))
+  app.get('/docs/start.js', hidden, createStaticAnswer({ load: () => START, type: 'text/javascript; charset=utf-8', cacheControl: 'no-cache' }))
   for (const [name, type] of Object.entries(UI_FILES)) {
-    app.get(`/docs/${name}`, hidden, async (_request, reply) => {
+    app.get(`/docs/${name}`, hidden, createStaticAnswer({
+      load: () => readFile(join(directory, name)),
+      type: `${type}; charset=utf-8`,
       // Not the same after an update under the same name: kept for an hour.
-      return reply.type(`${type}; charset=utf-8`).header('cache-control', 'public, max-age=3600').send(await readFile(join(directory, name), 'utf8'))
-    })
+      cacheControl: 'public, max-age=3600'
+    }))
   }
 }

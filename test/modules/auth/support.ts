@@ -60,4 +60,3 @@ export async function itemAt (client: DynamoDBDocumentClient, pk: string, sk: st
 export function counted (app: TestApp, metric: string): number {
   return app.logLines.reduce((sum, line) => sum + Number(line[metric] ?? 0), 0)
 }
-

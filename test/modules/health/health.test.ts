@@ -37,14 +37,14 @@ t.test('with every dependency there, the service is ready and says how long each
   t.ok(Math.abs(Date.now() - Date.parse(report.timestamp)) < 2000)
 })
 
-t.test('without a shared cache, Redis is told as disabled', async t => {
+t.test('without a shared cache, Redis is reported as disabled', async t => {
   const app = await buildTestApp(t, engines, { env: { REDIS_URL: undefined } })
   const report = await ready(app)
   t.equal(report.statusCode, 200)
   t.same(report.checks.redis, { status: 'disabled', latencyMs: 0 })
 })
 
-t.test('a dead Redis is told, and the service stays ready', async t => {
+t.test('with Redis down the service is degraded, and stays ready', async t => {
   const app = await buildTestApp(t, engines)
   await engines.faults.redis!.stop()
   const report = await until(async () => {
@@ -52,7 +52,7 @@ t.test('a dead Redis is told, and the service stays ready', async t => {
     return report.checks.redis.status === 'unhealthy' ? report : undefined
   })
   t.equal(report.statusCode, 200)
-  t.equal(report.status, 'healthy')
+  t.equal(report.status, 'degraded')
   await engines.faults.redis!.start()
 })
 
@@ -66,7 +66,7 @@ t.test('without DynamoDB the service is not ready, lives on, and is ready again 
   t.match(statuses(down), { dynamodb: 'unhealthy', sqs: 'healthy' })
   t.equal(down.status, 'unhealthy')
   t.equal(down.headers['retry-after'], '5')
-  t.notMatch(JSON.stringify(down), /UsersTable|ECONN|127\.0\.0\.1/, 'nothing of the inside is told')
+  t.notMatch(JSON.stringify(down), /UsersTable|ECONN|127\.0\.0\.1/, 'no detail of the inside')
   t.equal((await app.inject('/health/live')).statusCode, 200)
 
   const v1 = await app.inject('/v1/health')
@@ -93,7 +93,21 @@ t.test('dependencies that swallow everything are told within the deadline', asyn
   t.ok(took < 1500, `answered after ${Math.round(took)} ms`)
 })
 
-t.test('liveness asks nobody', async t => {
+t.test('with SQS down the service is degraded, and stays ready; version 1 answers 503', async t => {
+  const app = await buildTestApp(t, engines, { env: { AWS_ENDPOINT_URL_SQS: 'http://127.0.0.1:1', EMAIL_QUEUE_URL: 'http://127.0.0.1:1/queue', REDIS_URL: undefined } })
+  const report = await ready(app)
+  t.equal(report.statusCode, 200)
+  t.equal(report.status, 'degraded')
+  t.same(statuses(report), { dynamodb: 'healthy', sqs: 'unhealthy', redis: 'disabled' })
+  t.equal(report.headers['retry-after'], undefined)
+  const v1 = await app.inject('/v1/health')
+  t.equal(v1.statusCode, 503)
+  t.match(v1.json(), { dynamodb: { status: 'healthy' }, sqs: { status: 'unhealthy' } })
+  app.health.drain()
+  t.equal((await ready(app)).status, 'unhealthy')
+})
+
+t.test('liveness touches no dependency', async t => {
   const app = await buildTestApp(t, engines)
   const calls = countCalls(app)
   const response = await app.inject('/health/live')

@@ -146,11 +146,14 @@ t.test('with the bus down, who asks for a code gets it all the same', async (t) 
 })
 
 t.test('another module hears of what happens to an account, with the account as it is now, and before the event is published', async (t) => {
-  const follower = await buildTestApp(t, engines, { env: bus.env, beforeReady: app => {
-    app.users.follow('user.updated', async ({ subject, data }, present) => {
-      heard.push({ subject, changed: data.changed, name: present?.name, eventsBefore: bus.eventsOf(subject).length })
-    })
-  } })
+  const follower = await buildTestApp(t, engines, {
+    env: bus.env,
+    beforeReady: app => {
+      app.users.follow('user.updated', async ({ subject, data }, present) => {
+        heard.push({ subject, changed: data.changed, name: present?.name, eventsBefore: bus.eventsOf(subject).length })
+      })
+    }
+  })
   const heard: object[] = []
   const { user } = await signIn(follower, engines, address())
   await follower.users.update({ userId: user.id }, user.id, { name: 'One' }, 'x')

@@ -1,0 +1,69 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { isUnavailable } from '../../shared/aws-errors.ts'
+import { Internal, summaryOf, Unavailable, type FieldError } from '../../shared/errors.ts'
+import { renderFault, type Fault } from '../../shared/problem.ts'
+import { CORRELATION_HEADER } from '../correlation.ts'
+import { pathOf } from '../request-target.ts'
+import { versionOf } from '../versions.ts'
+import { fieldErrors } from './field-errors.ts'
+
+// What Fastify itself refuses, in our words. The rest of its catalogue keeps its status and becomes BAD_REQUEST.
+const FASTIFY_ERRORS: Record<string, readonly [code: string, detail: string]> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ['BODY_TOO_LARGE', 'The body is larger than 64 KiB'],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['BODY_MALFORMED', 'The body is not valid JSON'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['BODY_MALFORMED', 'The body is not as long as Content-Length says'],
+  FST_ERR_BAD_URL: ['URL_MALFORMED', 'The path is not a valid URL path']
+}
+
+/** Characters of a path that an answer repeats. */
+const MAX_INSTANCE = 256
+
+/** Seconds. One window of a breaker, and long enough for a throttled table to recover its burst. */
+const RETRY_AFTER = 5
+
+/** What an error may carry beside its code, status and message. */
+interface Details {
+  errors?: FieldError[]
+  /** seconds to wait, for the header `Retry-After` */
+  retryAfter?: number
+}
+
+const catalogued = ({ statusCode, code, message }: FastifyError) => ({ status: statusCode!, code, detail: message })
+
+function faultOf (error: FastifyError & Details, request: FastifyRequest): Fault {
+  const base = { instance: pathOf(request).slice(0, MAX_INSTANCE), correlationId: request.id }
+  if (error.validation !== undefined) {
+    const { errors, more } = fieldErrors(error)
+    return { ...base, status: 400, code: 'VALIDATION_FAILED', detail: `${summaryOf(errors)}${more > 0 ? `; and ${more} more` : ''}`, errors }
+  }
+  if (isUnavailable(error)) return { ...base, ...catalogued(new Unavailable()) }
+  const status = error.statusCode ?? 500
+  if (status >= 500 && error.code !== 'DEPENDENCY_UNAVAILABLE') return { ...base, ...catalogued(new Internal()) }
+  const known = FASTIFY_ERRORS[error.code]
+  if (known !== undefined) return { ...base, status, code: known[0], detail: known[1] }
+  // JSON.parse quotes the body in its message: nothing of a parser's own words is repeated.
+  if (error instanceof SyntaxError || error.code === undefined || error.code.startsWith('FST_')) {
+    return { ...base, status, code: 'BAD_REQUEST', detail: error instanceof SyntaxError ? 'The body is not valid JSON' : 'The request cannot be understood' }
+  }
+  return { ...base, status, code: error.code, detail: error.message, errors: error.errors }
+}
+
+/** Sends an error in the shape of the requested version; logs it when the fault is ours. */
+export function sendError (error: FastifyError & Details, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const fault = faultOf(error, request)
+  if (fault.status >= 500) request.log.error({ err: error, code: fault.code }, 'request failed')
+  const retryAfter = error.retryAfter ?? (fault.status === 503 ? RETRY_AFTER : undefined)
+  if (retryAfter !== undefined) reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfter))))
+  if (fault.status === 401) reply.header('www-authenticate', wwwAuthenticate(request, fault.code))
+  reply.header(CORRELATION_HEADER, request.id)
+  const { contentType, body } = renderFault(fault, versionOf(request) === 'v1' ? 'v1' : 'v2')
+  return reply.code(fault.status).type(contentType).serializer(JSON.stringify).send(body)
+}
+
+// RFC 6750 §3.1: no error code when the client sent no token at all. One description for every bad token: which of its
+// parts is wrong helps only who makes one up.
+function wwwAuthenticate (request: FastifyRequest, code: string): string {
+  return request.headers.authorization === undefined || code !== 'AUTH_TOKEN_INVALID'
+    ? 'Bearer realm="user-service"'
+    : 'Bearer realm="user-service", error="invalid_token", error_description="The access token is malformed, expired or not from this service"'
+}

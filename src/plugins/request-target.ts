@@ -1,0 +1,51 @@
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { IncomingMessage } from 'node:http'
+import { HostMissing, UrlMalformed } from '../shared/errors.ts'
+
+/** Requests whose path no router can decode. */
+const malformed = new WeakSet<IncomingMessage>()
+
+/** A request target as path and query: clients of a proxy send the absolute form (RFC 9112 §3.2.2), and `OPTIONS *` has no path. */
+function originForm (target: string): string {
+  if (target.charCodeAt(0) === 47) return target
+  const rest = target === '*' ? '' : target.replace(/^https?:\/\/[^/?#]*/i, '')
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+const pathOfTarget = (target: string) => target.split(/[?#]/, 1)[0]!
+
+function isDecodable (path: string): boolean {
+  try {
+    decodeURI(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * For Fastify's `rewriteUrl`: makes of every target one that can be routed. Fastify answers a path that it cannot decode
+ * before any hook, so that CORS, rate limit, log and version headers would be missing: such a path is escaped instead,
+ * takes the way of all requests and is refused by the plugin below.
+ */
+export function routableTarget (request: IncomingMessage): string {
+  const target = originForm(request.url ?? '/')
+  if (!target.includes('%')) return target
+  const path = pathOfTarget(target)
+  if (isDecodable(path)) return target
+  malformed.add(request)
+  return path.replaceAll('%', '%25') + target.slice(path.length)
+}
+
+/** The path of a request as the client sent it, percent-encoded, without query and host. */
+export const pathOf = (request: Pick<FastifyRequest, 'originalUrl'>): string => pathOfTarget(originForm(request.originalUrl))
+
+/** Refuses malformed paths once CORS and the rate limit had their turn, and what HTTP/1.1 asks every server to refuse. */
+export default fp(async function requestTarget (app) {
+  app.addHook('onRequest', async ({ raw }) => {
+    if (malformed.has(raw)) throw new UrlMalformed()
+    // RFC 9112 §3.2. Node would answer it by itself, without a body and without our headers.
+    if (raw.headers.host === undefined && raw.httpVersion === '1.1') throw new HostMissing()
+  })
+}, { name: 'request-target' })
