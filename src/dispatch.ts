@@ -185,7 +185,7 @@ export function createDispatch (app: App) {
     if (!isObject(event)) throw new TypeError('The event is not an object')
     if ('Records' in event) {
       const source = recordSource(event['Records'])
-      if (source === 'aws:sqs') return await app.email.handleBatch(event as unknown as SQSEvent)
+      if (source === 'aws:sqs') return await app.email.handleBatch(event as unknown as SQSEvent, { deadline: Date.now() + context.getRemainingTimeInMillis() })
       if (source === 'aws:dynamodb') return await app.relay.handleBatch(event as unknown as DynamoDBStreamEvent)
       // What was uploaded and is not looked at must not be forgotten: the notification fails until something takes it.
       if (source === 'aws:s3') throw new Error('A notification of S3, and no part of this service takes one')

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import emailClient from './email-client.ts'
+import emailClient from '../src/modules/email/client.ts'
 import { buildTestApp, pump, signIn, startEngines } from './helper.ts'
 
 const engines = await startEngines(t)
@@ -14,8 +14,18 @@ const worker = await buildTestApp(t, engines)
 // The streams go to this app, the queue to the other service.
 const whole = Object.assign(Object.create(app) as typeof app, { email: worker.email })
 
+t.test('what stays of the e-mail module imports nothing of it but its contract and schemas', async t => {
+  const client = readFileSync(resolve(import.meta.dirname, '../src/modules/email/client.ts'), 'utf8')
+  const imports = [...client.matchAll(/^import .* from '(.*)'$/gm)].map(([, from]) => from)
+  t.same(imports.filter(from => from!.startsWith('.')).sort(), ['./contract.ts', './schemas.ts'])
+})
+
+t.test('with the e-mail module extracted, a message that is none cannot be queued', async t => {
+  await t.rejects(app.email.enqueue({ type: 'WELCOME_EMAIL' } as never, 'x'), { code: 'EMAIL_MESSAGE_INVALID' })
+})
+
 t.test('with the e-mail module extracted, the app sends no mail itself', async t => {
-  await t.rejects(app.email.handleBatch({ Records: [] }), { message: 'mails are sent by another service' })
+  await t.rejects(app.email.handleBatch({ Records: [] }), { message: 'Mails are sent by another service' })
 })
 
 t.test('with the e-mail module extracted, people register, sign in, read, change and delete as before', async t => {
@@ -56,7 +66,7 @@ t.test('with the e-mail module extracted, the tests of the other modules still p
   process.env['EMAIL_EXTRACTED'] = 'true'
   t.teardown(() => { delete process.env['EMAIL_EXTRACTED'] })
   const extracted = await buildTestApp(t, engines)
-  await t.rejects(extracted.email.handleBatch({ Records: [] }), { message: 'mails are sent by another service' }, 'what they are run with')
+  await t.rejects(extracted.email.handleBatch({ Records: [] }), { message: 'Mails are sent by another service' }, 'what they are run with')
   t.ok(files.length > 3, `${files.length} files`)
   for (const file of files) {
     const child = spawn(process.execPath, [file], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })

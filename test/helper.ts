@@ -184,7 +184,7 @@ export async function buildTestApp (t: Test, engines: Engines, { env = {}, ...op
   const logLines: Record<string, unknown>[] = []
   const logger = createLogger(config, { write: line => { logLines.push(JSON.parse(line) as Record<string, unknown>) } })
   const isExtracted = process.env['EMAIL_EXTRACTED'] === 'true' && options.email === undefined
-  const app = await buildApp({ config, logger, docs: { source: 'routes' }, ...options, ...(isExtracted ? { email: (await import('./email-client.ts')).default } : {}) })
+  const app = await buildApp({ config, logger, docs: { source: 'routes' }, ...options, ...(isExtracted ? { email: (await import('../src/modules/email/client.ts')).default } : {}) })
   t.teardown(() => app.close())
   if (isExtracted) {
     const mailer = await buildApp({ config, logger, docs: { source: 'routes' } })

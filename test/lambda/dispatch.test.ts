@@ -12,7 +12,7 @@ const handler = createDispatch(app)
 await app.listen({ host: '127.0.0.1', port: 0 })
 t.teardown(() => app.close())
 
-const invoke = (event: unknown) => handler(event, {} as Context)
+const invoke = (event: unknown) => handler(event, { getRemainingTimeInMillis: () => 10_000 } as Context)
 const socket = overSocket((app.server.address() as AddressInfo).port)
 const echo = async (event: object) => JSON.parse((await invoke(event) as { body: string }).body)
 const get = (target: string, headers: WireRequest['headers'] = []): WireRequest => ({ method: 'GET', target, headers })
@@ -24,7 +24,10 @@ t.test('a request is the same over the socket and as every kind of event', async
 
 t.test('a batch of the queue goes to the e-mail worker, and its answer to AWS', async (t) => {
   const event = { Records: [record('aws:sqs'), record('aws:sqs')] }
-  t.same(await invoke(event), { email: event })
+  const before = Date.now()
+  const { email, deadline } = await invoke(event) as { email: object, deadline: number }
+  t.same(email, event)
+  t.ok(deadline >= before + 10_000 && deadline <= Date.now() + 10_000, 'with the moment at which the invocation ends')
 })
 
 t.test('a batch of a table\'s stream goes to the relay', async (t) => {

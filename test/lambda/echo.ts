@@ -20,7 +20,7 @@ export async function buildEcho () {
   })
   await app.register(correlation)
   await app.register(errors)
-  app.decorate('email', { handleBatch: async (event: unknown) => ({ email: event }) } as unknown as App['email'])
+  app.decorate('email', { handleBatch: async (event: unknown, { deadline }: { deadline?: number }) => ({ email: event, deadline }) } as unknown as App['email'])
   app.decorate('relay', {
     handleBatch: async (event: unknown) => ({ relay: event }),
     sweep: async () => ({ resent: 0 })

@@ -1,25 +1,18 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import type { EmailMessage } from './schemas.ts'
 
-export type EmailType = 'WELCOME_EMAIL' | 'SIGN_IN_CODE' | 'ACCOUNT_EXISTS' | 'EMAIL_CHANGE_CODE' | 'EMAIL_CHANGED_NOTICE'
-
-/** A message of the e-mail queue, in the article's shape. */
-export interface EmailMessage {
-  type: EmailType
-  /** what the worker de-duplicates by: the outbox entry's event id */
-  messageId: string
-  userId: string
-  email: string
-  name: string
-  /** the code is derived from it; present on every type but EMAIL_CHANGED_NOTICE */
-  challengeId?: string
-}
+export type { EmailMessage, EmailType } from './schemas.ts'
 
 /** What other modules may ask of the email module. */
 export interface EmailService {
   /** Queues a message, with the correlation id as its attribute. */
   enqueue (message: EmailMessage, correlationId: string): Promise<void>
-  /** The worker: sends a batch of queue messages and names those that failed. */
-  handleBatch (event: SQSEvent): Promise<SQSBatchResponse>
+  /**
+   * The worker: sends a batch of queue messages and names those that failed.
+   *
+   * @param options.deadline when the invocation ends, in milliseconds since 1970
+   */
+  handleBatch (event: SQSEvent, options?: { deadline?: number }): Promise<SQSBatchResponse>
 }
 
 declare module 'fastify' {

@@ -62,6 +62,20 @@ t.test('whatever a name holds, the mail goes to the address alone and has no oth
     t.same([mail.to].flat().flatMap(to => to!.value).map(({ address }) => address), [message.email])
     t.same([mail.cc, mail.bcc], [undefined, undefined])
     t.equal(mail.subject, 'Your sign-in code')
+    t.notMatch([mail.to].flat().flatMap(to => to!.value).map(({ name }) => name).join(), /evil|bcc|[\u202a-\u202e\u2066-\u2069]/i, 'nor is one shown')
+  }
+})
+
+t.test('an encoded word of a name is decoded in no header and no text', async (t) => {
+  const word = (text: string) => `=?utf-8?B?${Buffer.from(text).toString('base64')}?=`
+  for (const type of ['WELCOME_EMAIL', 'SIGN_IN_CODE', 'ACCOUNT_EXISTS'] as const) {
+    for (const name of [word('see http://evil.example'), word('Security <a@evil.example>'), word('ab\u202ecba'), 'Ann =?utf-8?Q?see_evil=2Eexample?=', '=?utf-8?B?c2VlIGV2 aWwuZXhhbXBsZQ==?=', '=?utf-8?Q?evil?= =?utf-8?Q?=2Eexample?=', '=?UTF-8*en?q?evil?=']) {
+      t.same(await app.email.handleBatch({ Records: [sqsRecord(emailMessage({ type, name }))] }), { batchItemFailures: [] })
+      const { raw } = deliveries.pop()!
+      const mail = await simpleParser(raw)
+      t.same([mail.to].flat().flatMap(to => to!.value).map(({ name }) => name), [''], name)
+      t.notMatch(`${mail.text} ${String(mail.html)} ${mail.headerLines.map(({ line }) => line).join()}`, /evil|=\?utf|\u202e/i)
+    }
   }
 })
 

@@ -84,7 +84,7 @@ t.test('a registration of a new address becomes an account, a welcome and an eve
   t.match(account, { email, name: 'Ada Lovelace', status: 'PENDING_VERIFICATION' })
   const [mail, ...more] = mailsTo(email)
   t.same(more, [])
-  t.match(mail, { subject: 'Confirm your e-mail address', text: /Hello Ada Lovelace,/ })
+  t.match(mail, { subject: 'Confirm your e-mail address', text: /the name “Ada Lovelace”/ })
   t.equal(mail!.headers.get('x-correlation-id'), 'corr-1')
   const { id: userId, ...profile } = account!
   t.match(eventsOf(userId), [{ type: 'user.registered', version: 1, correlationId: 'corr-1', eventId: mail!.messageId!.slice(1, 37), data: { userId, ...profile } }])
