@@ -3,7 +3,9 @@ import { GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { SQSRecord } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import { buildApp } from '../../../src/app.ts'
 import { createRepository } from '../../../src/modules/email/repository.ts'
+import { loadConfig } from '../../../src/plugins/config.ts'
 import { codeFor } from '../../../src/shared/codes.ts'
 import { buildTestApp, pump, startEngines, type TestApp } from '../../helper.ts'
 import { emailMessage, sqsRecord } from './records.ts'
@@ -308,6 +310,16 @@ t.test('a failed message fails the same when its back-off cannot be set', async 
   t.same(await failuresOf(record), [record.messageId])
   t.ok(app.logLines.slice(before).some(({ msg }) => String(msg).startsWith('the back-off could not be set')))
   t.match(app.logLines.slice(before).filter(({ msg }) => msg === 'message failed'), [{ msg: 'message failed', retryInSeconds: 1, err: { code: 'EMAIL_MESSAGE_INVALID' } }], 'and retrying cannot fix this one')
+})
+
+t.test('links lead to the page that is configured', async (t) => {
+  const config = { ...loadConfig({ ...engines.env, LOG_LEVEL: 'silent' }), VERIFY_URL: 'https://app.example/sign-in' }
+  const own = await buildApp({ config, docs: { source: 'routes' } })
+  t.teardown(() => own.close())
+  await own.ready()
+  const message = emailMessage()
+  t.same(await own.email.handleBatch({ Records: [sqsRecord(message)] }), { batchItemFailures: [] })
+  t.match(mailsTo(message.email)[0]!.text, `https://app.example/sign-in#challengeId=${message.challengeId}&code=`)
 })
 
 t.test('a correlation id that is not one is replaced', async (t) => {
