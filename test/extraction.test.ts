@@ -1,25 +1,36 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import emailClient from './email-client.ts'
-import { buildTestApp, pump, signIn, startEngines } from './helper.ts'
+import emailClient from '../src/modules/email/client.ts'
+import { buildTestApp, mailFrom, pump, signIn, startEngines } from './helper.ts'
+import { deliverMails, sqsRecord } from './modules/email/records.ts'
 
 const engines = await startEngines(t)
 // Without a mail server, and with a table that does not exist: this app has nothing to do with either.
 const app = await buildTestApp(t, engines, { email: emailClient, env: { EMAIL_TABLE: 'AnotherServicesTable', SMTP_URL: 'smtp://127.0.0.1:1' } })
 const worker = await buildTestApp(t, engines)
 // The streams go to this app, the queue to the other service.
-const whole = Object.assign(Object.create(app) as typeof app, { email: worker.email })
+mailFrom(app, worker)
+
+t.test('what stays of the e-mail module imports nothing of it but its contract and schemas', async t => {
+  const client = readFileSync(resolve(import.meta.dirname, '../src/modules/email/client.ts'), 'utf8')
+  const imports = [...client.matchAll(/^import .* from '(.*)'$/gm)].map(([, from]) => from)
+  t.same(imports.filter(from => from!.startsWith('.')).sort(), ['./contract.ts', './schemas.ts'])
+})
+
+t.test('with the e-mail module extracted, a message that is none cannot be queued', async t => {
+  await t.rejects(app.email.enqueue({ type: 'WELCOME_EMAIL' } as never, 'x'), { code: 'EMAIL_MESSAGE_INVALID' })
+})
 
 t.test('with the e-mail module extracted, the app sends no mail itself', async t => {
-  await t.rejects(app.email.handleBatch({ Records: [] }), { message: 'mails are sent by another service' })
+  await t.rejects(deliverMails(app, { Records: [sqsRecord('x')] }), { message: 'Records of no known source: queue EmailQueue' })
 })
 
 t.test('with the e-mail module extracted, people register, sign in, read, change and delete as before', async t => {
-  const { accessToken, refreshToken, user } = await signIn(whole, engines, 'extracted@example.com', 'Ada')
+  const { accessToken, refreshToken, user } = await signIn(app, engines, 'extracted@example.com', 'Ada')
   t.match(user, { email: 'extracted@example.com', name: 'Ada', status: 'ACTIVE' })
   const headers = { authorization: `Bearer ${accessToken}` }
   t.match((await app.inject({ url: '/v2/users/me', headers })).json(), { id: user.id })
@@ -29,17 +40,17 @@ t.test('with the e-mail module extracted, people register, sign in, read, change
 
   const known = await app.inject({ method: 'POST', url: '/v2/users', payload: { email: 'extracted@example.com', name: 'Somebody' } })
   t.equal(known.statusCode, 202)
-  await pump(whole, engines)
+  await pump(app, engines)
   const challenge = await app.inject({ method: 'POST', url: '/v2/auth/challenges', payload: { email: 'extracted@example.com' } })
   t.equal(challenge.statusCode, 202)
-  await pump(whole, engines)
+  await pump(app, engines)
   const first = await app.inject({ method: 'POST', url: '/v1/users', payload: { email: 'second@example.com', name: 'Edsger' } })
   t.equal(first.statusCode, 201)
-  await pump(whole, engines)
+  await pump(app, engines)
   t.same(engines.mails.map(mail => [mail.to].flat()[0]?.value[0]?.address), ['extracted@example.com', 'extracted@example.com', 'extracted@example.com', 'second@example.com'])
 
   t.equal((await app.inject({ method: 'DELETE', url: '/v2/users/me', headers })).statusCode, 204)
-  await pump(whole, engines)
+  await pump(app, engines)
   t.equal((await app.inject({ url: '/v2/users/me', headers })).statusCode, 401)
 })
 
@@ -50,13 +61,13 @@ t.test('with the e-mail module extracted, health and documents are as before', a
 
 // Those of every module but e-mail; of auth, the ones that go from a request to a mail and back.
 const ROOT = resolve(import.meta.dirname, '..')
-const files = globSync(['test/modules/users/*.test.ts', 'test/modules/relay/*.test.ts', 'test/modules/auth/sign-in.test.ts'], { cwd: ROOT }).sort()
+const files = globSync(['test/modules/users/*.test.ts', 'test/modules/auth/events.test.ts', 'test/modules/auth/sign-in.test.ts'], { cwd: ROOT }).sort()
 
 t.test('with the e-mail module extracted, the tests of the other modules still pass', { timeout: 100_000 }, async t => {
   process.env['EMAIL_EXTRACTED'] = 'true'
   t.teardown(() => { delete process.env['EMAIL_EXTRACTED'] })
   const extracted = await buildTestApp(t, engines)
-  await t.rejects(extracted.email.handleBatch({ Records: [] }), { message: 'mails are sent by another service' }, 'what they are run with')
+  await t.rejects(deliverMails(extracted, { Records: [sqsRecord('x')] }), { message: 'Records of no known source: queue EmailQueue' }, 'what they are run with')
   t.ok(files.length > 3, `${files.length} files`)
   for (const file of files) {
     const child = spawn(process.execPath, [file], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })

@@ -174,7 +174,12 @@ export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis
 export type TestApp = App & { logLines: Record<string, unknown>[] }
 
 /** Services that send the mails of an app whose e-mail module has been extracted. */
-const mailers = new WeakMap<object, App>()
+const mailers = new WeakMap<object, Deliverer>()
+
+/** Has `pump` hand the queue of an app to another one. */
+export function mailFrom (app: Deliverer, mailer: Deliverer): void {
+  mailers.set(app, mailer)
+}
 
 /**
  * The real app on real engines, ready. With `EMAIL_EXTRACTED=true` its e-mail module is a client, and the module itself
@@ -187,7 +192,7 @@ export async function buildTestApp (t: Test, engines: Engines, { env = {}, befor
   const logLines: Record<string, unknown>[] = []
   const logger = createLogger(config, { write: line => { logLines.push(JSON.parse(line) as Record<string, unknown>) } })
   const isExtracted = process.env['EMAIL_EXTRACTED'] === 'true' && options.email === undefined
-  const app = await buildApp({ config, logger, docs: { source: 'routes' }, ...options, ...(isExtracted ? { email: (await import('./email-client.ts')).default } : {}) })
+  const app = await buildApp({ config, logger, docs: { source: 'routes' }, ...options, ...(isExtracted ? { email: (await import('../src/modules/email/client.ts')).default } : {}) })
   t.teardown(() => app.close())
   if (isExtracted) {
     const mailer = await buildApp({ config, logger, docs: { source: 'routes' } })

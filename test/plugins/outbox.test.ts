@@ -35,7 +35,7 @@ async function build (t: Test) {
     await app.close()
   })
   const counted = (metric: string) => logLines.reduce((sum, line) => sum + Number(line[metric] ?? 0), 0)
-  return Object.assign(app, { logLines, counted })
+  return Object.assign(app as Omit<typeof app, 'then'>, { logLines, counted })
 }
 
 /** The same, with one open outbox and a handler that keeps what it was given. */

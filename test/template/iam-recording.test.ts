@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { App } from '../../src/app.ts'
 import { buildTestApp, pump, startEngines, type Engines } from '../helper.ts'
+import { deliverMails, sqsRecord } from '../modules/email/records.ts'
 import { missing, USED, type Grants } from './iam.ts'
 
 // What the two functions really call, seen on the wire: each has an AWS end point of its own, which writes down the actions
@@ -116,6 +117,7 @@ t.test('the functions call what iam.ts says they call, and so what the template 
   refuseMails = true
   await ask('POST', '/v2/users', { email: 'late@example.com', name: 'Grace Hopper' })
   await settle()
+  await deliverMails(worker, { Records: [sqsRecord('poison')] })
 
   const { ApiFunction, EmailFunction } = USED.extracted
   t.strictSame(missing(apiEndpoint.calls, ApiFunction!), [], 'the API function calls nothing that is not listed')

@@ -20,7 +20,7 @@ const API: Grants = {
 /** What the e-mail worker calls. SES authorises the one call, SendEmail with a raw message, under both names. */
 const WORKER: Grants = {
   EmailTable: ['dynamodb:PutItem', 'dynamodb:DeleteItem'],
-  EmailQueue: ['sqs:ChangeMessageVisibility'],
+  EmailQueue: ['sqs:ChangeMessageVisibility', 'sqs:SendMessage'],
   'ses:identity/SesIdentity': ['ses:SendEmail', 'ses:SendRawEmail'],
   RootSecret: ['secretsmanager:GetSecretValue']
 }

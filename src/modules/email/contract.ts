@@ -1,27 +1,11 @@
-import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import type { EmailMessage } from './schemas.ts'
 
-export type EmailType = 'WELCOME_EMAIL' | 'SIGN_IN_CODE' | 'ACCOUNT_EXISTS' | 'EMAIL_CHANGE_CODE' | 'EMAIL_CHANGED_NOTICE'
-
-/** A message of the e-mail queue, in the article's shape. */
-export interface EmailMessage {
-  type: EmailType
-  /** what the worker de-duplicates by: the outbox entry's event id */
-  messageId: string
-  userId: string
-  email: string
-  name: string
-  /** the code is derived from it; present on every type but EMAIL_CHANGED_NOTICE */
-  challengeId?: string
-  expiresAt?: string
-  locale?: string
-}
+export type { EmailMessage, EmailType } from './schemas.ts'
 
 /** What other modules may ask of the email module. */
 export interface EmailService {
   /** Queues a message, with the correlation id as its attribute. */
   enqueue (message: EmailMessage, correlationId: string): Promise<void>
-  /** The worker: sends a batch of queue messages and names those that failed. */
-  handleBatch (event: SQSEvent): Promise<SQSBatchResponse>
 }
 
 declare module 'fastify' {
@@ -32,8 +16,13 @@ declare module 'fastify' {
 
 declare module '../../plugins/metrics.ts' {
   interface MetricNames {
-    MailsFailed: true
     MailsQueued: true
     MailsSent: true
+    /** tries of a mail that failed; it is tried again */
+    MailsFailed: true
+    /** messages whose code was no longer good when they were first received */
+    MailsExpired: true
+    /** mails that their server rejected for good */
+    MailsRefused: true
   }
 }

@@ -1,39 +1,25 @@
-import type { SQSEvent } from 'aws-lambda'
 import fp from 'fastify-plugin'
+import type {} from './contract.ts'
 import { createQueue } from './queue.ts'
 import { createRepository } from './repository.ts'
-import { checkMessage } from './schemas.ts'
-import { createSender } from './sender.ts'
+import { createSender, mailboxOf } from './sender.ts'
+import { createService } from './service.ts'
 import { createWorker } from './worker.ts'
 
 /** Mails: queued by other modules, sent by the worker. */
 export default fp(async function email (app) {
   const { config, dynamodb, keys, log, metrics: { count }, sqs } = app
-  const queue = createQueue(sqs, config.EMAIL_QUEUE_URL)
-  const sender = createSender(config)
-  const worker = createWorker({
-    config,
-    count,
-    log,
+  const from = mailboxOf(config.EMAIL_FROM)
+  const queue = createQueue({ sqs, queueUrl: config.EMAIL_QUEUE_URL })
+  const service = createService({
     queue,
-    sender,
-    keys,
-    repository: createRepository(dynamodb, config.EMAIL_TABLE)
+    count,
+    repository: createRepository({ dynamodb, table: config.EMAIL_TABLE }),
+    sender: createSender({ config }),
+    codeOf: keys.codeOf,
+    settings: { from, brand: from.name || new URL(config.PUBLIC_URL).host, verifyUrl: config.VERIFY_URL ?? `${config.PUBLIC_URL}/verify` }
   })
-
-  async function handleBatch (event: SQSEvent) {
-    await keys.refresh()
-    return await worker.handleBatch(event)
-  }
-
-  app.decorate('email', {
-    async enqueue (message, correlationId) {
-      checkMessage(message)
-      await queue.send(message, correlationId)
-      count('MailsQueued')
-    },
-    handleBatch
-  })
-  app.consumers.add({ queue: config.EMAIL_QUEUE_URL }, handleBatch)
-  app.addHook('onClose', async () => { sender.close() })
-}, { name: 'email', dependencies: ['config', 'sqs', 'dynamodb', 'keys', 'metrics'] })
+  const worker = createWorker({ service, queue, keys, count, log })
+  app.decorate('email', { enqueue: service.enqueue })
+  app.consumers.add({ queue: config.EMAIL_QUEUE_URL }, worker.handleBatch)
+}, { name: 'email', dependencies: ['config', 'consumers', 'sqs', 'dynamodb', 'keys', 'metrics'] })

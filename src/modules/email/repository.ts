@@ -1,50 +1,50 @@
-import { DeleteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import type { AttributeValue } from '@aws-sdk/client-dynamodb'
+import { DeleteCommand, PutCommand, ScanCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import { unmarshall } from '@aws-sdk/util-dynamodb'
+import { Value } from '@sinclair/typebox/value'
 import { isConditionRefused } from '../../shared/aws-errors.ts'
-
-/**
- * Milliseconds a delivery has for itself: longer than the worker's whole invocation (10 s embedded, 50 s extracted), so
- * that a lease that has run out belongs to a worker that is gone, and well under the 300 s after which the queue
- * delivers again.
- */
-const LEASE_MS = 60_000
+import { RecordInvalid } from './errors.ts'
+import { MailRecord } from './schemas.ts'
 
 /** Seconds a record is kept: 30 days, longer than the 14 for which the queues keep a message. */
 const RETENTION_SECONDS = 30 * 24 * 3600
 
+export type Lease = { state: 'leased' } | { state: 'sent' } | { state: 'busy', /** milliseconds since 1970 */ until: number }
+
 export type EmailRepository = ReturnType<typeof createRepository>
 
 /**
- * One record a message, so that a message delivered twice is sent once: `sending` under a lease, then `sent`. It names
- * the message and nothing of what is in it.
+ * One record a message, so that a message delivered twice is sent once: `sending` under a lease, then `sent`.
  */
-export function createRepository (dynamodb: DynamoDBDocumentClient, table: string) {
-  const expiresAt = () => Math.floor(Date.now() / 1000) + RETENTION_SECONDS
+export function createRepository ({ dynamodb, table, now = Date.now }: { dynamodb: DynamoDBDocumentClient, table: string, now?: () => number }) {
+  const expiresAt = () => Math.floor(now() / 1000) + RETENTION_SECONDS
+  const put = (record: MailRecord) => ({ TableName: table, Item: record })
 
   return {
-    /** Takes the message for one delivery: `leased` to the caller, `sent` already, or `busy` with another delivery. */
-    async lease (messageId: string, leaseId: string): Promise<'leased' | 'sent' | 'busy'> {
-      const now = Date.now()
+    /** Takes the message for one delivery until a moment: `leased` to the caller, `sent` already, or `busy` with another delivery. */
+    async lease (messageId: string, leaseId: string, until: number): Promise<Lease> {
       try {
         await dynamodb.send(new PutCommand({
-          TableName: table,
-          Item: { messageId, state: 'sending', leaseId, leaseUntil: now + LEASE_MS, expiresAt: expiresAt() },
+          ...put({ messageId, state: 'sending', leaseId, leaseUntil: until, expiresAt: expiresAt() }),
           ConditionExpression: 'attribute_not_exists(messageId) OR (#state = :sending AND leaseUntil < :now) OR expiresAt < :seconds',
           ExpressionAttributeNames: { '#state': 'state' },
-          ExpressionAttributeValues: { ':sending': 'sending', ':now': now, ':seconds': Math.floor(now / 1000) },
+          ExpressionAttributeValues: { ':sending': 'sending', ':now': now(), ':seconds': Math.floor(now() / 1000) },
           ReturnValuesOnConditionCheckFailure: 'ALL_OLD'
         }))
-        return 'leased'
+        return { state: 'leased' }
       } catch (error) {
-        if (!(isConditionRefused(error))) throw error
-        if (error.Item?.['state']?.S === 'sent') return 'sent'
+        if (!isConditionRefused(error)) throw error
+        const record = unmarshall((error.Item ?? {}) as Record<string, AttributeValue>)
+        if (!Value.Check(MailRecord, record)) throw new RecordInvalid()
+        if (record.state === 'sent') return { state: 'sent' }
         // Our own put, repeated by the SDK after its answer was lost, is no conflict.
-        return error.Item?.['leaseId']?.S === leaseId ? 'leased' : 'busy'
+        return record.leaseId === leaseId ? { state: 'leased' } : { state: 'busy', until: record.leaseUntil }
       }
     },
 
-    /** The mail was taken. Unconditional: it is true whoever holds the lease by now. */
+    /** The mail was accepted. Unconditional: it is true, whichever delivery holds the lease by now. */
     async markSent (messageId: string): Promise<void> {
-      await dynamodb.send(new PutCommand({ TableName: table, Item: { messageId, state: 'sent', expiresAt: expiresAt() } }))
+      await dynamodb.send(new PutCommand(put({ messageId, state: 'sent', expiresAt: expiresAt() })))
     },
 
     /** Gives an unused lease back, unless it has become another's or the message has been sent. */
@@ -57,8 +57,35 @@ export function createRepository (dynamodb: DynamoDBDocumentClient, table: strin
           ExpressionAttributeValues: { ':leaseId': leaseId }
         }))
       } catch (error) {
-        if (!(isConditionRefused(error))) throw error
+        if (!isConditionRefused(error)) throw error
       }
+    },
+
+    /**
+     * Removes every lease. For a start that knows that no other worker runs, which only a machine of one's own can know:
+     * what a killed process was sending can then be sent at once, and not when its leases run out.
+     *
+     * @returns how many there were
+     */
+    async clearLeases (): Promise<number> {
+      let cleared = 0
+      let ExclusiveStartKey: Record<string, unknown> | undefined
+      do {
+        const page = await dynamodb.send(new ScanCommand({
+          TableName: table,
+          FilterExpression: '#state = :sending',
+          ExpressionAttributeNames: { '#state': 'state' },
+          ExpressionAttributeValues: { ':sending': 'sending' },
+          ConsistentRead: true,
+          ExclusiveStartKey
+        }))
+        for (const record of page.Items ?? []) {
+          await dynamodb.send(new DeleteCommand({ TableName: table, Key: { messageId: record['messageId'] } }))
+          cleared++
+        }
+        ExclusiveStartKey = page.LastEvaluatedKey
+      } while (ExclusiveStartKey !== undefined)
+      return cleared
     }
   }
 }

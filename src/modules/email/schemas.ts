@@ -1,42 +1,76 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
 // Its interpreter and not TypeCompiler: the configuration is checked with it already, and ten small messages a batch
 // never earn back what compiling the schema costs a cold start.
 import { Value } from '@sinclair/typebox/value'
 import { canonicalEmail, MAX_EMAIL } from '../../shared/email-address.ts'
 import { UUID_PATTERN } from '../../shared/ids.ts'
-import type { EmailMessage } from './contract.ts'
+import { StoredPersonName } from '../../shared/person-name.ts'
 import { MessageInvalid } from './errors.ts'
 
-const EMAIL_TYPES = ['WELCOME_EMAIL', 'SIGN_IN_CODE', 'ACCOUNT_EXISTS', 'EMAIL_CHANGE_CODE', 'EMAIL_CHANGED_NOTICE'] as const
+const Uuid = Type.String({ pattern: UUID_PATTERN })
 
-/** A message of the e-mail queue. */
-export const EmailMessageSchema = Type.Object({
-  type: Type.Union(EMAIL_TYPES.map(type => Type.Literal(type))),
-  messageId: Type.String({ pattern: UUID_PATTERN }),
-  userId: Type.String({ pattern: UUID_PATTERN }),
+export const EmailType = Type.Union([
+  /** to an address that is not proved yet: that of a new account, or of one that is still pending */
+  Type.Literal('WELCOME_EMAIL'),
+  /** to the proved address of an account */
+  Type.Literal('SIGN_IN_CODE'),
+  /** to the proved address of an account */
+  Type.Literal('ACCOUNT_EXISTS'),
+  /** to the new address of an account, which is not proved yet */
+  Type.Literal('EMAIL_CHANGE_CODE'),
+  /** to the former address of an account */
+  Type.Literal('EMAIL_CHANGED_NOTICE')
+])
+export type EmailType = Static<typeof EmailType>
+
+/** A message of the e-mail queue, in the article's shape. */
+export const EmailMessage = Type.Object({
+  type: EmailType,
+  /** what the worker de-duplicates by: the outbox entry's event id */
+  messageId: Uuid,
+  userId: Uuid,
+  /** canonical, see shared/email-address */
   email: Type.String({ maxLength: MAX_EMAIL }),
-  // No control characters and no line separators. The API takes 100 characters and then normalises them (NFC), which
-  // makes three of some; TypeBox counts UTF-16 units, of which a character has up to two.
-  name: Type.String({ maxLength: 600, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' }),
-  challengeId: Type.Optional(Type.String({ pattern: UUID_PATTERN })),
-  expiresAt: Type.Optional(Type.String()),
-  locale: Type.Optional(Type.String())
+  // No control characters and no line separators: what is in a queue was not necessarily put there by the API.
+  name: Type.String({ maxLength: StoredPersonName.maxLength!, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' }),
+  /** the code is derived from it; present on every type but EMAIL_CHANGED_NOTICE */
+  challengeId: Type.Optional(Uuid),
+  /** ISO 8601: until when the code is good */
+  expiresAt: Type.Optional(Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' })),
+  /** BCP 47; mails are in English whatever it says */
+  locale: Type.Optional(Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$' }))
 }, { additionalProperties: false })
+export type EmailMessage = Static<typeof EmailMessage>
+
+/** The record of a message. It names the message and nothing of what is in it. */
+export const MailRecord = Type.Union([
+  Type.Object({
+    messageId: Uuid,
+    state: Type.Literal('sending'),
+    leaseId: Type.String(),
+    /** milliseconds since 1970 */
+    leaseUntil: Type.Number(),
+    /** seconds since 1970: when the record may be removed */
+    expiresAt: Type.Number()
+  }),
+  Type.Object({ messageId: Uuid, state: Type.Literal('sent'), expiresAt: Type.Number() })
+])
+export type MailRecord = Static<typeof MailRecord>
 
 /**
- * Checks a message before it is queued, and again where it is sent: what stands in a queue may have been put there by
- * anybody who can reach it.
+ * Checks a message before it is queued, and again where it is sent: the queue may hold what another sender put there.
  *
  * @throws {MessageInvalid} naming the field, and nothing that stands in the message
  */
 export function checkMessage (message: unknown): asserts message is EmailMessage {
-  if (!Value.Check(EmailMessageSchema, message)) {
-    const field = Value.Errors(EmailMessageSchema, message).First()?.path.slice(1) ?? ''
+  if (!Value.Check(EmailMessage, message)) {
+    const field = Value.Errors(EmailMessage, message).First()?.path.slice(1) ?? ''
     // The name of an unknown property is the sender's words too.
-    throw new MessageInvalid(Object.hasOwn(EmailMessageSchema.properties, field) ? field : 'not of the form of one')
+    throw new MessageInvalid(Object.hasOwn(EmailMessage.properties, field) ? field : 'not of the form of one')
   }
   if (canonicalEmail(message.email) !== message.email) throw new MessageInvalid('email')
   if (message.challengeId === undefined && message.type !== 'EMAIL_CHANGED_NOTICE') throw new MessageInvalid('challengeId')
+  if (message.expiresAt !== undefined && Number.isNaN(Date.parse(message.expiresAt))) throw new MessageInvalid('expiresAt')
 }
 
 /**
@@ -54,4 +88,9 @@ export function parseMessage (body: string): EmailMessage {
   }
   checkMessage(message)
   return message
+}
+
+/** A message as a queue record's body. SQS rejects some of the characters that a name may hold; ASCII passes everywhere. */
+export function formatMessage (message: EmailMessage): string {
+  return JSON.stringify(message).replace(/[^\x20-\x7e]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

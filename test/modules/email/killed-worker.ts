@@ -2,12 +2,12 @@
 // argument and the environment from its parent.
 import { buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/plugins/config.ts'
+import { intercept } from '../../faults.ts'
 
 const app = await buildApp({ config: loadConfig(process.env), docs: { source: 'routes' } })
-app.dynamodb.middlewareStack.add(next => async (args) => {
-  const { Item } = args.input as { Item?: Record<string, { S?: string }> }
-  if (Item?.['state']?.S === 'sent') process.kill(process.pid, 'SIGKILL')
-  return next(args)
-}, { step: 'finalizeRequest', name: 'die' })
+intercept(app.dynamodb, {}, async ({ input, send }) => {
+  if ((input as { Item?: { state?: { S?: string } } }).Item?.state?.S === 'sent') process.kill(process.pid, 'SIGKILL')
+  return await send()
+})
 await app.ready()
-await app.email.handleBatch(JSON.parse(process.argv[2]!))
+await app.consumers.deliver(JSON.parse(process.argv[2]!))

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
 import { buildTestApp, startEngines } from '../../helper.ts'
-import { emailMessage, sqsRecord } from './records.ts'
+import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 t.test('a worker killed after a mail was taken and before it is recorded: the next delivery sends the very same mail', async (t) => {
   const engines = await startEngines(t)
@@ -24,8 +24,8 @@ t.test('a worker killed after a mail was taken and before it is recorded: the ne
       TableName: 'EmailTable', Key: { messageId }, UpdateExpression: 'SET leaseUntil = :past', ConditionExpression: 'attribute_exists(messageId)', ExpressionAttributeValues: { ':past': Date.now() - 1 }
     })).catch((error: Error) => { if (error.name !== 'ConditionalCheckFailedException') throw error })
   }
-  t.same(await app.email.handleBatch({ Records }), { batchItemFailures: [] })
-  t.same(await app.email.handleBatch({ Records }), { batchItemFailures: [] }, 'and then it is done')
+  t.same(await deliverMails(app, { Records }), { batchItemFailures: [] })
+  t.same(await deliverMails(app, { Records }), { batchItemFailures: [] }, 'and then it is done')
 
   t.equal(engines.mails.length, messages.length + duplicates)
   for (const { messageId } of messages) {

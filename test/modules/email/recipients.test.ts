@@ -5,7 +5,7 @@ import { SMTPServer } from 'smtp-server'
 import t from 'tap'
 import { canonicalEmail } from '../../../src/shared/email-address.ts'
 import { buildTestApp, startEngines } from '../../helper.ts'
-import { emailMessage, sqsRecord } from './records.ts'
+import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 /** What an SMTP server was told, before anything parsed it. */
 interface Delivery {
@@ -36,7 +36,7 @@ const headersOf = (raw: string) => [...raw.split('\r\n\r\n')[0]!.matchAll(/^([A-
 
 t.test('a mail has one sender, one recipient and always the same headers', async (t) => {
   const message = emailMessage()
-  await app.email.handleBatch({ Records: [sqsRecord(message)] })
+  await deliverMails(app, { Records: [sqsRecord(message)] })
   const { from, to, raw } = deliveries.pop()!
   t.equal(from, 'no-reply@example.com')
   t.same(to, [message.email])
@@ -49,11 +49,11 @@ t.test('whatever a name holds, the mail goes to the address alone and has no oth
     '=?utf-8?B?PGV2ZUBldmlsLmV4YW1wbGU+?=', '=?utf-8?Q?=0D=0ABcc:_eve@evil.example?=', '\\"\\', '" <eve@evil.example>', '(comment)', '<>', '@', ';', ':', '%0d%0aBcc: eve@evil.example',
     '\u202eelpmaxe.live@eve', '＜eve＠evil.example＞', 'Zoë 🙈'.repeat(16), 'é'.repeat(100), '\ufffe\uffff', "'; DROP TABLE users; --", '$' + '{jndi:ldap://evil}', '{{7*7}}', ' '.repeat(50)]
   const plain = emailMessage()
-  await app.email.handleBatch({ Records: [sqsRecord(plain)] })
+  await deliverMails(app, { Records: [sqsRecord(plain)] })
   const usual = headersOf(deliveries.pop()!.raw)
   for (const name of names) {
     const message = emailMessage({ name })
-    t.same(await app.email.handleBatch({ Records: [sqsRecord(message)] }), { batchItemFailures: [] }, name)
+    t.same(await deliverMails(app, { Records: [sqsRecord(message)] }), { batchItemFailures: [] }, name)
     const [{ to, raw }, ...more] = deliveries.splice(0) as [Delivery]
     t.same(more, [])
     t.same(to, [message.email])
@@ -62,6 +62,20 @@ t.test('whatever a name holds, the mail goes to the address alone and has no oth
     t.same([mail.to].flat().flatMap(to => to!.value).map(({ address }) => address), [message.email])
     t.same([mail.cc, mail.bcc], [undefined, undefined])
     t.equal(mail.subject, 'Your sign-in code')
+    t.notMatch([mail.to].flat().flatMap(to => to!.value).map(({ name }) => name).join(), /evil|bcc|[\u202a-\u202e\u2066-\u2069]/i, 'nor is one shown')
+  }
+})
+
+t.test('an encoded word of a name is decoded in no header and no text', async (t) => {
+  const word = (text: string) => `=?utf-8?B?${Buffer.from(text).toString('base64')}?=`
+  for (const type of ['WELCOME_EMAIL', 'SIGN_IN_CODE', 'ACCOUNT_EXISTS'] as const) {
+    for (const name of [word('see http://evil.example'), word('Security <a@evil.example>'), word('ab\u202ecba'), 'Ann =?utf-8?Q?see_evil=2Eexample?=', '=?utf-8?B?c2VlIGV2 aWwuZXhhbXBsZQ==?=', '=?utf-8?Q?evil?= =?utf-8?Q?=2Eexample?=', '=?UTF-8*en?q?evil?=']) {
+      t.same(await deliverMails(app, { Records: [sqsRecord(emailMessage({ type, name }))] }), { batchItemFailures: [] })
+      const { raw } = deliveries.pop()!
+      const mail = await simpleParser(raw)
+      t.same([mail.to].flat().flatMap(to => to!.value).map(({ name }) => name), [''], name)
+      t.notMatch(`${mail.text} ${String(mail.html)} ${mail.headerLines.map(({ line }) => line).join()}`, /evil|=\?utf|\u202e/i)
+    }
   }
 })
 
@@ -80,7 +94,7 @@ t.test('an address in any other spelling than its canonical one is sent nothing'
     'group: ada@example.com;', 'ada(comment)@example.com', 'ada@example..com', `${'a'.repeat(65)}@example.com`]
   for (const email of addresses) {
     const record = sqsRecord({ ...emailMessage(), email })
-    t.same((await app.email.handleBatch({ Records: [record] })).batchItemFailures, [{ itemIdentifier: record.messageId }], JSON.stringify(email))
+    t.same((await deliverMails(app, { Records: [record] })).batchItemFailures, [{ itemIdentifier: record.messageId }], JSON.stringify(email))
     await t.rejects(app.email.enqueue({ ...emailMessage(), email }, 'x'), { code: 'EMAIL_MESSAGE_INVALID' })
   }
   t.same(deliveries, [])
@@ -88,7 +102,7 @@ t.test('an address in any other spelling than its canonical one is sent nothing'
 
 t.test('an address with everything that an address may hold is one recipient', async (t) => {
   for (const email of ["o'brien+news.letter!#$%&*/=?^_`{|}~-@example.com", 'ada@xn--bcher-kva.example', `${'a'.repeat(64)}@example.com`]) {
-    t.same(await app.email.handleBatch({ Records: [sqsRecord(emailMessage({ email }))] }), { batchItemFailures: [] })
+    t.same(await deliverMails(app, { Records: [sqsRecord(emailMessage({ email }))] }), { batchItemFailures: [] })
     t.same(deliveries.pop()!.to.map(canonicalEmail), [email], 'the server of this test shows domains in Unicode')
   }
 })

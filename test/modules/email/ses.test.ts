@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { buildTestApp, startEngines } from '../../helper.ts'
-import { emailMessage, sqsRecord } from './records.ts'
+import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 /** A request of SESv2's SendEmail. */
 interface SendEmail {
@@ -19,6 +19,7 @@ let answer: { status: number, type?: string, body: object } = { status: 200, bod
 const ses = createServer(async (request, response) => {
   requests.push({ method: request.method!, path: request.url!, body: await json(request) as SendEmail })
   const { status, type, body } = answer
+  if (status === 0) return request.socket.resetAndDestroy()
   response.writeHead(status, { 'content-type': 'application/json', ...(type === undefined ? {} : { 'x-amzn-errortype': type }) }).end(JSON.stringify(body))
 })
 ses.listen(0, '127.0.0.1')
@@ -30,7 +31,7 @@ const app = await buildTestApp(t, engines, { env: { SMTP_URL: undefined, AWS_END
 
 t.test('without an SMTP server a mail goes to SES, whole, for one recipient', async (t) => {
   const message = emailMessage()
-  t.same(await app.email.handleBatch({ Records: [sqsRecord(message, { correlationId: 'via-ses' })] }), { batchItemFailures: [] })
+  t.same(await deliverMails(app, { Records: [sqsRecord(message, { correlationId: 'via-ses' })] }), { batchItemFailures: [] })
   const [{ method, path, body }, ...more] = requests.splice(0) as [typeof requests[0]]
   t.same(more, [])
   t.equal(`${method} ${path}`, 'POST /v2/email/outbound-emails')
@@ -43,17 +44,38 @@ t.test('without an SMTP server a mail goes to SES, whole, for one recipient', as
   t.match(mail.html, /verify#/)
 })
 
-t.test('what SES refuses has failed, after one attempt and without the address in the log', async (t) => {
-  for (const refusal of [
-    { status: 400, type: 'MessageRejected', body: { message: 'Address canary@example.com is not verified' } },
-    { status: 429, type: 'TooManyRequestsException', body: { message: 'Maximum sending rate exceeded' } },
-    { status: 500, type: 'InternalFailure', body: {} }
-  ]) {
-    answer = refusal
-    const record = sqsRecord(emailMessage({ email: 'canary@example.com', name: 'Canary' }))
-    t.same((await app.email.handleBatch({ Records: [record] })).batchItemFailures, [{ itemIdentifier: record.messageId }])
-    t.equal(requests.splice(0).length, 1, `${refusal.status}: the queue repeats, not the SDK`)
-  }
+const counted = (metric: string) => app.logLines.reduce((sum, line) => sum + Number(line[metric] ?? 0), 0)
+const postponed = () => engines.sqs.inspectQueue('EmailQueue')!.messages.delayed.map(({ messageAttributes }) => messageAttributes['unconfirmed']?.StringValue ?? '0')
+
+/** What becomes of a mail that SES answers so, after one call of it. */
+async function outcomeOf (t: Test, given: typeof answer): Promise<string> {
+  answer = given
+  const before = [counted('MailsSent'), counted('MailsRefused'), postponed().length] as const
+  const record = sqsRecord(emailMessage({ email: 'canary@example.com', name: 'Canary' }))
+  t.same((await deliverMails(app, { Records: [record] })).batchItemFailures, [])
+  t.equal(requests.splice(0).length, 1, `${given.status}: the queue repeats, not the SDK`)
+  if (counted('MailsSent') > before[0]) return 'sent'
+  if (counted('MailsRefused') > before[1]) return 'refused'
+  t.equal(postponed().length, before[2] + 1)
+  return postponed().at(-1) === '0' ? 'later' : 'unconfirmed'
+}
+
+t.test('SES rejects a mail for good, or for now, or the sender, or does not answer', async (t) => {
+  t.equal(await outcomeOf(t, { status: 400, type: 'MessageRejected', body: { message: 'Email contains a virus' } }), 'refused')
+  t.equal(await outcomeOf(t, { status: 400, type: 'BadRequestException', body: { message: 'Local address contains control or whitespace: canary@example.com' } }), 'refused')
+  t.equal(await outcomeOf(t, { status: 400, type: 'MessageRejected', body: { message: 'Email address is not verified: canary@example.com' } }), 'later', 'the sandbox')
+  t.equal(await outcomeOf(t, { status: 400, type: 'MailFromDomainNotVerifiedException', body: {} }), 'later')
+  t.equal(await outcomeOf(t, { status: 400, type: 'SendingPausedException', body: {} }), 'later')
+  t.equal(await outcomeOf(t, { status: 429, type: 'TooManyRequestsException', body: { message: 'Maximum sending rate exceeded' } }), 'later')
+  t.equal(await outcomeOf(t, { status: 500, type: 'InternalFailure', body: {} }), 'later')
+  t.equal(await outcomeOf(t, { status: 0, body: {} }), 'unconfirmed', 'the connection is reset')
   t.notMatch(JSON.stringify(app.logLines), /canary/i)
   t.match(JSON.stringify(app.logLines), /MessageRejected/)
+})
+
+t.test('a connection that SES does not accept is no mail', async (t) => {
+  const away = await buildTestApp(t, engines, { env: { SMTP_URL: undefined, AWS_ENDPOINT_URL: 'http://127.0.0.1:1' } })
+  const before = postponed().length
+  t.same((await deliverMails(away, { Records: [sqsRecord(emailMessage())] })).batchItemFailures, [])
+  t.same(postponed().slice(before), ['0'])
 })

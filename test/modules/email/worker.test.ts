@@ -1,22 +1,26 @@
-import { ChangeMessageVisibilityCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { ChangeMessageVisibilityCommand, DeleteMessageCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { SQSRecord } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import { buildApp } from '../../../src/app.ts'
+import { createRepository } from '../../../src/modules/email/repository.ts'
+import { loadConfig } from '../../../src/plugins/config.ts'
+import { intercept, lineError } from '../../faults.ts'
 import { buildTestApp, pump, startEngines, type TestApp } from '../../helper.ts'
-import { emailMessage, sqsRecord } from './records.ts'
+import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)
 const { mails } = engines
 
-const cutOff = await buildTestApp(t, engines, { env: { SMTP_URL: 'smtp://127.0.0.1:1' } }) // nobody listens there
+const cutOff = await buildTestApp(t, engines, { env: { SMTP_URL: 'smtp://127.0.0.1:1' } }) // no server listens there
 const sqs = new SQSClient({ region: 'us-east-1', endpoint: engines.sqsEndpoint })
 t.teardown(() => sqs.destroy())
 const QueueUrl = engines.queueUrl('EmailQueue')
 
 async function failuresIn (worker: TestApp, Records: SQSRecord[]): Promise<string[]> {
-  return (await worker.email.handleBatch({ Records })).batchItemFailures.map(({ itemIdentifier }) => itemIdentifier)
+  return (await deliverMails(worker, { Records })).batchItemFailures.map(({ itemIdentifier }) => itemIdentifier)
 }
 const failuresOf = (...records: SQSRecord[]) => failuresIn(app, records)
 const mailsTo = (address: string) => mails.filter(({ to }) => [to ?? []].flat().some(({ value }) => value.some(mailbox => mailbox.address === address)))
@@ -32,15 +36,14 @@ const expireLease = (messageId: string) => app.dynamodb.send(new UpdateCommand({
 function breakDynamodb (when: (input: Record<string, unknown>) => boolean, { times = Infinity, after = false } = {}) {
   let left = times
   // Below the SDK's retries: what fails here is repeated by them.
-  app.dynamodb.middlewareStack.add(next => async (args) => {
-    const item = (args.input as { Item?: Record<string, { S?: string }> }).Item
+  return intercept(app.dynamodb, {}, async ({ input, send }) => {
+    const item = (input as { Item?: Record<string, { S?: string }> }).Item
     const hit = left > 0 && when(Object.fromEntries(Object.entries(item ?? {}).map(([name, value]) => [name, value.S ?? value])))
-    if (!hit) return next(args)
+    if (!hit) return await send()
     left--
-    if (after) await next(args)
-    throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError', code: 'ECONNRESET' })
-  }, { step: 'finalizeRequest', name: 'breakDynamodb', override: true, priority: 'low' })
-  return () => { app.dynamodb.middlewareStack.remove('breakDynamodb') }
+    if (after) await send()
+    throw lineError()
+  })
 }
 
 t.test('each of the five messages arrives as a mail with a text and an HTML body', async (t) => {
@@ -51,6 +54,8 @@ t.test('each of the five messages arrives as a mail with a text and an HTML body
     EMAIL_CHANGE_CODE: 'Confirm your new e-mail address',
     EMAIL_CHANGED_NOTICE: 'Your e-mail address has been changed'
   }
+  const quoted = 'the name “Ada Lovelace”'
+  const shown = { WELCOME_EMAIL: quoted, SIGN_IN_CODE: 'Hello Ada Lovelace,', ACCOUNT_EXISTS: 'Hello Ada Lovelace,', EMAIL_CHANGE_CODE: 'the account of “Ada Lovelace”', EMAIL_CHANGED_NOTICE: 'Hello Ada Lovelace,' }
   for (const [type, subject] of Object.entries(subjects) as [keyof typeof subjects, string][]) {
     const { challengeId, ...message } = emailMessage({ type })
     await app.email.enqueue(type === 'EMAIL_CHANGED_NOTICE' ? message : { ...message, challengeId: challengeId! }, `corr.${type}`)
@@ -59,13 +64,13 @@ t.test('each of the five messages arrives as a mail with a text and an HTML body
     t.same(more, [])
     t.equal(mail!.subject, subject)
     t.equal(mail!.from?.text, '"User Service" <no-reply@example.com>')
-    t.same([mail!.to].flat().flatMap(to => to!.value), [{ address: message.email, name: 'Ada Lovelace' }])
+    t.same([mail!.to].flat().flatMap(to => to!.value), [{ address: message.email, name: shown[type].startsWith('Hello') ? 'Ada Lovelace' : '' }])
     t.equal(mail!.messageId, `<${message.messageId}@example.com>`)
     t.equal(mail!.headers.get('x-correlation-id'), `corr.${type}`)
     t.equal(mail!.headers.get('auto-submitted'), 'auto-generated')
     t.match(mail!.headers.get('content-type'), { value: 'multipart/alternative' })
     for (const body of [mail!.text!, mail!.html as string]) {
-      t.ok(body.includes('Hello Ada Lovelace,'))
+      t.ok(body.includes(shown[type]))
       if (type === 'EMAIL_CHANGED_NOTICE') {
         t.notMatch(body, /\/verify/)
         continue
@@ -135,12 +140,37 @@ t.test('a message that another delivery may be sending is left to it until its l
   const message = emailMessage()
   const lease = { messageId: message.messageId, state: 'sending', leaseId: randomUUID(), leaseUntil: Date.now() + 60_000, expiresAt: Date.now() / 1000 + 1000 }
   await app.dynamodb.send(new PutCommand({ TableName: 'EmailTable', Item: lease }))
-  const record = sqsRecord(message)
+  await app.email.enqueue(message, 'busy')
+  const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl }))
+  const [{ ReceiptHandle }] = Messages as [{ ReceiptHandle: string }]
+  const record = sqsRecord(message, { receiptHandle: ReceiptHandle })
   t.same(await failuresOf(record), [record.messageId])
+  const [held] = engines.sqs.inspectQueue('EmailQueue')!.messages.inflight
+  t.ok(held!.visibilityDeadline >= lease.leaseUntil && held!.visibilityDeadline < lease.leaseUntil + 5_000, 'and not received before')
+  await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }))
   t.equal((await stored(message.messageId))?.['leaseId'], lease.leaseId, "another's lease is not released")
   await expireLease(message.messageId)
   t.same(await failuresOf(record), [])
   t.equal(mailsTo(message.email).length, 1)
+})
+
+t.test('leases of a process that was killed can be cleared, and what has been sent stays sent', async (t) => {
+  const [leased, sent] = [emailMessage(), emailMessage()]
+  t.same(await failuresOf(sqsRecord(sent)), [])
+  const repository = createRepository({ dynamodb: app.dynamodb, table: 'EmailTable' })
+  t.same(await repository.lease(leased.messageId, randomUUID(), Date.now() + 250_000), { state: 'leased' })
+  t.match(await repository.lease(leased.messageId, randomUUID(), Date.now() + 250_000), { state: 'busy' })
+  t.ok(await repository.clearLeases() >= 1)
+  t.same(await failuresOf(sqsRecord(leased), sqsRecord(sent)), [])
+  for (const { email } of [leased, sent]) t.equal(mailsTo(email).length, 1)
+})
+
+t.test('a record that is none of ours fails its message, and says so', async (t) => {
+  const message = emailMessage()
+  await app.dynamodb.send(new PutCommand({ TableName: 'EmailTable', Item: { messageId: message.messageId, state: 'lost', expiresAt: Date.now() } }))
+  const record = sqsRecord(message)
+  t.same(await failuresOf(record), [record.messageId])
+  t.ok(app.logLines.some(line => line['messageId'] === message.messageId && (line['err'] as { code?: string } | undefined)?.code === 'EMAIL_RECORD_INVALID'))
 })
 
 t.test('a record that should have expired does not count', async (t) => {
@@ -152,17 +182,17 @@ t.test('a record that should have expired does not count', async (t) => {
 
 t.test('a lease whose answer was lost is our own', async (t) => {
   const message = emailMessage()
-  const mend = breakDynamodb(({ state }) => state === 'sending', { times: 1, after: true })
+  const repair = breakDynamodb(({ state }) => state === 'sending', { times: 1, after: true })
   t.same(await failuresOf(sqsRecord(message)), [])
-  mend()
+  repair()
   t.equal(mailsTo(message.email).length, 1)
 })
 
 t.test('a sent mail that cannot be recorded is done all the same; delivered once more, it is the same mail again', async (t) => {
   const message = emailMessage()
-  const mend = breakDynamodb(({ state }) => state === 'sent')
+  const repair = breakDynamodb(({ state }) => state === 'sent')
   t.same(await failuresOf(sqsRecord(message)), [])
-  mend()
+  repair()
   t.ok(app.logLines.some(line => line['messageId'] === message.messageId && line['msg'] === 'a sent mail could not be recorded'))
   const late = sqsRecord(message)
   t.same(await failuresOf(late), [late.messageId], 'its lease is still in force')
@@ -174,33 +204,103 @@ t.test('a sent mail that cannot be recorded is done all the same; delivered once
   t.equal(second!.text, first!.text)
 })
 
-t.test('without a mail server a message fails, waits longer each time, and is sent when there is one again', async (t) => {
+/** Records of the queue that are not shown yet, as the worker will get them. */
+const postponed = (messageId: string) => {
+  const { delayed } = engines.sqs.inspectQueue('EmailQueue')!.messages
+  return delayed.filter(({ body }) => body.includes(messageId)).map(({ body, messageAttributes, delayUntil }) => ({
+    message: JSON.parse(body) as object,
+    attributes: Object.fromEntries(Object.entries(messageAttributes).map(([name, { StringValue }]) => [name, StringValue])),
+    seconds: Math.round((delayUntil! - Date.now()) / 1000)
+  }))
+}
+
+t.test('without a mail server a mail is queued for later, its record is done, and its lease is free', async (t) => {
   const message = emailMessage()
-  await app.email.enqueue(message, 'outage')
+  for (const [attempt, seconds] of [[0, 30], [1, 60], [2, 120], [3, 120]] as const) {
+    t.same(await failuresIn(cutOff, [sqsRecord(message, { correlationId: 'outage', attempt })]), [])
+    const later = postponed(message.messageId).at(-1)!
+    t.same(later.message, message)
+    t.same(later.attributes, { correlationId: 'outage', attempt: String(attempt + 1) })
+    t.ok(later.seconds > seconds - 5 && later.seconds <= seconds, `again in ${later.seconds} s`)
+    t.equal(await stored(message.messageId), undefined)
+  }
+  t.equal(counted(cutOff, 'MailsFailed'), 4)
+  t.same(await failuresOf(sqsRecord(message, { attempt: 4 })), [])
+  t.equal(mailsTo(message.email).length, 1)
+})
+
+t.test('a mail that can be neither sent nor queued is received again, later each time', async (t) => {
+  const offline = await buildTestApp(t, engines, { env: { SMTP_URL: 'smtp://127.0.0.1:1' } })
+  offline.sqs.middlewareStack.add(next => async (args) => {
+    if ('MessageBody' in (args.input as object)) throw new Error('no queue')
+    return next(args)
+  }, { step: 'initialize', name: 'noQueue' })
+  const message = emailMessage()
+  await app.email.enqueue(message, 'offline')
   for (const [receives, seconds] of [[1, 30], [2, 120]] as const) {
     const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl }))
     const [{ Body, ReceiptHandle }] = Messages as [{ Body: string, ReceiptHandle: string }]
     const record = sqsRecord(Body, { receives, receiptHandle: ReceiptHandle })
-    t.same(await failuresIn(cutOff, [record]), [record.messageId])
+    t.same(await failuresIn(offline, [record]), [record.messageId])
     const [held] = engines.sqs.inspectQueue('EmailQueue')!.messages.inflight
     const wait = (held!.visibilityDeadline - Date.now()) / 1000
     t.ok(wait > seconds - 5 && wait <= seconds, `shown again in ${wait} s`)
-    t.equal(await stored(message.messageId), undefined, 'the lease has been given back')
     await sqs.send(new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout: 0 }))
   }
-  t.equal(counted(cutOff, 'MailsFailed'), 2)
   await pump(app, engines)
   t.equal(mailsTo(message.email).length, 1)
 })
 
-t.test('a server that refuses a mail fails that message and no other', async (t) => {
-  const [refused, taken] = [emailMessage(), emailMessage()]
+t.test('a mail that the server rejects for good is done and counted: no retry, no dead letter', async (t) => {
+  const [refused, accepted] = [emailMessage(), emailMessage()]
+  const before = ['MailsRefused', 'MailsFailed'].map(metric => counted(app, metric))
   engines.faults.smtp.refuse = mail => JSON.stringify(mail.to).includes(refused.email) ? `550 5.1.1 <${refused.email}> unknown` : undefined
-  const record = sqsRecord(refused)
-  t.same(await failuresOf(record, sqsRecord(taken)), [record.messageId])
+  t.same(await failuresOf(sqsRecord(refused), sqsRecord(accepted)), [])
   engines.faults.smtp.refuse = undefined
-  t.equal(mailsTo(taken.email).length, 1)
-  t.ok(app.logLines.some(line => String((line['err'] as { message?: string })?.message).includes('550')), 'the code of the refusal is in the log')
+  t.equal(mailsTo(accepted.email).length, 1)
+  t.same(postponed(refused.messageId), [])
+  t.same(['MailsRefused', 'MailsFailed'].map((metric, i) => counted(app, metric) - before[i]!), [1, 0])
+  t.ok(app.logLines.some(line => line['messageId'] === refused.messageId && String((line['err'] as { message?: string })?.message).includes('550')), 'the code of the refusal is in the log')
+  t.notMatch(JSON.stringify(app.logLines), refused.email)
+})
+
+t.test('a message whose code was dead before it was first received is not mailed', async (t) => {
+  const at = Date.now()
+  const before = counted(app, 'MailsExpired')
+  const messages = [
+    emailMessage({ expiresAt: new Date(at - 1).toISOString() }),
+    emailMessage({ type: 'WELCOME_EMAIL', expiresAt: new Date(at + 20_000).toISOString() }) // twenty seconds help no reader
+  ]
+  const { expiresAt, ...old } = emailMessage()
+  t.same(await failuresOf(...messages.map(message => sqsRecord(message)), sqsRecord(old, { sentAt: at - 600_000 })), [])
+  for (const { email, messageId } of [...messages, old]) {
+    t.same(mailsTo(email), [])
+    t.equal(await stored(messageId), undefined, 'nor marked as sent')
+  }
+  t.equal(counted(app, 'MailsExpired') - before, 3)
+})
+
+t.test('a message without a code has no end', async (t) => {
+  const { challengeId, expiresAt, ...notice } = emailMessage({ type: 'EMAIL_CHANGED_NOTICE' })
+  t.same(await failuresOf(sqsRecord(notice, { sentAt: 0 })), [])
+  t.equal(mailsTo(notice.email).length, 1)
+})
+
+t.test('a message that was received in time, and whose code died before it could be sent, says how to ask again', async (t) => {
+  const expiresAt = new Date(Date.now() - 1).toISOString()
+  const crashed = emailMessage({ expiresAt })
+  const postponedOne = emailMessage({ type: 'WELCOME_EMAIL', expiresAt })
+  t.same(await failuresOf(sqsRecord(crashed, { receives: 2, firstReceivedAt: Date.now() - 300_000 }), sqsRecord(postponedOne, { attempt: 5 })), [])
+  for (const { email, challengeId } of [crashed, postponedOne]) {
+    const [mail, ...more] = mailsTo(email)
+    t.same(more, [])
+    t.equal(mail!.subject, 'Your code has expired')
+    for (const body of [mail!.text!, mail!.html as string]) {
+      t.match(body, 'http://localhost:3000/verify')
+      t.notMatch(body, /verify#/)
+      t.notMatch(body, app.keys.codeOf(challengeId!))
+    }
+  }
 })
 
 t.test('a failed message fails the same when its back-off cannot be set', async (t) => {
@@ -208,7 +308,17 @@ t.test('a failed message fails the same when its back-off cannot be set', async 
   const before = app.logLines.length
   t.same(await failuresOf(record), [record.messageId])
   t.ok(app.logLines.slice(before).some(({ msg }) => String(msg).startsWith('the back-off could not be set')))
-  t.match(app.logLines.slice(before).filter(({ msg }) => msg === 'message failed'), [{ msg: 'message failed', retryInSeconds: 1, err: { code: 'EMAIL_MESSAGE_INVALID' } }], 'and waiting would not mend this one')
+  t.match(app.logLines.slice(before).filter(({ msg }) => msg === 'message failed'), [{ msg: 'message failed', retryInSeconds: 1, err: { code: 'EMAIL_MESSAGE_INVALID' } }], 'and retrying cannot fix this one')
+})
+
+t.test('links lead to the page that is configured', async (t) => {
+  const config = { ...loadConfig({ ...engines.env, LOG_LEVEL: 'silent' }), VERIFY_URL: 'https://app.example/sign-in' }
+  const own = await buildApp({ config, docs: { source: 'routes' } })
+  t.teardown(() => own.close())
+  await own.ready()
+  const message = emailMessage()
+  t.same(await deliverMails(own, { Records: [sqsRecord(message)] }), { batchItemFailures: [] })
+  t.match(mailsTo(message.email)[0]!.text, `https://app.example/sign-in#challengeId=${message.challengeId}&code=`)
 })
 
 t.test('a correlation id that is not one is replaced', async (t) => {
