@@ -6,11 +6,13 @@ import type { FastifyBaseLogger } from 'fastify'
 export interface Versioned { version: number }
 
 /**
- * Where entries live. An entry is text: its version, a colon, its JSON; nothing after the colon says "deleted".
+ * Where entries live. An entry is text: `version@expiry:JSON`, the expiry in milliseconds since the epoch; nothing after
+ * the colon says "deleted".
  * No method rejects, and none makes the caller wait for a store that does not answer.
  */
 interface Store {
-  get (key: string): Promise<string | undefined>
+  /** `isKnown` is false when the store did not answer: what another instance has written is not known then. */
+  get (key: string): Promise<{ isKnown: boolean, entry?: string }>
   /** Keeps the newer of what it has and what it is given: for what was only read. */
   fill (key: string, version: number, entry: string, ttl: number): Promise<void>
   /** As `fill`, for what was written: once this resolves, `get` never gives anything older. */
@@ -26,7 +28,7 @@ export interface Cache {
   readonly shared: boolean
   /** Reads through the cache. Concurrent readers of one key share one load. Rejects only when `load` does. */
   read<T extends Versioned> (key: string, load: () => Promise<T | undefined>, isValid: (value: unknown) => value is T): Promise<T | undefined>
-  /** To be awaited after a write and before it is acknowledged: whoever reads after that never sees an older version. */
+  /** To be awaited after a write and before it is acknowledged: no read after that gives an older version. */
   write (key: string, value: Versioned): Promise<void>
   /** As `write`, for a record that was deleted; `version` is one more than the last. */
   remove (key: string, version: number): Promise<void>
@@ -46,7 +48,10 @@ function memoryStore (): Store {
     if (held === undefined || held.version < version) entries.set(key, { version, entry }, { ttl })
   }
   return {
-    async get (key) { return entries.get(key)?.entry },
+    async get (key) {
+      const held = entries.get(key)
+      return held === undefined ? { isKnown: true } : { isKnown: true, entry: held.entry }
+    },
     fill: put,
     put,
     async drop (key) { entries.delete(key) },
@@ -55,16 +60,21 @@ function memoryStore (): Store {
   }
 }
 
-// One round trip, atomic: two instances that write the same key in the wrong order leave the newer one. What is not a
-// text of ours, whatever its type, is replaced.
+// One round trip, atomic: two instances that write the same key in the wrong order leave the newer one, which is given
+// back. What is not a text of ours, whatever its type, is replaced, and so is what has expired or claims to expire later
+// than any of ours could (between ARGV[4] and ARGV[5]), and the one text that was looked at (ARGV[6]).
 const PUT_IF_NEWER = `
 local held = redis.pcall('GET', KEYS[1])
-if type(held) == 'string' then
-  local version = tonumber(string.match(held, '^(%d+):'))
-  if version and version >= tonumber(ARGV[1]) then return 0 end
+if type(held) == 'string' and held ~= ARGV[6] then
+  local version, expiry = string.match(held, '^(%d+)@(%d+):')
+  version, expiry = tonumber(version), tonumber(expiry)
+  if version and version >= tonumber(ARGV[1]) and expiry > tonumber(ARGV[4]) and expiry <= tonumber(ARGV[5]) then return held end
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1`
+return false`
+
+/** Versions that one record may be ahead of what is just being written: each is a write to the table of its own. */
+const MAX_AHEAD = 100
 
 /** Milliseconds Redis has for an answer. It takes less than one; reading from the table takes five. */
 const DEADLINE = 50
@@ -77,7 +87,7 @@ function inTime<T> (answer: Promise<T>): Promise<T> {
   })
 }
 
-async function redisStore (url: string, log: FastifyBaseLogger): Promise<Store> {
+async function redisStore (url: string, maxTtl: number, log: FastifyBaseLogger): Promise<Store> {
   // Loaded only where it is configured: the client and the breaker cost a cold start about 35 ms.
   const [{ Redis }, { BrokenCircuitError, circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen }] = await Promise.all([import('ioredis'), import('cockatiel')])
   const redis = new Redis(url, {
@@ -109,7 +119,14 @@ async function redisStore (url: string, log: FastifyBaseLogger): Promise<Store> 
       return { ok: false }
     }
   }
-  const fill = (key: string, version: number, entry: string, ttl: number) => attempt(() => redis.eval(PUT_IF_NEWER, 1, key, version, entry, ttl))
+
+  async function fill (key: string, version: number, entry: string, ttl: number): Promise<{ ok: boolean }> {
+    const putOver = (replaceable: string) => attempt(() => redis.eval(PUT_IF_NEWER, 1, key, version, entry, ttl, Date.now(), Date.now() + maxTtl + CLOCK_SKEW, replaceable))
+    const answer = await putOver('')
+    const held = answer.ok ? answer.value : undefined
+    // A newer version is right; an entry that only claims to be one would hide this version.
+    return typeof held === 'string' && held !== entry && !isNewer(held, version, maxTtl) ? await putOver(held) : answer
+  }
 
   async function put (key: string, version: number, entry: string, ttl: number) {
     const { ok } = await fill(key, version, entry, ttl)
@@ -124,10 +141,10 @@ async function redisStore (url: string, log: FastifyBaseLogger): Promise<Store> 
       const late = missed.get(key)
       if (late !== undefined) {
         await put(key, late.version, late.entry, Math.ceil(missed.getRemainingTTL(key)))
-        return undefined
+        return { isKnown: false }
       }
       const got = await attempt(() => redis.get(key))
-      return got.ok ? got.value ?? undefined : undefined
+      return got.ok ? { isKnown: true, ...(got.value === null ? {} : { entry: got.value }) } : { isKnown: false }
     },
     async fill (key, version, entry, ttl) { await fill(key, version, entry, ttl) },
     put,
@@ -141,29 +158,58 @@ async function redisStore (url: string, log: FastifyBaseLogger): Promise<Store> 
   }
 }
 
-function parseEntry (entry: string): { value: unknown } | undefined {
+/** Milliseconds by which the clock of another instance may be ahead of ours. */
+const CLOCK_SKEW = 5_000
+
+/**
+ * What an entry says, or `undefined` when it is not one of ours or has expired. The version in front must be the
+ * record's own; and its expiry counts, because what others have planted need not expire in the store.
+ */
+function parseEntry (entry: string, maxTtl: number): { version: number, value: unknown } | undefined {
   if (entry.length > MAX_ENTRY) return undefined
-  const colon = entry.indexOf(':')
-  if (!/^\d{1,15}$/.test(entry.slice(0, colon))) return undefined
-  const json = entry.slice(colon + 1)
-  if (json === '') return { value: undefined }
+  const prefix = /^(\d{1,15})@(\d{1,15}):/.exec(entry)
+  if (prefix === null) return undefined
+  const [version, expiry] = prefix.slice(1).map(Number) as [number, number]
+  if (expiry <= Date.now() || expiry > Date.now() + maxTtl + CLOCK_SKEW) return undefined
+  const json = entry.slice(prefix[0].length)
+  if (json === '') return { version, value: undefined }
   try {
-    return { value: JSON.parse(json) }
+    const value = JSON.parse(json) as Versioned | null
+    return value?.version === version ? { version, value } : undefined
   } catch {
     return undefined
   }
 }
 
+/** Whether an entry is a later version of the record, as far as that can be seen. */
+function isNewer (entry: string, version: number, maxTtl: number): boolean {
+  const parsed = parseEntry(entry, maxTtl)
+  return parsed !== undefined && parsed.version > version && parsed.version - version <= MAX_AHEAD
+}
+
 function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache {
-  const flights = new Map<string, Promise<Versioned | undefined>>()
+  interface Flight {
+    value: Promise<Versioned | undefined>
+    /** when it began, by `count` */
+    began: number
+    /** the one that begins when this one ends, where readers wait for it */
+    next: Promise<Versioned | undefined> | undefined
+  }
+  const flights = new Map<string, Flight>()
+  /** orders the beginnings of reads and loads */
+  let count = 0
   // Up to a tenth shorter, so that what was cached together does not expire together.
   const ttl = () => Math.round(ttlSeconds * 1000 * (1 - Math.random() / 10))
 
-  const entryOf = (version: number, value: Versioned | undefined) => `${version}:${value === undefined ? '' : JSON.stringify(value)}`
+  /** The rest of the arguments that store an entry. */
+  function entryOf (version: number, value: Versioned | undefined): [version: number, entry: string, ttl: number] {
+    const lifetime = ttl()
+    return [version, `${version}@${Date.now() + lifetime}:${value === undefined ? '' : JSON.stringify(value)}`, lifetime]
+  }
 
   async function put (key: string, version: number, value: Versioned | undefined) {
     flights.delete(key) // a load that began before this write may not be joined after it
-    if (ttlSeconds > 0) await store.put(key, version, entryOf(version, value), ttl())
+    if (ttlSeconds > 0) await store.put(key, ...entryOf(version, value))
   }
 
   return {
@@ -171,24 +217,33 @@ function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache 
     async read<T extends Versioned> (key: string, load: () => Promise<T | undefined>, isValid: (value: unknown) => value is T) {
       // Every reader asks the store itself: only a load may be shared, because a write drops it, and a write in
       // another process is seen in the store.
-      const entry = ttlSeconds > 0 ? await store.get(key) : undefined
+      const arrived = ++count
+      const { isKnown, entry } = ttlSeconds > 0 ? await store.get(key) : { isKnown: false, entry: undefined }
       if (entry !== undefined) {
-        const parsed = parseEntry(entry)
+        const parsed = parseEntry(entry, ttlSeconds * 1000)
         if (parsed !== undefined && (parsed.value === undefined || isValid(parsed.value))) return parsed.value as T | undefined
         await store.drop(key)
       }
-      const running = flights.get(key)
-      if (running !== undefined) return await running as T | undefined
-      const flight = load()
-      flights.set(key, flight)
-      try {
-        const value = await flight
-        // Not awaited: the reader has what it came for. A flight that a write has dropped is older than that write.
-        if (value !== undefined && ttlSeconds > 0 && flights.get(key) === flight) void store.fill(key, value.version, entryOf(value.version, value), ttl())
-        return value
-      } finally {
-        if (flights.get(key) === flight) flights.delete(key)
+
+      async function fly (): Promise<T | undefined> {
+        const flight: Flight = { value: load(), began: ++count, next: undefined }
+        flights.set(key, flight)
+        try {
+          const value = await flight.value
+          // Not awaited: the reader has what it came for. A flight that a write has dropped is older than that write.
+          if (value !== undefined && ttlSeconds > 0 && flights.get(key) === flight) void store.fill(key, ...entryOf(value.version, value))
+          return value as T | undefined
+        } finally {
+          if (flights.get(key) === flight) flights.delete(key)
+        }
       }
+      const running = flights.get(key)
+      if (running === undefined) return await fly()
+      // The store knows of no write that the load has missed, or the load began after this read.
+      if (isKnown || running.began > arrived) return await running.value as T | undefined
+      // Another instance may have acknowledged one meanwhile. The next load is shared by all that wait for it.
+      running.next ??= running.value.then(fly, fly)
+      return await running.next as T | undefined
     },
     write: (key, value) => put(key, value.version, value),
     remove: (key, version) => put(key, version, undefined),
@@ -202,10 +257,13 @@ declare module 'fastify' {
   }
 }
 
-/** The read cache: Redis where `REDIS_URL` is set, else a bounded store in this process. A fault in it is never the caller's. */
+/**
+ * The read cache: Redis where `REDIS_URL` is set, else a bounded store in this process, which is right only where one
+ * process serves the tables: the configuration turns it on there. A fault in it is never the caller's.
+ */
 export default fp(async function cache (app) {
   const { REDIS_URL, CACHE_TTL_SECONDS } = app.config
-  const store = REDIS_URL === undefined ? memoryStore() : await redisStore(REDIS_URL, app.log)
+  const store = REDIS_URL === undefined ? memoryStore() : await redisStore(REDIS_URL, CACHE_TTL_SECONDS * 1000, app.log)
   app.decorate('cache', createCache(store, REDIS_URL !== undefined, CACHE_TTL_SECONDS))
   app.addHook('onClose', async () => { store.close() })
 }, { name: 'cache', dependencies: ['config'] })

@@ -1,47 +1,13 @@
-import { createPublicKey, randomBytes, verify } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createPublicKey, verify } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { deriveKeys } from '../../src/plugins/keys/derive.ts'
-import { until, type Test } from '../helper.ts'
+import { until } from '../helper.ts'
 import { bearer, buildTokenApp, PERSON, type TokenApp } from './minimal-app.ts'
+import { ARN, CODE_ARN, newSecret, startSecretsManager } from './secrets-manager.ts'
 
-const ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:jwt'
 // They wait for intervals far more than they work.
 t.jobs = 10
-
-const newSecret = () => randomBytes(32).toString('hex')
-
-/** As much of Secrets Manager as GetSecretValue needs: two stages, over HTTP. */
-async function startSecretsManager (t: Test) {
-  const manager = {
-    env: { JWT_SECRET_ARN: ARN, AWS_ENDPOINT_URL: '' },
-    stages: { AWSCURRENT: newSecret() } as Record<string, string | undefined>,
-    /** the stages that were asked for */
-    asked: [] as string[],
-    answers: 'well' as 'well' | 'badly' | 'never',
-    rotate () { Object.assign(manager.stages, { AWSPREVIOUS: manager.stages['AWSCURRENT'], AWSCURRENT: newSecret() }) }
-  }
-  const server = createServer((request, response) => {
-    let body = ''
-    request.on('data', chunk => { body += chunk })
-    request.on('end', () => {
-      const { VersionStage } = JSON.parse(body)
-      manager.asked.push(VersionStage)
-      if (manager.answers === 'never') return
-      const value = manager.stages[VersionStage]
-      response.setHeader('content-type', 'application/x-amz-json-1.1')
-      if (manager.answers === 'badly') response.writeHead(400).end(JSON.stringify({ __type: 'AccessDeniedException', message: 'no' }))
-      else if (value === undefined) response.writeHead(400).end(JSON.stringify({ __type: 'ResourceNotFoundException', message: 'no such stage' }))
-      else response.end(JSON.stringify({ ARN, SecretString: value, VersionStages: [VersionStage] }))
-    })
-  })
-  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
-  t.teardown(() => { server.close(); server.closeAllConnections() })
-  manager.env.AWS_ENDPOINT_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return manager
-}
 
 const who = async (app: TokenApp, token: string) => (await app.inject({ url: '/who', headers: bearer(token) })).statusCode
 const currentKid = (app: TokenApp) => app.keys.jwks[0]!.kid
@@ -184,4 +150,59 @@ t.test('ten rotations under load refuse no good token', async (t) => {
   await Promise.all(pending)
   t.comment(`10 rotations, answers: ${JSON.stringify(statuses)}`)
   t.same(Object.keys(statuses), ['200'])
+})
+
+const CHALLENGE = '3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'
+
+t.test('codes are eight digits, and good under the current secret and the one before', async (t) => {
+  const manager = await startSecretsManager(t)
+  const app = await buildTokenApp(t, manager.env)
+  const code = app.keys.codeOf(CHALLENGE)
+  t.match(code, /^\d{8}$/)
+  t.equal(await app.keys.isCode(CHALLENGE, code), true)
+  for (const wrong of ['', '0', code.slice(1), `${code}0`, `${code} `, code === '00000000' ? '00000001' : '00000000']) t.equal(await app.keys.isCode(CHALLENGE, wrong), false, wrong)
+  t.equal(await app.keys.isCode('another', code), false)
+
+  manager.rotate()
+  const newer = await buildTokenApp(t, manager.env)
+  t.equal(await newer.keys.isCode(CHALLENGE, code), true, 'mailed before the rotation')
+  t.equal(await app.keys.isCode(CHALLENGE, newer.keys.codeOf(CHALLENGE)), true, 'mailed after one that this process has not met yet')
+  manager.answers = 'badly'
+  manager.rotate()
+  t.equal(await app.keys.isCode(CHALLENGE, '00000000').catch(error => error.statusCode), 503)
+})
+
+t.test('pseudonyms are found under the secret before the rotation', async (t) => {
+  const [secret, previous] = [newSecret(), newSecret()]
+  const [app, before] = [await buildTokenApp(t, { JWT_SECRET: secret, JWT_SECRET_PREVIOUS: previous }), await buildTokenApp(t, { JWT_SECRET: previous })]
+  t.match(app.keys.pseudonym('ada@example.com'), /^[\w-]{22}$/)
+  t.same(app.keys.pseudonyms('ada@example.com'), [app.keys.pseudonym('ada@example.com'), before.keys.pseudonym('ada@example.com')])
+  t.not(app.keys.pseudonym('ada@example.com'), before.keys.pseudonym('ada@example.com'))
+})
+
+t.test('with a secret of their own, codes have nothing to do with the root secret', async (t) => {
+  const [root, codes] = [newSecret(), newSecret()]
+  const api = await buildTokenApp(t, { JWT_SECRET: root, CODE_SECRET: codes })
+  const other = await buildTokenApp(t, { JWT_SECRET: newSecret(), CODE_SECRET: codes })
+  const derived = await buildTokenApp(t, { JWT_SECRET: root })
+  t.equal(api.keys.codeOf(CHALLENGE), other.keys.codeOf(CHALLENGE))
+  t.not(api.keys.codeOf(CHALLENGE), derived.keys.codeOf(CHALLENGE))
+  t.equal(await api.keys.isCode(CHALLENGE, derived.keys.codeOf(CHALLENGE)), false)
+  t.equal(api.keys.pseudonym('x'), derived.keys.pseudonym('x'))
+  t.same(api.keys.jwks, derived.keys.jwks)
+})
+
+t.test('a process with the secret of codes alone makes the codes, and neither signs nor lets anybody in', async (t) => {
+  const manager = await startSecretsManager(t)
+  const api = await buildTokenApp(t, { ...manager.env, CODE_SECRET_ARN: CODE_ARN })
+  t.same([...new Set(manager.secrets)].sort(), [CODE_ARN, ARN])
+  manager.secrets.length = 0
+  const worker = await buildTokenApp(t, { AWS_ENDPOINT_URL: manager.env.AWS_ENDPOINT_URL, CODE_SECRET_ARN: CODE_ARN })
+  t.same([...new Set(manager.secrets)], [CODE_ARN], 'the root secret is not asked for')
+  const code = worker.keys.codeOf(CHALLENGE)
+  t.equal(await api.keys.isCode(CHALLENGE, code), true)
+  await worker.keys.refresh()
+  for (const use of [() => worker.keys.pseudonym('x'), () => worker.keys.pseudonyms('x'), () => worker.keys.jwks]) t.throws(use, { message: /^This process holds no root secret: .*JWT_SECRET/ })
+  await t.rejects(worker.accessTokens.sign(PERSON), { message: /^This process holds no root secret/ })
+  t.equal(await who(worker, await api.accessTokens.sign(PERSON)), 401)
 })

@@ -16,12 +16,11 @@ const NOT_SET: Record<string, string> = {
   JWT_SECRET: 'JWT_SECRET_ARN stands in its place: no secret is in the environment',
   JWT_SECRET_PREVIOUS: 'Secrets Manager keeps it, as AWSPREVIOUS',
   CODE_SECRET: 'CODE_SECRET_ARN stands in its place',
-  CODE_SECRET_ARN: 'codes are still made of the root secret',
   SMTP_URL: 'unset sends through SES'
 }
 
 /** What the extracted worker can do without, besides. */
-const NOT_SET_IN_WORKER: Record<string, string> = { ...NOT_SET, REDIS_URL: 'it reads no user' }
+const NOT_SET_IN_WORKER: Record<string, string> = { ...NOT_SET, REDIS_URL: 'it reads no user', JWT_SECRET_ARN: 'it signs nothing: with the root secret it could sign as an admin' }
 
 type Variables = Record<string, unknown>
 const variablesOf = (template: Template, id: string): Variables => ({
@@ -63,7 +62,7 @@ t.test('the configuration made of the template is one that the service starts wi
     // What a resource is called once it is there.
     if (Ref === 'EmailQueue') return 'https://sqs.eu-central-1.amazonaws.com/123456789012/EmailQueue'
     if (Ref === 'UploadsBucket') return 'users-uploads'
-    if (Ref === 'RootSecret') return 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:RootSecret'
+    if (Ref?.endsWith('Secret') === true) return `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${Ref}`
     if (Ref !== undefined) return String(parameters[Ref] ?? template.Parameters[Ref]?.Default ?? Ref)
     return String(sub).replace(/\$\{(\w+)([^}]*)\}/g, (_, name: string, attribute: string) => attribute.endsWith('.Port') ? '6379' : text({ Ref: name }, parameters))
   }

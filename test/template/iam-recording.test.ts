@@ -1,8 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import type { App } from '../../src/app.ts'
 import { buildTestApp, pump, startEngines, type Engines } from '../helper.ts'
 import { deliverMails, sqsRecord } from '../modules/email/records.ts'
 import { missing, USED, type Grants } from './iam.ts'
@@ -27,18 +27,18 @@ function grantsFor (target: string, path: string, body: any): [action: string, r
   }
   if (target.startsWith('AmazonSQS.')) return [[`sqs:${operation}`, String(body.QueueUrl).split('/').at(-1)!]]
   if (target.startsWith('AWSEvents.')) return [[`events:${operation}`, 'EventBus']]
-  if (target.startsWith('secretsmanager.')) return [[`secretsmanager:${operation}`, 'RootSecret']]
+  if (target.startsWith('secretsmanager.')) return [[`secretsmanager:${operation}`, String(body.SecretId).split(':').at(-1)!]]
   // Version 2 of SES has one operation for both, and two names for it in policies.
   if (path === '/v2/email/outbound-emails') return ['ses:SendEmail', 'ses:SendRawEmail'].map(action => [action, 'ses:identity/SesIdentity'])
   throw new Error(`no action is known for ${target} ${path}`)
 }
 
-const SECRETS: Record<string, string> = { AWSCURRENT: 'c'.repeat(64), AWSPREVIOUS: 'p'.repeat(64) }
+const SECRETS: Record<string, string> = { AWSCURRENT: randomBytes(32).toString('hex'), AWSPREVIOUS: randomBytes(32).toString('hex') }
 let refuseMails = false
 
 function standIn (target: string, body: any): { status?: number, json: object } { // eslint-disable-line @typescript-eslint/no-explicit-any -- as above
   if (target.startsWith('AWSEvents.')) return { json: { FailedEntryCount: 0, Entries: body.Entries.map(() => ({ EventId: 'e' })) } }
-  if (target.startsWith('secretsmanager.')) return { json: { SecretString: SECRETS[body.VersionStage] } }
+  if (target.startsWith('secretsmanager.')) return { json: { SecretString: SECRETS[body.VersionStage] + body.SecretId } }
   return refuseMails ? { status: 400, json: { message: 'not now' } } : { json: { MessageId: 'm' } }
 }
 
@@ -64,7 +64,7 @@ async function endpointOf (engines: Engines): Promise<{ url: string, calls: Gran
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, calls }
 }
 
-async function functionBehind ({ url }: { url: string }) {
+async function functionBehind ({ url }: { url: string }, secrets: Record<string, string>) {
   return await buildTestApp(t, engines, {
     env: {
       AWS_ENDPOINT_URL: url,
@@ -73,16 +73,17 @@ async function functionBehind ({ url }: { url: string }) {
       EMAIL_QUEUE_URL: url + new URL(engines.env['EMAIL_QUEUE_URL']!).pathname,
       EVENT_BUS_NAME: 'EventBus',
       JWT_SECRET: undefined,
-      JWT_SECRET_ARN: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:RootSecret',
+      ...secrets,
       SMTP_URL: undefined
     }
   })
 }
 
+const ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:'
 const apiEndpoint = await endpointOf(engines)
 const workerEndpoint = await endpointOf(engines)
-const api = await functionBehind(apiEndpoint)
-const worker = await functionBehind(workerEndpoint)
+const api = await functionBehind(apiEndpoint, { JWT_SECRET_ARN: `${ARN}RootSecret`, CODE_SECRET_ARN: `${ARN}CodeSecret` })
+const worker = await functionBehind(workerEndpoint, { CODE_SECRET_ARN: `${ARN}CodeSecret` })
 const settle = () => pump(api, engines, worker)
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'

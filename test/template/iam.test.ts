@@ -13,8 +13,8 @@ for (const worker of ['embedded', 'extracted'] as const) {
     for (const [id, used] of Object.entries(USED[worker])) {
       const allowed = grantsOf(template, roleOf(template, id))
       const needed = both(used, SERVED[worker][id]!)
-      t.strictSame(missing(needed, allowed), [], `${id} has every permission it needs`)
-      t.strictSame(missing(allowed, needed), [], `${id} has no permission it does not need`)
+      t.strictSame(missing(needed, allowed), [], `${id} has every permission it needs: ${id}Role in template.yaml`)
+      t.strictSame(missing(allowed, needed), [], `${id} has no permission it does not need: what it calls is in test/template/iam.ts`)
     }
   })
 }

@@ -14,7 +14,8 @@ const API: Grants = {
   'AuthTable/index/outbox': ['dynamodb:Query'],
   EmailQueue: ['sqs:SendMessage', 'sqs:GetQueueAttributes'],
   EventBus: ['events:PutEvents'],
-  RootSecret: ['secretsmanager:GetSecretValue']
+  RootSecret: ['secretsmanager:GetSecretValue'],
+  CodeSecret: ['secretsmanager:GetSecretValue']
 }
 
 /** What the e-mail worker calls. SES authorises the one call, SendEmail with a raw message, under both names. */
@@ -22,7 +23,7 @@ const WORKER: Grants = {
   EmailTable: ['dynamodb:PutItem', 'dynamodb:DeleteItem'],
   EmailQueue: ['sqs:ChangeMessageVisibility', 'sqs:SendMessage'],
   'ses:identity/SesIdentity': ['ses:SendEmail', 'ses:SendRawEmail'],
-  RootSecret: ['secretsmanager:GetSecretValue']
+  CodeSecret: ['secretsmanager:GetSecretValue']
 }
 
 const union = (...all: Grants[]): Grants => {

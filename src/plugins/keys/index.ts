@@ -1,5 +1,4 @@
 import fp from 'fastify-plugin'
-import { Unavailable } from '../../shared/errors.ts'
 import type {} from '../aws/index.ts'
 import { codeFor, deriveCodeKey, deriveKeys, isCodeFor, pseudonymFor, type KeySet, type PublicJwk } from './derive.ts'
 import { fixedSecret, managedSecret, type Secret } from './secret.ts'
@@ -43,7 +42,8 @@ function noRootSecret (): Secret<KeySet> {
   function refuse (): never {
     throw new Error('This process holds no root secret: it can make codes, and neither sign nor check access tokens. Set JWT_SECRET or JWT_SECRET_ARN')
   }
-  return { held: refuse, async recent () { return refuse() }, mayBeRetired: refuse, renew: async () => refuse(), loaded: Promise.resolve() }
+  const reject = async () => refuse()
+  return { held: refuse, recent: reject, certain: reject, renew: reject, loaded: Promise.resolve() }
 }
 
 /** Keys derived from secrets that are given in the configuration, or looked up while the other plugins load. */
@@ -90,8 +90,7 @@ export default fp(async function keys (app) {
 
   app.decorate('signingKeys', {
     async current () {
-      const [current] = await root.recent()
-      if (root.mayBeRetired()) throw new Unavailable()
+      const [current] = await root.certain()
       return { kid: current!.jwk.kid, privateKey: current!.privateKey }
     },
     async publicKey (kid) {

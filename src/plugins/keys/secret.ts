@@ -10,8 +10,8 @@ export interface Secret<T> {
   held (): readonly T[]
   /** As `held`, but looks first when nobody has for a while: the process may have been frozen over rotations. Never rejects. */
   recent (): Promise<readonly T[]>
-  /** Whether what is held is so old that two rotations may have retired it. */
-  mayBeRetired (): boolean
+  /** As `recent`, and rejects with a 503 when what is held is so old that two rotations may have retired it. */
+  certain (): Promise<readonly T[]>
   /** Looks for a rotation, unless what is asked for has been found or that was done too often. Rejects with a 503. */
   renew (isAnswered?: () => boolean): Promise<void>
   /** The first look-up. */
@@ -20,7 +20,7 @@ export interface Secret<T> {
 
 /** A secret that the process was started with: a rotation is a restart. */
 export function fixedSecret<T> (versions: readonly T[]): Secret<T> {
-  return { held: () => versions, async recent () { return versions }, mayBeRetired: () => false, async renew () {}, loaded: Promise.resolve() }
+  return { held: () => versions, async recent () { return versions }, async certain () { return versions }, async renew () {}, loaded: Promise.resolve() }
 }
 
 async function fetchVersions (variable: string, arn: string, aws: Aws): Promise<string[]> {
@@ -124,19 +124,26 @@ export function managedSecret<T> ({ variable, arn, aws, log, derive }: {
   const loaded = lookUp()
   loaded.catch(() => {}) // onReady reports it
 
+  async function recent () {
+    refresh()
+    // While Secrets Manager is away, requests do not wait for each new trial.
+    if (isAwaited && isOlder(heldSince, MAX_AGE)) await lookup?.catch(() => {})
+    return versions
+  }
+
   return {
     loaded,
     held () {
       refresh()
       return versions
     },
-    async recent () {
-      refresh()
-      // While Secrets Manager is away, requests do not wait for each new trial.
-      if (isAwaited && isOlder(heldSince, MAX_AGE)) await lookup?.catch(() => {})
+    recent,
+    async certain () {
+      await recent()
+      if (isOlder(heldSince, MAX_HELD)) await lookup?.catch(() => {})
+      if (isOlder(heldSince, MAX_HELD)) throw new Unavailable()
       return versions
     },
-    mayBeRetired: () => isOlder(heldSince, MAX_HELD),
     async renew (isAnswered = () => false) {
       try {
         // One that is under way may bring the answer, or may have begun before the rotation that the question comes from.

@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Test } from '../helper.ts'
+
+export const ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:jwt'
+export const CODE_ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:code'
+
+export const newSecret = () => randomBytes(32).toString('hex')
+
+/** As much of Secrets Manager as GetSecretValue needs: two stages, over HTTP. */
+export async function startSecretsManager (t: Test) {
+  const manager = {
+    env: { JWT_SECRET_ARN: ARN, AWS_ENDPOINT_URL: '' },
+    stages: { AWSCURRENT: newSecret() } as Record<string, string | undefined>,
+    /** the stages that were asked for … */
+    asked: [] as string[],
+    /** … and of which secrets */
+    secrets: [] as string[],
+    code: newSecret(),
+    answers: 'well' as 'well' | 'badly' | 'never',
+    rotate () { Object.assign(manager.stages, { AWSPREVIOUS: manager.stages['AWSCURRENT'], AWSCURRENT: newSecret() }) }
+  }
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', chunk => { body += chunk })
+    request.on('end', () => {
+      const { SecretId, VersionStage } = JSON.parse(body)
+      manager.asked.push(VersionStage)
+      manager.secrets.push(SecretId)
+      if (manager.answers === 'never') return
+      const value = SecretId === ARN ? manager.stages[VersionStage] : VersionStage === 'AWSCURRENT' ? manager.code : undefined
+      response.setHeader('content-type', 'application/x-amz-json-1.1')
+      if (manager.answers === 'badly') response.writeHead(400).end(JSON.stringify({ __type: 'AccessDeniedException', message: 'no' }))
+      else if (value === undefined) response.writeHead(400).end(JSON.stringify({ __type: 'ResourceNotFoundException', message: 'no such stage' }))
+      else response.end(JSON.stringify({ ARN, SecretString: value, VersionStages: [VersionStage] }))
+    })
+  })
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => { server.close(); server.closeAllConnections() })
+  manager.env.AWS_ENDPOINT_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return manager
+}

@@ -1,0 +1,73 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { ConfigSchema } from '../../src/plugins/config.ts'
+import { resourcesOf, type Template } from './evaluate.ts'
+import { grantsOf, roleOf } from './iam.ts'
+
+/** Names of IAM actions by what a repository is written with. Reads and writes of a transaction are authorised one by one. */
+const ACTIONS: [pattern: RegExp, action: string][] = [
+  [/\bnew GetCommand\b|\bGet: \{/, 'GetItem'],
+  [/\bnew PutCommand\b|\bPut: /, 'PutItem'],
+  [/\bnew UpdateCommand\b|\bUpdate: \{/, 'UpdateItem'],
+  [/\bnew DeleteCommand\b|\bDelete: \{/, 'DeleteItem'],
+  [/\bnew QueryCommand\b/, 'Query'],
+  [/\bnew ScanCommand\b/, 'Scan'],
+  [/\bnew BatchGetCommand\b/, 'BatchGetItem'],
+  [/\bnew BatchWriteCommand\b/, 'BatchWriteItem'],
+  [/\bConditionCheck: \{/, 'ConditionCheckItem']
+]
+
+/** The outbox of a table, opened by plugins/outbox.ts: entries are put, read and removed, and found through its index. */
+const OUTBOX = /\bopenOutbox\b|\boutbox\.open\b/
+const OUTBOX_ACTIONS = ['GetItem', 'PutItem', 'DeleteItem']
+
+/** What a repository calls: actions on its table, and whether it has an outbox there. */
+export function callsOf (source: string): { actions: string[], hasOutbox: boolean } {
+  const hasOutbox = OUTBOX.test(source)
+  const called = ACTIONS.filter(([pattern]) => pattern.test(source)).map(([, action]) => action)
+  return { actions: [...new Set([...called, ...hasOutbox ? OUTBOX_ACTIONS : []])].sort(), hasOutbox }
+}
+
+const repositoryOf = (variable: string) => `src/modules/${variable.replace(/_TABLE$/, '').toLowerCase().replaceAll('_', '-')}/repository.ts`
+export const readRepository = (file: string) => existsSync(file) ? readFileSync(file, 'utf8') : undefined
+
+/**
+ * What is missing between the tables of a template, the configuration and the code, each with the file to open.
+ *
+ * @param variables names of the configuration
+ * @param read the source of a repository
+ */
+export function tableFaults (template: Template, variables: string[] = Object.keys(ConfigSchema.properties), read: (file: string) => string | undefined = readRepository): string[] {
+  const tables = resourcesOf(template, 'AWS::DynamoDB::Table')
+  const environment = template.Globals?.['Function'].Environment.Variables as Record<string, { Ref?: string }>
+  const grants = grantsOf(template, roleOf(template, 'ApiFunction'))
+  const mapped = resourcesOf(template, 'AWS::Lambda::EventSourceMapping').map(([, { Properties }]) => JSON.stringify(Properties['EventSourceArn']))
+  const faults: string[] = []
+
+  for (const variable of variables.filter(name => name.endsWith('_TABLE'))) {
+    if (!tables.some(([id]) => environment[variable]?.Ref === id)) faults.push(`template.yaml: ${variable} names no table under Globals.Function.Environment`)
+    if (read(repositoryOf(variable)) === undefined) faults.push(`${repositoryOf(variable)} is not there: what is ${variable} for?`)
+  }
+
+  for (const [id, { Properties }] of tables) {
+    const [variable] = Object.entries(environment).find(([, value]) => value?.Ref === id) ?? []
+    if (variable === undefined) {
+      faults.push(`template.yaml: no variable under Globals.Function.Environment is !Ref ${id}`)
+      continue
+    }
+    if (!variables.includes(variable)) faults.push(`src/plugins/config.ts: ConfigSchema has no ${variable}`)
+    const file = repositoryOf(variable)
+    const source = read(file)
+    if (source === undefined) continue
+    const { actions, hasOutbox } = callsOf(source)
+    if (actions.length === 0) faults.push(`${file}: no call of DynamoDB was found in it, look at ACTIONS in test/template/tables.ts`)
+    for (const action of actions) {
+      if (grants[id]?.includes(`dynamodb:${action}`) !== true) faults.push(`template.yaml: ApiFunctionRole does not allow dynamodb:${action} on ${id}, which ${file} calls`)
+    }
+    if (!hasOutbox) continue
+    if (grants[`${id}/index/outbox`]?.includes('dynamodb:Query') !== true) faults.push(`template.yaml: ApiFunctionRole does not allow dynamodb:Query on the outbox index of ${id}`)
+    if (Properties['StreamSpecification'] === undefined) faults.push(`template.yaml: ${id} has an outbox and no stream`)
+    else if (!mapped.includes(JSON.stringify({ 'Fn::GetAtt': [id, 'StreamArn'] }))) faults.push(`template.yaml: no AWS::Lambda::EventSourceMapping reads the stream of ${id}`)
+    if (grants[`${id}/stream`] === undefined) faults.push(`template.yaml: ApiFunctionRole may not read the stream of ${id}`)
+  }
+  return faults
+}
