@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { dotenvLine } from './dotenv.ts'
 import { StartError } from './start-error.ts'
 
 export interface DataDir {
@@ -12,12 +13,6 @@ export interface DataDir {
   writeEnv (env: Record<string, string>): void
   /** Removes the environment and lets the next start in. */
   release (): void
-}
-
-/** A line of a dotenv file that shells, Node's --env-file and dotenv read alike. */
-function dotenvLine (name: string, value: string): string {
-  if (/^[\w@%+=:,./-]*$/.test(value)) return `${name}=${value}`
-  return `${name}=${value.includes("'") ? JSON.stringify(value) : `'${value}'`}`
 }
 
 /**

@@ -9,7 +9,6 @@ import { startQueueMapping, startStreamMapping } from './event-source-mappings.t
 import { startInbox } from './inbox.ts'
 import type { Plan } from './plan.ts'
 import { queueArn, startSqs } from './sqs.ts'
-import { readTemplate } from './template.ts'
 import { terminalLog } from './terminal-log.ts'
 
 export interface System {
@@ -40,8 +39,7 @@ export async function startSystem (plan: Plan): Promise<System> {
 }
 
 /** Starts the parts in order; what stops each is added to `stops` as soon as it runs. */
-async function startParts ({ data, host, ports, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
-  const template = readTemplate()
+async function startParts ({ data, host, ports, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
   const dynamodb = await startDynamodb({ port: ports.dynamodb, dataDir: data.path('dynamodb') })
   let isStopping = false
   stops.push(() => {

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { completeEnv } from '../local/env.ts'
 import { buildApp } from '../src/app.ts'
 import { loadConfig } from '../src/plugins/config.ts'
 
@@ -8,18 +9,7 @@ import { loadConfig } from '../src/plugins/config.ts'
 export const DOCUMENTS_DIR = fileURLToPath(new URL('../docs/openapi/', import.meta.url))
 
 // The documents are made from the routes alone: nothing is connected to, and no value here can be seen in them.
-const config = loadConfig({
-  PUBLIC_URL: 'http://localhost:3000',
-  AWS_REGION: 'us-east-1',
-  USERS_TABLE: 'users',
-  AUTH_TABLE: 'auth',
-  EMAIL_TABLE: 'email',
-  EMAIL_QUEUE_URL: 'http://localhost/email',
-  EMAIL_FROM: 'user-service@example.com',
-  JWT_SECRET: 'no token is ever signed with this one',
-  LOG_LEVEL: 'silent',
-  DOCS_ENABLED: 'false'
-})
+const config = loadConfig(completeEnv({ LOG_LEVEL: 'silent', DOCS_ENABLED: 'false' }))
 
 /** The documents of both versions as files: the same text on every machine. */
 export async function makeDocuments (): Promise<Record<'v1.json' | 'v2.json', string>> {

@@ -3,18 +3,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { completeEnv } from '../../local/env.ts'
 import config, { ConfigError, ConfigSchema, loadConfig } from '../../src/plugins/config.ts'
 
-const GOOD = {
-  PUBLIC_URL: 'https://users.example.com',
-  AWS_REGION: 'eu-central-1',
-  USERS_TABLE: 'UsersTable',
-  AUTH_TABLE: 'AuthTable',
-  EMAIL_TABLE: 'EmailTable',
-  EMAIL_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/123456789012/EmailQueue',
-  JWT_SECRET: 'a root secret of more than 32 characters',
-  EMAIL_FROM: 'Users <users@example.com>'
-}
+const GOOD = completeEnv()
 
 /** The message that this environment is refused with. */
 function refusal (env: Record<string, string | undefined>): string {
