@@ -3,6 +3,7 @@ import { LOCAL_AWS } from './aws.ts'
 import { takeDataDir, type DataDir } from './data-dir.ts'
 import { completeEnv, engineEnv } from './env.ts'
 import { freePort, portOf } from './ports.ts'
+import { StartError } from './start-error.ts'
 import { readTemplate, type Template } from './template.ts'
 
 /** Everything that is settled before anything starts. */
@@ -38,6 +39,7 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
     sqs: await freePort(),
     smtp: await freePort()
   }
+  if (ports.inbox === ports.api) throw new StartError(`INBOX_PORT: port ${ports.inbox} is PORT's already, set one of the two to another port, or to 0 for a free one`)
   const defaults = completeEnv({
     NODE_ENV: 'development',
     PUBLIC_URL: `http://localhost:${ports.api}`,

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { dotenvLine } from '../local/dotenv.ts'
 import { ENV_EXAMPLE } from '../local/env.ts'
 import { ConfigSchema } from '../src/plugins/config.ts'
+import { readOptions } from './options.ts'
 
 const README = new URL('../README.md', import.meta.url)
 
@@ -62,9 +63,7 @@ export function withConfigurationTable (readme: string): string {
 }
 
 if (import.meta.main) {
-  if (process.argv.includes('--help')) process.stdout.write(HELP)
-  else {
-    writeFileSync(ENV_EXAMPLE, makeEnvExample())
-    writeFileSync(README, withConfigurationTable(readFileSync(README, 'utf8')))
-  }
+  readOptions(HELP)
+  writeFileSync(ENV_EXAMPLE, makeEnvExample())
+  writeFileSync(README, withConfigurationTable(readFileSync(README, 'utf8')))
 }

@@ -1,18 +1,21 @@
-import { pino } from 'pino'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { pino } from 'pino'
 import { completeEnv } from '../local/env.ts'
 import { buildApp } from '../src/app.ts'
-import { loadConfig } from '../src/plugins/config.ts'
+import { ConfigError, loadConfig } from '../src/plugins/config.ts'
+import { readOptions } from './options.ts'
+
+const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json, made from the routes. Nothing is connected to.
+`
 
 /** Where the committed documents are. */
 export const DOCUMENTS_DIR = fileURLToPath(new URL('../docs/openapi/', import.meta.url))
 
-// The documents are made from the routes alone: nothing is connected to, and no value here can be seen in them.
-const config = loadConfig(completeEnv({ LOG_LEVEL: 'silent', DOCS_ENABLED: 'false' }))
-
 /** The documents of both versions as files: the same text on every machine. */
 export async function makeDocuments (): Promise<Record<'v1.json' | 'v2.json', string>> {
+  // The documents are made from the routes alone: nothing is connected to, and no value here can be seen in them.
+  const config = loadConfig(completeEnv({ LOG_LEVEL: 'silent', DOCS_ENABLED: 'false' }))
   const app = await buildApp({ config, docs: { source: 'routes' }, logger: pino({ level: 'silent' }) })
   try {
     const make = async (file: string) => {
@@ -26,6 +29,16 @@ export async function makeDocuments (): Promise<Record<'v1.json' | 'v2.json', st
 }
 
 if (import.meta.main) {
+  readOptions(HELP)
+  const documents = await makeDocuments().catch((error: unknown) => {
+    if (!(error instanceof ConfigError)) throw error
+    // The environment is .env.example, which is made of the schema.
+    console.error(`${error.message}: npm run env brings .env.example in step with the schema`)
+    process.exit(1)
+  })
   await mkdir(DOCUMENTS_DIR, { recursive: true })
-  for (const [file, text] of Object.entries(await makeDocuments())) await writeFile(`${DOCUMENTS_DIR}${file}`, text)
+  for (const [file, text] of Object.entries(documents)) {
+    await writeFile(`${DOCUMENTS_DIR}${file}`, text)
+    console.log(`docs/openapi/${file}`)
+  }
 }
