@@ -1,5 +1,7 @@
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
 import { SQSClient } from '@aws-sdk/client-sqs'
+import { Server } from 'node:http'
+import { isIPv6 } from 'node:net'
 import { buildApp } from '../src/app.ts'
 import { createLogger } from '../src/plugins/logging.ts'
 import { LOCAL_AWS } from './aws.ts'
@@ -7,6 +9,7 @@ import { createCheckpoints } from './checkpoints.ts'
 import { unusable } from './data-dir.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
 import { startQueueMapping, startStreamMapping } from './event-source-mappings.ts'
+import { guard, onListen } from './guard.ts'
 import { startInbox } from './inbox.ts'
 import type { Plan } from './plan.ts'
 import { queueArn, startSqs } from './sqs.ts'
@@ -51,7 +54,7 @@ async function startPart<T> (directory: string, start: (directory: string) => Pr
 
 /** Starts the parts in order; what stops each is added to `stops` as soon as it runs. */
 async function startParts ({ data, host, ports, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
-  const dynamodb = await startPart(data.path('dynamodb'), dataDir => startDynamodb({ port: ports.dynamodb, dataDir }))
+  const dynamodb = await startPart(data.path('dynamodb'), dataDir => startDynamodb({ port: ports.dynamodb, dataDir, isGuarded: true }))
   let isStopping = false
   stops.push(() => {
     isStopping = true
@@ -65,7 +68,8 @@ async function startParts ({ data, host, ports, template, config, env }: Plan, s
 
   const app = await buildApp({ config, docs: { source: 'routes' }, logger: createLogger(config, terminalLog()), server: { forceCloseConnections: true } })
   stops.push(() => app.close())
-  await app.listen({ host, port: ports.api })
+  const names = { hosts: [isIPv6(host) ? `[${host}]` : host, new URL(config.PUBLIC_URL).hostname], allowsAddresses: ['0.0.0.0', '::'].includes(host), allowsForeignOrigins: true }
+  await onListen(server => { if (server instanceof Server) guard(server, names) }, () => app.listen({ host, port: ports.api }))
 
   const streams = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: dynamodb.endpoint })
   const queues = new SQSClient({ ...LOCAL_AWS, endpoint: sqs.endpoint })
