@@ -1,4 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { StartError } from './start-error.ts'
 
 /** How far each shard of each stream has been read. */
 export interface Checkpoints {
@@ -10,10 +11,12 @@ type Positions = Record<string, Record<string, string>>
 
 function load (file: string): Positions {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Positions
+    const positions: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    if (typeof positions !== 'object' || positions === null) throw new Error('it is no object')
+    return positions as Positions
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new Error(`${file} cannot be read: remove it, and the streams are read again from their beginning`, { cause: error })
+    throw new StartError(`LOCAL_DATA_DIR: ${file} cannot be read (${(error as Error).message}); without it the streams are read again from their beginning`)
   }
 }
 

@@ -38,7 +38,7 @@ trap 'kill $child 2>/dev/null' TERM
 wait $child; code=$?
 while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
 kill $watcher 2>/dev/null
-wait $watcher
+wait $watcher 2>/dev/null
 exit $code`
 
 /** Ends what is left of an earlier run: the process group in a pid file, if it still runs the same command. */

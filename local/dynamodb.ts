@@ -1,11 +1,13 @@
 import { CreateTableCommand, DescribeTimeToLiveCommand, DynamoDBClient, ListTablesCommand, UpdateTimeToLiveCommand, type CreateTableCommandInput } from '@aws-sdk/client-dynamodb'
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { LOCAL_AWS } from './aws.ts'
+import { CONTAINER_HOST, LOCAL_AWS } from './aws.ts'
 import { startChild } from './child.ts'
+import { startGuard } from './guard.ts'
 import { freePort } from './ports.ts'
 import { StartError } from './start-error.ts'
 import type { Template } from './template.ts'
@@ -19,6 +21,8 @@ export interface DynamodbOptions {
   port?: number | undefined
   /** directory the data is kept in; in memory when absent */
   dataDir?: string | undefined
+  /** whether requests that a foreign web page made are refused; costs each request a few tenths of a millisecond */
+  isGuarded?: boolean
 }
 
 export interface DynamodbEngine {
@@ -55,8 +59,8 @@ export async function javaVersion (): Promise<number | undefined> {
   }
 }
 
-function dynoxideCommand (binary: string, port: number, dataDir: string | undefined) {
-  return { command: binary, args: ['serve', '--port', String(port), ...(dataDir === undefined ? [] : ['--db-path', join(dataDir, 'dynamodb.sqlite')])] }
+function dynoxideCommand (binary: string, host: string, port: number, dataDir: string | undefined) {
+  return { command: binary, args: ['serve', '--host', host, '--port', String(port), ...(dataDir === undefined ? [] : ['--db-path', join(dataDir, 'dynamodb.sqlite')])] }
 }
 
 async function dynamodbLocalCommand (port: number, dataDir: string | undefined) {
@@ -68,8 +72,17 @@ async function dynamodbLocalCommand (port: number, dataDir: string | undefined) 
   return {
     command: 'java',
     args: [`-Djava.library.path=${join(home, 'DynamoDBLocal_lib')}`, '-jar', join(home, 'DynamoDBLocal.jar'),
-      '-port', String(port), '-sharedDb', '-disableTelemetry', ...(dataDir === undefined ? ['-inMemory'] : ['-dbPath', dataDir])]
+      '-port', String(port), '-sharedDb', '-disableTelemetry', '-cors', 'http://127.0.0.1', ...(dataDir === undefined ? ['-inMemory'] : ['-dbPath', dataDir])]
   }
+}
+
+/**
+ * One of the 16 million addresses of the loopback interface. A page that wants to reach what listens there has to try
+ * them all, and each port of each.
+ */
+function hiddenAddress (): string {
+  const [a, b, c] = randomBytes(3)
+  return `127.${a}.${b}.${Math.max(2, c! % 255)}`
 }
 
 /** A client for an engine; one attempt a call, because an engine that does not answer is not going to be throttled. */
@@ -82,22 +95,27 @@ function clientFor (endpoint: string): DynamoDBClient {
  *
  * @throws {StartError} when it cannot start
  */
-export async function startDynamodb ({ kind, port, dataDir }: DynamodbOptions = {}): Promise<DynamodbEngine> {
+export async function startDynamodb ({ kind, port, dataDir, isGuarded = false }: DynamodbOptions = {}): Promise<DynamodbEngine> {
   const binary = kind === 'dynamodb-local' ? undefined : dynoxideBinary()
   if (kind === 'dynoxide' && binary === undefined) throw new StartError(`dynoxide cannot start: it has no binary for ${process.platform}-${process.arch}`)
   if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true })
   const actualPort = port ?? await freePort()
   const endpoint = `http://127.0.0.1:${actualPort}`
-  const client = clientFor(endpoint)
+  // dynoxide answers every web page, and every name; behind a guard it is where no page finds it.
+  const target = isGuarded ? { host: binary === undefined ? '127.0.0.1' : hiddenAddress(), port: await freePort() } : { host: '127.0.0.1', port: actualPort }
+  const client = clientFor(`http://${target.host}:${target.port}`)
   try {
     const child = await startChild({
       name: binary === undefined ? 'DynamoDB Local' : 'dynoxide (the DynamoDB engine)',
-      ...(binary === undefined ? await dynamodbLocalCommand(actualPort, dataDir) : dynoxideCommand(binary, actualPort, dataDir)),
+      ...(binary === undefined ? await dynamodbLocalCommand(target.port, dataDir) : dynoxideCommand(binary, target.host, target.port, dataDir)),
       isReady: async () => { await client.send(new ListTablesCommand({})); return true },
       timeout: binary === undefined ? 60_000 : 10_000, // a JVM on a busy machine of two cores took 15 s
       pidFile: dataDir === undefined ? undefined : join(dataDir, 'dynamodb.pid')
     })
-    return { kind: binary === undefined ? 'dynamodb-local' : 'dynoxide', port: actualPort, endpoint, ended: child.ended, stop: child.stop }
+    const engine = { kind: binary === undefined ? 'dynamodb-local' : 'dynoxide', port: actualPort, endpoint, ended: child.ended } as const
+    if (!isGuarded) return { ...engine, stop: child.stop }
+    const front = await startGuard({ port: actualPort, target, hosts: [CONTAINER_HOST] })
+    return { ...engine, stop: async signal => { await front.stop(); await child.stop(signal) } }
   } finally {
     client.destroy()
   }

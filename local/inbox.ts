@@ -1,4 +1,6 @@
 import { MailDev } from 'maildev'
+import { Server } from 'node:http'
+import { guard, onListen } from './guard.ts'
 import { makeLinksClickable } from './inbox-links.ts'
 
 export interface Inbox {
@@ -22,7 +24,7 @@ export async function startInbox ({ smtpPort, webPort, mailDirectory }: InboxOpt
   const { info } = console
   console.info = () => {}
   try {
-    await maildev.start()
+    await onListen(server => { if (server instanceof Server) guard(server) }, () => maildev.start())
   } finally {
     console.info = info
   }

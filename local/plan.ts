@@ -1,7 +1,10 @@
 import { ConfigSchema, loadConfig, type Config } from '../src/plugins/config.ts'
-import { LOCAL_ACCOUNT, LOCAL_AWS } from './aws.ts'
+import { LOCAL_AWS } from './aws.ts'
 import { takeDataDir, type DataDir } from './data-dir.ts'
+import { completeEnv, engineEnv } from './env.ts'
 import { freePort, portOf } from './ports.ts'
+import { StartError } from './start-error.ts'
+import { readTemplate, type Template } from './template.ts'
 
 /** Everything that is settled before anything starts. */
 export interface Plan {
@@ -9,6 +12,7 @@ export interface Plan {
   data: DataDir
   host: string
   ports: { api: number, inbox: number, dynamodb: number, sqs: number, smtp: number }
+  template: Template
   config: Config
   /** the environment of the app, and of every other process that is to join it */
   env: Record<string, string>
@@ -26,6 +30,7 @@ const NOT_LOCAL = ['AWS_PROFILE', 'AWS_SESSION_TOKEN', 'AWS_ENDPOINT_URL', 'AWS_
 export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   const dir = given['LOCAL_DATA_DIR']?.trim() || '.local'
   const data = takeDataDir(dir)
+  const template = readTemplate()
   const host = given['HOST']?.trim() || '127.0.0.1'
   const ports = {
     api: await portOf(given, 'PORT', 3000, host),
@@ -34,24 +39,23 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
     sqs: await freePort(),
     smtp: await freePort()
   }
-  const defaults = {
+  if (ports.inbox === ports.api) throw new StartError(`INBOX_PORT: port ${ports.inbox} is PORT's already, set one of the two to another port, or to 0 for a free one`)
+  const defaults = completeEnv({
     NODE_ENV: 'development',
     PUBLIC_URL: `http://localhost:${ports.api}`,
     EMAIL_FROM: 'User Service <no-reply@example.com>',
     JWT_SECRET: data.rootSecret()
-  }
+  })
   const wanted = Object.entries(given).filter((entry): entry is [string, string] => entry[0] in ConfigSchema.properties && !!entry[1]?.trim())
   const engines = {
-    AWS_REGION: LOCAL_AWS.region,
+    ...engineEnv({
+      template,
+      dynamodb: `http://127.0.0.1:${ports.dynamodb}`,
+      sqs: `http://127.0.0.1:${ports.sqs}`,
+      smtp: `smtp://127.0.0.1:${ports.smtp}`
+    }),
     AWS_ACCESS_KEY_ID: LOCAL_AWS.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: LOCAL_AWS.credentials.secretAccessKey,
-    AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${ports.dynamodb}`,
-    AWS_ENDPOINT_URL_SQS: `http://127.0.0.1:${ports.sqs}`,
-    USERS_TABLE: 'UsersTable',
-    AUTH_TABLE: 'AuthTable',
-    EMAIL_TABLE: 'EmailTable',
-    EMAIL_QUEUE_URL: `http://127.0.0.1:${ports.sqs}/${LOCAL_ACCOUNT}/EmailQueue`,
-    SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`
+    AWS_SECRET_ACCESS_KEY: LOCAL_AWS.credentials.secretAccessKey
   }
   const env: Record<string, string> = { ...defaults, ...Object.fromEntries(wanted), ...engines }
   for (const name of NOT_LOCAL) delete env[name]
@@ -64,5 +68,5 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   // The SDK takes its credentials from the environment itself.
   for (const name of NOT_LOCAL) delete process.env[name]
   Object.assign(process.env, engines)
-  return { dir, data, host, ports, config, env }
+  return { dir, data, host, ports, template, config, env }
 }

@@ -1,7 +1,9 @@
 import { startFauxqs, type FauxqsServer } from 'fauxqs'
 import { mkdirSync } from 'node:fs'
-import { Server } from 'node:net'
-import { LOCAL_ACCOUNT, LOCAL_AWS } from './aws.ts'
+import { Server } from 'node:http'
+import type { ListenOptions, Server as NetServer } from 'node:net'
+import { CONTAINER_HOST, LOCAL_ACCOUNT, LOCAL_AWS } from './aws.ts'
+import { guard, onListen } from './guard.ts'
 import type { Template } from './template.ts'
 
 export interface SqsOptions {
@@ -22,17 +24,10 @@ export interface SqsEngine {
   stop (): Promise<void>
 }
 
-/** fauxqs binds every interface and has no option for it: what listens while it starts, listens on loopback. */
-async function onLoopback<T> (start: () => Promise<T>): Promise<T> {
-  const { listen } = Server.prototype
-  Server.prototype.listen = function (this: Server, options: object, ...rest: []) {
-    return listen.call(this, { ...options, host: '127.0.0.1' }, ...rest)
-  } as typeof listen
-  try {
-    return await start()
-  } finally {
-    Server.prototype.listen = listen
-  }
+/** fauxqs binds every interface and asks nothing of a request, and has no option for either. */
+function confine (server: NetServer, options: ListenOptions): void {
+  options.host = '127.0.0.1'
+  if (server instanceof Server) guard(server, { hosts: [CONTAINER_HOST] })
 }
 
 export const queueArn = (id: string): string => `arn:aws:sqs:${LOCAL_AWS.region}:${LOCAL_ACCOUNT}:${id}`
@@ -40,7 +35,7 @@ export const queueArn = (id: string): string => `arn:aws:sqs:${LOCAL_AWS.region}
 /** Starts the SQS engine in this process, with the template's queues, named by their logical ids; queues that exist keep their messages. */
 export async function startSqs ({ port = 0, dataDir, queues }: SqsOptions): Promise<SqsEngine> {
   if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true })
-  const server = await onLoopback(() => startFauxqs({ port, logger: false, defaultRegion: LOCAL_AWS.region, ...(dataDir === undefined ? {} : { dataDir }) }))
+  const server = await onListen(confine, () => startFauxqs({ port, logger: false, defaultRegion: LOCAL_AWS.region, ...(dataDir === undefined ? {} : { dataDir }) }))
   // setup() and not createQueue(): the latter empties a queue that a data directory has brought back.
   server.setup({
     queues: Object.entries(queues).map(([name, { VisibilityTimeout, MessageRetentionPeriod, redrive }]) => ({

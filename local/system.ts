@@ -1,15 +1,19 @@
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
 import { SQSClient } from '@aws-sdk/client-sqs'
+import { Server } from 'node:http'
+import { isIPv6 } from 'node:net'
 import { buildApp } from '../src/app.ts'
 import { createLogger } from '../src/plugins/logging.ts'
 import { LOCAL_AWS } from './aws.ts'
 import { createCheckpoints } from './checkpoints.ts'
+import { unusable } from './data-dir.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
 import { startQueueMapping, startStreamMapping, type QueueHandler, type StreamHandler } from './event-source-mappings.ts'
+import { guard, onListen } from './guard.ts'
 import { startInbox } from './inbox.ts'
 import type { Plan } from './plan.ts'
 import { queueArn, startSqs } from './sqs.ts'
-import { readTemplate } from './template.ts'
+import { StartError } from './start-error.ts'
 import { terminalLog } from './terminal-log.ts'
 
 export interface System {
@@ -39,24 +43,33 @@ export async function startSystem (plan: Plan): Promise<System> {
   }
 }
 
+/** Starts a part that keeps its data in a directory: whatever stops it, the message names the directory. */
+async function startPart<T> (directory: string, start: (directory: string) => Promise<T>): Promise<T> {
+  try {
+    return await start(directory)
+  } catch (error) {
+    throw error instanceof StartError ? new StartError(`${error.message} (LOCAL_DATA_DIR: its data is in ${directory})`) : unusable(directory, error)
+  }
+}
+
 /** Starts the parts in order; what stops each is added to `stops` as soon as it runs. */
-async function startParts ({ data, host, ports, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
-  const template = readTemplate()
-  const dynamodb = await startDynamodb({ port: ports.dynamodb, dataDir: data.path('dynamodb') })
+async function startParts ({ data, host, ports, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
+  const dynamodb = await startPart(data.path('dynamodb'), dataDir => startDynamodb({ port: ports.dynamodb, dataDir, isGuarded: true }))
   let isStopping = false
   stops.push(() => {
     isStopping = true
     return dynamodb.stop()
   })
   await createTables(dynamodb.endpoint, template.tables)
-  const sqs = await startSqs({ port: ports.sqs, dataDir: data.path('sqs'), queues: template.queues })
+  const sqs = await startPart(data.path('sqs'), dataDir => startSqs({ port: ports.sqs, dataDir, queues: template.queues }))
   stops.push(() => sqs.stop())
-  const inbox = await startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory: data.path('mails') })
+  const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory }))
   stops.push(() => inbox.stop())
 
   const app = await buildApp({ config, docs: { source: 'routes' }, logger: createLogger(config, terminalLog()), server: { forceCloseConnections: true } })
   stops.push(() => app.close())
-  await app.listen({ host, port: ports.api })
+  const names = { hosts: [isIPv6(host) ? `[${host}]` : host, new URL(config.PUBLIC_URL).hostname], allowsAddresses: ['0.0.0.0', '::'].includes(host), allowsForeignOrigins: true }
+  await onListen(server => { if (server instanceof Server) guard(server, names) }, () => app.listen({ host, port: ports.api }))
 
   const streams = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: dynamodb.endpoint })
   const queues = new SQSClient({ ...LOCAL_AWS, endpoint: sqs.endpoint })

@@ -6,6 +6,7 @@ import { builtinModules } from 'node:module'
 import { basename, join, relative } from 'node:path'
 import { UI_DIRECTORY } from '../src/plugins/docs/from-routes.ts'
 import { UI_FILES } from '../src/plugins/docs/ui.ts'
+import { readOptions } from './options.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -142,7 +143,7 @@ const HELP = `npm run build [-- --composition]: the Lambda artifact in dist/lamb
 `
 
 async function main () {
-  if (process.argv.includes('--help')) return process.stdout.write(HELP)
+  const { composition: wantsComposition } = readOptions(HELP, { composition: { type: 'boolean' } })
   const dist = join(ROOT, 'dist')
   await mkdir(dist, { recursive: true })
   const metafile = await buildLambda(join(dist, 'lambda'), { withUi: process.env['DOCS_ENABLED'] === 'true' })
@@ -153,7 +154,7 @@ async function main () {
 
   const parts = composition(metafile)
   const bundled = parts.reduce((sum, [, bytes]) => sum + bytes, 0)
-  if (process.argv.includes('--composition')) for (const [name, bytes] of parts) console.log(`${kib(bytes).padStart(9)}  ${name}`)
+  if (wantsComposition === true) for (const [name, bytes] of parts) console.log(`${kib(bytes).padStart(9)}  ${name}`)
   console.log(`dist/lambda      ${kib(bundled)} of ${parts.length} packages (--composition lists them), its index.mjs ${kib(entry.size)}`)
   console.log(`dist/lambda.zip  ${kib(zip.length)}, sha256 ${createHash('sha256').update(zip).digest('hex')}`)
   console.log('dist/server      node dist/server/index.mjs')

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
+import { readOptions } from './options.ts'
 
 const HELP = `npm run check [-- --without-tests]: types, lint, tests (boundaries and documents among them), API documents, template,
 and a fuzzer that knows the API documents.
@@ -53,17 +54,14 @@ function hasPython (): boolean {
   return spawnSync('python3', ['--version'], { stdio: 'ignore' }).status === 0
 }
 
-async function main (args: string[]): Promise<number> {
-  if (args.includes('--help')) {
-    console.log(HELP)
-    return 0
-  }
+async function main (): Promise<number> {
+  const { 'without-tests': withoutTests } = readOptions(HELP, { 'without-tests': { type: 'boolean' } })
   const needsPython = hasPython() ? undefined : 'python3'
   const node = (name: string, ...args: string[]): Step => ({ name, command: process.execPath, args })
   const steps: Step[] = [
     node('types', 'node_modules/typescript/bin/tsc', '--noEmit'),
     node('lint', 'node_modules/eslint/bin/eslint.js', '.'),
-    ...(args.includes('--without-tests') ? [] : [{ ...node('tests', 'scripts/test.ts'), isSuite: true }]),
+    ...(withoutTests === true ? [] : [{ ...node('tests', 'scripts/test.ts'), isSuite: true }]),
     node('API documents', 'node_modules/@redocly/cli/bin/cli.js', 'lint'),
     { name: 'template', command: 'bash', args: ['.ci/template-checks'], isSuite: true, missing: needsPython },
     { name: 'fuzzer', command: 'bash', args: ['.ci/fuzz'], isSuite: true, missing: needsPython }
@@ -93,4 +91,4 @@ async function main (args: string[]): Promise<number> {
   return total.failed === 0 ? 0 : 1
 }
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main()

@@ -26,10 +26,18 @@ export function releaseOf (root: string): string {
   return hash.digest('hex')
 }
 
+const HELP = `npm run deploy -- ${STAGES.join('|')} [options of sam deploy]: deploys the artifact in dist/lambda, which npm run build writes,
+with the stage's parameters of samconfig.toml. Needs the AWS SAM CLI and credentials.
+`
+
 if (import.meta.main) {
   const [stage = '', ...options] = process.argv.slice(2)
+  if (stage === '--help' || stage === '-h') {
+    process.stdout.write(HELP)
+    process.exit(0)
+  }
   if (!STAGES.includes(stage)) {
-    console.error(`usage: npm run deploy -- ${STAGES.join('|')} [options of sam deploy]`)
+    console.error(`Expected a stage: npm run deploy -- ${STAGES.join('|')} [options of sam deploy]`)
     process.exit(2)
   }
   if (!existsSync(join(ROOT, 'dist/lambda/index.mjs'))) {

@@ -1,32 +1,26 @@
-import { pino } from 'pino'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { pino } from 'pino'
+import { completeEnv } from '../local/env.ts'
 import { buildApp } from '../src/app.ts'
-import { loadConfig } from '../src/plugins/config.ts'
+import { ConfigError, loadConfig } from '../src/plugins/config.ts'
+import { readOptions } from './options.ts'
+
+const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json, made from the routes. Nothing is connected to.
+`
 
 /** Where the committed documents are. */
 export const DOCUMENTS_DIR = fileURLToPath(new URL('../docs/openapi/', import.meta.url))
 
-// The documents are made from the routes alone: nothing is connected to, and no value here can be seen in them.
-const config = loadConfig({
-  PUBLIC_URL: 'http://localhost:3000',
-  AWS_REGION: 'us-east-1',
-  USERS_TABLE: 'users',
-  AUTH_TABLE: 'auth',
-  EMAIL_TABLE: 'email',
-  EMAIL_QUEUE_URL: 'http://localhost/email',
-  EMAIL_FROM: 'user-service@example.com',
-  JWT_SECRET: 'no token is ever signed with this one',
-  LOG_LEVEL: 'silent',
-  DOCS_ENABLED: 'false'
-})
-
 /** The documents of both versions as files: the same text on every machine. */
 export async function makeDocuments (): Promise<Record<'v1.json' | 'v2.json', string>> {
+  // The documents are made from the routes alone: nothing is connected to, and no value here can be seen in them.
+  const config = loadConfig(completeEnv({ LOG_LEVEL: 'silent', DOCS_ENABLED: 'false' }))
   const app = await buildApp({ config, docs: { source: 'routes' }, logger: pino({ level: 'silent' }) })
   try {
     const make = async (file: string) => {
       const response = await app.inject(`/openapi/${file}`)
+      if (response.statusCode !== 200) throw new Error(`${file} cannot be made: ${response.body}`)
       return JSON.stringify({ ...response.json(), servers: [{ url: '/' }] }, undefined, 2) + '\n'
     }
     return { 'v1.json': await make('v1.json'), 'v2.json': await make('v2.json') }
@@ -36,6 +30,16 @@ export async function makeDocuments (): Promise<Record<'v1.json' | 'v2.json', st
 }
 
 if (import.meta.main) {
+  readOptions(HELP)
+  const documents = await makeDocuments().catch((error: unknown) => {
+    if (!(error instanceof ConfigError)) throw error
+    // The environment is .env.example, which is made of the schema.
+    console.error(`${error.message}: npm run env brings .env.example in step with the schema`)
+    process.exit(1)
+  })
   await mkdir(DOCUMENTS_DIR, { recursive: true })
-  for (const [file, text] of Object.entries(await makeDocuments())) await writeFile(`${DOCUMENTS_DIR}${file}`, text)
+  for (const [file, text] of Object.entries(documents)) {
+    await writeFile(`${DOCUMENTS_DIR}${file}`, text)
+    console.log(`docs/openapi/${file}`)
+  }
 }

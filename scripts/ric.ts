@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { readOptions } from './options.ts'
 
 /** The client that runs in Lambda's own Node images, as AWS publishes it. */
 const PACKAGE = 'aws-lambda-ric'
@@ -52,4 +53,12 @@ async function run (cwd: string, log: string, args: string[]): Promise<number | 
   return code
 }
 
-if (import.meta.main) console.log(await buildRuntimeClient())
+const HELP = `npm run runtime-client: builds Lambda's own runtime client (${PACKAGE} ${VERSION}) once, in about a minute, for tests
+that need it. It is kept in .cache, and its path is printed. Needs cmake, make, a C++ compiler, Python and the network.
+`
+
+if (import.meta.main) {
+  readOptions(HELP)
+  if (!existsSync(CLIENT)) console.error(`Building ${PACKAGE} ${VERSION}, which takes about a minute …`)
+  console.log(await buildRuntimeClient())
+}

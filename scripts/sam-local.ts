@@ -4,13 +4,11 @@ import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { parseDocument, type Document } from 'yaml'
+import { CONTAINER_HOST as HOST } from '../local/aws.ts'
 import { buildLambda } from './build.ts'
 
 /** The next after that of `npm start`, which runs beside this. */
 const DEFAULT_PORT = '3001'
-
-/** How a container calls the machine it runs on: Docker Desktop knows the name, on Linux it is given one. */
-const HOST = 'host.docker.internal'
 
 const ROOT = join(import.meta.dirname, '..')
 

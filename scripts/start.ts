@@ -1,5 +1,6 @@
 import './require-node.cjs'
 import { planSystem } from '../local/plan.ts'
+import { readOptions } from './options.ts'
 
 const HELP = `npm start: the whole system on this machine, without Docker and without a cloud account.
 
@@ -14,7 +15,7 @@ takes every mail, and the HTTP server, and prints where they are. Ctrl-C stops e
   HOST=127.0.0.1      address the API listens on
   LOG_LEVEL=warn      info shows one line for each answer
 
-Every variable of .env.example counts, but for those that name AWS resources and the mail server.
+Every variable of .env.example counts, but for those that name AWS resources and the mail server. No .env is read.
 To begin anew, stop it and remove the data directory.
 `
 
@@ -22,7 +23,7 @@ To begin anew, stop it and remove the data directory.
 const GRACE = 8000
 
 async function main () {
-  if (process.argv.includes('--help') || process.argv.includes('-h')) return process.stdout.write(HELP)
+  readOptions(HELP, {}, 'settings are environment variables, as in PORT=4000 npm start; npm start -- --help lists them')
   const began = performance.now()
   const parent = process.ppid
   const plan = await planSystem(process.env)

@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.ts'
 import { ConfigError, loadConfig } from './plugins/config.ts'
+import { listenProblem } from './shared/listen-error.ts'
 import { createProxyTrust } from './shared/network.ts'
 
 /** Milliseconds a stopping server goes on answering, each answer the last of its connection: until nobody is connected, and long enough for a load balancer to see the red readiness. */
@@ -49,7 +50,14 @@ async function main () {
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
 
-  await app.listen({ host: config.HOST, port: config.PORT })
+  try {
+    await app.listen({ host: config.HOST, port: config.PORT })
+  } catch (error) {
+    const problem = listenProblem(error, { host: config.HOST, port: config.PORT })
+    if (problem === undefined) throw error
+    console.error(problem)
+    process.exit(1)
+  }
 }
 
 main().catch((error: unknown) => {

@@ -15,6 +15,7 @@ import { SMTPServer } from 'smtp-server'
 import { LOCAL_AWS } from '../local/aws.ts'
 import { createCheckpoints } from '../local/checkpoints.ts'
 import { createTables, JAVA_NEEDED, javaVersion, startDynamodb, type DynamodbEngine, type DynamodbKind } from '../local/dynamodb.ts'
+import { completeEnv, engineEnv } from '../local/env.ts'
 import { createStreamReader, deliverMessages, deliverPage, type StreamReader } from '../local/event-source-mappings.ts'
 import { startRedis, type RedisEngine } from '../local/redis.ts'
 import { queueArn, startSqs, type SqsEngine } from '../local/sqs.ts'
@@ -128,22 +129,15 @@ export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis
 
   return {
     env: {
-      NODE_ENV: 'test',
-      LOG_LEVEL: 'trace',
-      PUBLIC_URL: 'http://localhost:3000',
-      AWS_REGION: LOCAL_AWS.region,
-      AWS_ENDPOINT_URL_DYNAMODB: dynamodb.endpoint,
-      AWS_ENDPOINT_URL_SQS: sqs.endpoint,
-      USERS_TABLE: 'UsersTable',
-      AUTH_TABLE: 'AuthTable',
-      EMAIL_TABLE: 'EmailTable',
-      EMAIL_QUEUE_URL: sqs.queueUrl('EmailQueue'),
-      JWT_SECRET: randomBytes(32).toString('hex'),
-      EMAIL_FROM: 'User Service <no-reply@example.com>',
-      SMTP_URL: smtp.url,
-      RATE_LIMIT_MAX: '1000000',
-      CACHE_TTL_SECONDS: '60', // one process, unless a test starts Redis
-      ...(redis === undefined ? {} : { REDIS_URL: redis.url })
+      ...completeEnv({
+        NODE_ENV: 'test',
+        LOG_LEVEL: 'trace',
+        JWT_SECRET: randomBytes(32).toString('hex'),
+        RATE_LIMIT_MAX: '1000000',
+        CACHE_TTL_SECONDS: '60', // one process, unless a test starts Redis
+        REDIS_URL: redis?.url
+      }),
+      ...engineEnv({ template, dynamodb: dynamodb.endpoint, sqs: sqs.endpoint, smtp: smtp.url })
     },
     mails,
     sqs: sqs.server,

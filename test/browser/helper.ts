@@ -12,14 +12,14 @@ import { buildTestApp, pump, startEngines, until, type Engines, type TestApp } f
 const CHROMIUM = '/usr/bin/chromium'
 
 /** Debian's Chromium; `undefined` where there is none, which is a failure in CI. */
-export async function openBrowser (t: Test): Promise<Browser | undefined> {
+export async function openBrowser (t: Test, args: string[] = []): Promise<Browser | undefined> {
   if (!existsSync(CHROMIUM)) {
     if (process.env['CI'] === 'true') throw new Error(`${CHROMIUM} is missing`)
     return undefined
   }
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update', '--no-first-run']
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update', '--no-first-run', ...args]
   })
   t.teardown(() => browser.close())
   return browser

@@ -2,13 +2,9 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import t from 'tap'
+import { makeEnvExample, withConfigurationTable } from '../../scripts/env.ts'
 import { ConfigSchema, loadConfig } from '../../src/plugins/config.ts'
 import { anchorsOf, documents, ROOT } from './documents.ts'
-
-interface Variable { description: string, default?: unknown }
-const variables = Object.entries(ConfigSchema.properties as unknown as Record<string, Variable>)
-const required = new Set<string>([...ConfigSchema.required ?? [], 'JWT_SECRET'].filter(name => variables.find(([n]) => n === name)?.[1].default === undefined))
-const textOf = (value: unknown) => Array.isArray(value) ? value.join(',') : String(value)
 
 t.test('the documents are there, and were looked at', async t => {
   const paths = documents.map(({ path }) => path)
@@ -43,7 +39,7 @@ t.test('every npm command in the documents exists', async t => {
   }
   t.ok(commands > 10, `${commands} commands`)
   for (const [name, command] of Object.entries(scripts)) {
-    const script = /^node (\S+\.ts)/.exec(command)?.[1]
+    const script = / (\S+\.ts)$/.exec(command)?.[1]
     if (script !== undefined) t.ok(existsSync(resolve(ROOT, script)), `npm run ${name}: ${script}`)
   }
 })
@@ -78,23 +74,13 @@ t.test('every path of ours that the documents put into code exists', async t => 
   t.ok(paths > 10, `${paths} paths`)
 })
 
-t.test('the README’s table is the configuration’s schema', async t => {
-  const readme = documents.find(({ path }) => path === 'README.md')!
-  const rows = readme.prose.split('\n').filter(line => /^\| `[A-Z_0-9]+` \|/.test(line))
-  t.same(rows, variables.map(([name, { description, default: value }]) =>
-    `| \`${name}\` | ${required.has(name) ? 'required' : value === undefined || textOf(value) === '' ? '' : `\`${textOf(value)}\``} | ${description} |`))
-})
-
-t.test('.env.example lists every variable with its description and default, in the schema’s order', async t => {
-  const blocks = readFileSync(resolve(ROOT, '.env.example'), 'utf8').trim().split('\n\n').slice(1)
-  t.same(blocks.map(block => block.split('\n').slice(0, 2)), variables.map(([name, { description, default: value }]) => [
-    `# ${description}`,
-    `# (${required.has(name) ? 'required' : value === undefined ? 'optional' : `default: ${textOf(value) || 'none'}`})`
-  ]))
-  for (const [i, [name, { default: value }]] of variables.entries()) {
-    const line = blocks[i]!.split('\n')[2]!
-    t.equal(line.startsWith(required.has(name) ? `${name}=` : `# ${name}=`), true, line)
-    if (value !== undefined) t.equal(line, `# ${name}=${textOf(value)}`)
+t.test('README’s configuration table and .env.example are what npm run env writes', async t => {
+  const readme = readFileSync(resolve(ROOT, 'README.md'), 'utf8')
+  t.equal(readme, withConfigurationTable(readme), 'README.md differs from the schema: npm run env writes its table')
+  t.equal(readFileSync(resolve(ROOT, '.env.example'), 'utf8'), makeEnvExample(), '.env.example differs from the schema: npm run env writes it')
+  for (const name of Object.keys(ConfigSchema.properties)) {
+    t.match(readme, `| \`${name}\` |`)
+    t.match(makeEnvExample(), new RegExp(`^(?:# )?${name}=`, 'm'))
   }
 })
 
@@ -103,7 +89,7 @@ t.test('a copy of .env.example needs nothing but a secret, and each of its examp
   t.throws(() => loadConfig(parseEnv(example)), { message: /^Configuration: JWT_SECRET is missing [^;]+$/ })
   t.doesNotThrow(() => loadConfig({ ...parseEnv(example), JWT_SECRET: 'a root secret of more than 32 characters' }))
   const all = parseEnv(example.replace(/^# ([A-Z_0-9]+=)/gm, '$1'))
-  t.same(Object.keys(all).sort(), variables.map(([name]) => name).sort())
+  t.same(Object.keys(all).sort(), Object.keys(ConfigSchema.properties).sort())
   t.doesNotThrow(() => loadConfig(all))
 })
 

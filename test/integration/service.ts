@@ -1,8 +1,5 @@
-// The service from outside, wherever it runs: `npm run test:integration`, against PUBLIC_URL (default: npm start).
-//
-//   INBOX_URL  where mails can be read (maildev's JSON); default: the inbox of npm start. A deployed stage has none: mails go
-//              to the SES mailbox simulator there, and what needs a code is left out
-//   API_KEY    for a stage that asks for one
+// The service from outside, wherever it runs: `npm run test:integration -- --help` lists what can be set. Mails of a
+// deployed stage go to the SES mailbox simulator.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'

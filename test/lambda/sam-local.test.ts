@@ -1,23 +1,19 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { dotenvLine } from '../../local/dotenv.ts'
+import { completeEnv } from '../../local/env.ts'
 import { containerEnv, localTemplate, overrides, portsOf } from '../../scripts/sam-local.ts'
 import { loadConfig } from '../../src/plugins/config.ts'
 
 const source = readFileSync(join(import.meta.dirname, '../../template.yaml'), 'utf8')
-const DOTENV = `
-PUBLIC_URL=http://localhost:3000
-AWS_REGION=us-east-1
-AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8001
-AWS_ENDPOINT_URL_SQS=http://127.0.0.1:8002
-EMAIL_QUEUE_URL=http://127.0.0.1:8002/000000000000/EmailQueue
-SMTP_URL=smtp://user:secret@localhost:8003
-USERS_TABLE=UsersTable
-AUTH_TABLE=AuthTable
-EMAIL_TABLE=EmailTable
-EMAIL_FROM='Localhost <no-reply@localhost.example.com>'
-JWT_SECRET=0123456789abcdef0123456789abcdef
-`
+const DOTENV = Object.entries(completeEnv({
+  AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:8001',
+  AWS_ENDPOINT_URL_SQS: 'http://127.0.0.1:8002',
+  EMAIL_QUEUE_URL: 'http://127.0.0.1:8002/000000000000/EmailQueue',
+  SMTP_URL: 'smtp://user:secret@localhost:8003',
+  EMAIL_FROM: 'Localhost <no-reply@localhost.example.com>'
+})).map(([name, value]) => dotenvLine(name, value)).join('\n')
 
 t.test('the environment of the engines is turned to where a container finds them', async (t) => {
   const env = containerEnv(DOTENV, 'http://localhost:3001')

@@ -1,78 +1,11 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
-import t, { type Test } from 'tap'
-import type { Tokens } from '../../src/modules/auth/contract.ts'
+import t from 'tap'
+import { freePort } from '../../local/ports.ts'
 import { until } from '../helper.ts'
-
-const ROOT = new URL('../../', import.meta.url).pathname
-const SCRIPT = join(ROOT, 'scripts/start.ts')
-
-function newDir (t: Test): string {
-  const dir = mkdtempSync(join(tmpdir(), 'user-service-start-'))
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
-  return dir
-}
-
-/** Processes whose command line names a data directory: its engine and the engine's guard. */
-function processesOf (dir: string): number[] {
-  return readdirSync('/proc').filter(name => /^\d+$/.test(name)).map(Number).filter(pid => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(dir)
-    } catch {
-      return false
-    }
-  })
-}
-
-function run (t: Test, dir: string, env: Record<string, string> = {}, command = [process.execPath, SCRIPT]) {
-  const child = spawn(command[0]!, command.slice(1), {
-    cwd: ROOT,
-    env: { PATH: process.env['PATH'], PORT: '0', INBOX_PORT: '0', LOCAL_DATA_DIR: dir, ...env },
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  let output = ''
-  child.stdout.on('data', chunk => { output += String(chunk) })
-  child.stderr.on('data', chunk => { output += String(chunk) })
-  const exited = once(child, 'exit') as Promise<[code: number | null, signal: string | null]>
-  t.teardown(() => { child.kill('SIGKILL'); return exited })
-  return { child, exited, output: () => output }
-}
-
-async function start (t: Test, dir: string, env: Record<string, string> = {}, command?: string[]) {
-  const running = run(t, dir, env, command)
-  const isReady = () => /Ctrl-C stops everything/.test(running.output())
-  await Promise.race([until(isReady, { timeoutMs: 30_000 }), running.exited])
-  if (!isReady()) throw new Error(`it did not start: ${running.output()}`)
-  const url = (label: string) => new RegExp(`^ {2}${label} +(http://localhost:\\d+\\S*)$`, 'm').exec(running.output())?.[1] ?? ''
-  const seconds = Number(/is ready \(([\d.]+) s\)/.exec(running.output())?.[1])
-  return { ...running, api: url('API'), docs: url('Swagger UI'), inbox: url('Inbox'), seconds }
-}
-
-const post = (url: string, body: object) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
-
-/** The mails in an inbox, as its JSON API tells them. */
-async function mailsIn (inbox: string) {
-  const page = await (await fetch(`${inbox}/api/email`)).json() as { items?: object[] } | object[]
-  return (Array.isArray(page) ? page : page.items ?? []) as { id: string, subject: string, to: { address: string }[], text?: string }[]
-}
-
-async function register (api: string, inbox: string, email: string): Promise<Tokens> {
-  const answer = await post(`${api}/v2/users`, { email, name: 'Ada Lovelace' })
-  if (answer.status !== 202) throw new Error(`registration answered ${answer.status}`)
-  const { challengeId } = await answer.json() as { challengeId: string }
-  const mail = await until(async () => (await mailsIn(inbox)).find(({ to }) => to.some(({ address }) => address === email)))
-  const { text } = await (await fetch(`${inbox}/api/email/${mail.id}`)).json() as { text: string }
-  const exchange = await post(`${api}/v2/auth/tokens`, { grantType: 'code', challengeId, code: /\b\d{8}\b/.exec(text)?.[0] })
-  if (exchange.status !== 200) throw new Error(`the exchange answered ${exchange.status} ${await exchange.text()}`)
-  return await exchange.json() as Tokens
-}
-
-const me = (api: string, accessToken: string) => fetch(`${api}/v2/users/me`, { headers: { authorization: `Bearer ${accessToken}` } })
+import { mailsIn, me, newDir, post, processesOf, register, run, SCRIPT, start } from './running.ts'
 
 t.test('a person registers, gets the mail, signs in, and is still there after a restart and after a crash', async t => {
   const dir = newDir(t)
@@ -124,23 +57,52 @@ t.test('what cannot be is told in one line that names what to change', async t =
 
   const running = await start(t, dir)
   const file = join(newDir(t), 'file')
+  /** A data directory with something in it that is not what npm start writes. */
+  const spoilt = (spoil: (dir: string) => void): { LOCAL_DATA_DIR: string } => {
+    const dir = newDir(t)
+    spoil(dir)
+    return { LOCAL_DATA_DIR: dir }
+  }
+  const write = (name: string, text: string) => spoilt(dir => {
+    mkdirSync(dirname(join(dir, name)), { recursive: true })
+    writeFileSync(join(dir, name), text)
+  })
+  const free = await freePort()
+  const noDatabase = 'no database '.repeat(100)
   const cases: [why: string, env: Record<string, string>, message: string][] = [
-    ['the port is taken', { PORT: String(port) }, `Port ${port} is taken: set PORT to another port, or to 0 for a free one`],
-    ['the port of the inbox is taken', { INBOX_PORT: String(port) }, `Port ${port} is taken: set INBOX_PORT to another port, or to 0 for a free one`],
+    ['the port is taken', { PORT: String(port) }, `PORT: port ${port} is taken, set PORT to another port, or to 0 for a free one`],
+    ['the port of the inbox is taken', { INBOX_PORT: String(port) }, `INBOX_PORT: port ${port} is taken, set INBOX_PORT to another port, or to 0 for a free one`],
     ['the port is none', { PORT: 'http' }, 'PORT is not valid (expected a port, 0 for a free one)'],
     ['the data directory is in use', { LOCAL_DATA_DIR: dir }, `Another npm start already uses ${dir}: stop it, or set LOCAL_DATA_DIR to another directory`],
     ['the data directory cannot be made', { LOCAL_DATA_DIR: '/dev/null/x' }, 'LOCAL_DATA_DIR: /dev/null/x cannot be used (ENOTDIR: not a directory, mkdir \'/dev/null/x\')'],
+    ['both ports are the same', { PORT: String(free), INBOX_PORT: String(free) }, `INBOX_PORT: port ${free} is PORT's already, set one of the two to another port, or to 0 for a free one`],
+    ['the address is another machine’s', { HOST: '192.0.2.1', PORT: String(free) }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)'],
+    ['the address is another machine’s, with any port', { HOST: '192.0.2.1' }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)'],
+    ['the name is nobody’s', { HOST: 'no-such-host.invalid' }, 'HOST: no-such-host.invalid is not an address of this machine (E'],
+    ['no directory can be made there', { LOCAL_DATA_DIR: '/proc/x' }, 'LOCAL_DATA_DIR: /proc/x cannot be used (ENOENT: no such file or directory, mkdir \'/proc/x\')'],
+    ['no file can be made there', { LOCAL_DATA_DIR: '/proc' }, 'LOCAL_DATA_DIR: /proc cannot be used (unable to open database file)'],
+    ['the data directory is a newer version’s', write('version', '2\n'), 'LOCAL_DATA_DIR: '],
+    ['the version is none', write('version', 'x'), 'LOCAL_DATA_DIR: '],
+    ['the lock is no database', write('lock', noDatabase), 'LOCAL_DATA_DIR: '],
+    ['the database is none', write('dynamodb/dynamodb.sqlite', noDatabase), 'dynoxide (the DynamoDB engine) cannot start: error: Database file is'],
+    ['the directory of the database is a file', write('dynamodb', ''), 'LOCAL_DATA_DIR: '],
+    ['the queues are no database', write('sqs/fauxqs.db', noDatabase), 'LOCAL_DATA_DIR: '],
+    ['the directory of the mails is a file', write('mails', ''), 'LOCAL_DATA_DIR: '],
+    ['the checkpoints are none', write('checkpoints.json', '{"a":'), 'LOCAL_DATA_DIR: '],
+    ['the secret cannot be read', spoilt(dir => mkdirSync(join(dir, 'jwt-secret'))), 'LOCAL_DATA_DIR: '],
+    ['the environment cannot be written', spoilt(dir => mkdirSync(join(dir, 'env'))), 'LOCAL_DATA_DIR: '],
     ['a variable is wrong', { RATE_LIMIT_MAX: 'many' }, 'Configuration: RATE_LIMIT_MAX is not valid'],
     ['there is no sh and so no engine', { PATH: file }, 'dynoxide (the DynamoDB engine) cannot start: there is no sh']
   ]
-  await Promise.all(cases.map(async ([why, env, message]) => {
+  for (const [why, env, message] of cases) {
     const own = newDir(t)
     const { exited, output } = run(t, own, env)
     t.strictSame(await exited, [1, null], why)
     t.ok(output().startsWith(message), `${why}: ${output()}`)
     t.equal(output().trim().split('\n').length, 1, `${why}: one line`)
+    t.match(output(), /(?:PORT|HOST|LOCAL_DATA_DIR|RATE_LIMIT_MAX)\b/, `${why}: names the variable`)
     t.strictSame(processesOf(own), [])
-  }))
+  }
   t.equal((await fetch(`${running.api}/health/live`)).status, 200, 'the one that runs is not disturbed')
 })
 
@@ -190,7 +152,7 @@ t.test('an older Node is told which one it takes', async t => {
   writeFileSync(preload, "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.19.0' } })")
   const { exited, output } = run(t, newDir(t), { NODE_OPTIONS: `--require ${preload}` })
   t.strictSame(await exited, [1, null])
-  t.match(output(), /^This is Node 20\.19\.0, and Node 24 or newer is needed: npm start brings it along on Linux/)
+  t.match(output(), /^This is Node 20\.19\.0, and Node 24 or newer is needed: on Linux npm ci brings it along/)
 })
 
 t.test('--help says what can be set, at once', async t => {

@@ -1,20 +1,11 @@
 import type { Logger } from 'pino'
 import t from 'tap'
+import { completeEnv } from '../../local/env.ts'
 import { terminalLog } from '../../local/terminal-log.ts'
 import { createLogger } from '../../src/plugins/logging.ts'
 import { loadConfig } from '../../src/plugins/config.ts'
 
-const config = loadConfig({
-  LOG_LEVEL: 'info',
-  PUBLIC_URL: 'http://localhost:3000',
-  AWS_REGION: 'us-east-1',
-  USERS_TABLE: 'users',
-  AUTH_TABLE: 'auth',
-  EMAIL_TABLE: 'email',
-  EMAIL_QUEUE_URL: 'http://localhost/q',
-  JWT_SECRET: 'a root secret of more than 32 characters',
-  EMAIL_FROM: 'no-reply@example.com'
-})
+const config = loadConfig(completeEnv({ LOG_LEVEL: 'info' }))
 
 function logged (write: (log: Logger) => void): string {
   let text = ''

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { execFileSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { completeEnv } from '../../local/env.ts'
 import { startRedis, type RedisEngine } from '../../local/redis.ts'
 import cache, { type Cache } from '../../src/plugins/cache.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
@@ -15,21 +16,10 @@ const isPerson = (id: string) => (value: unknown): value is Person => {
   return typeof person === 'object' && person?.id === id && typeof person.name === 'string' && typeof person.version === 'number'
 }
 
-const ENV = {
-  PUBLIC_URL: 'http://localhost:3000',
-  AWS_REGION: 'eu-central-1',
-  USERS_TABLE: 'UsersTable',
-  AUTH_TABLE: 'AuthTable',
-  EMAIL_TABLE: 'EmailTable',
-  EMAIL_QUEUE_URL: 'http://localhost:4566/queue',
-  JWT_SECRET: 'a root secret of more than 32 characters',
-  EMAIL_FROM: 'users@example.com'
-}
-
 /** A process's cache: one of these each for two instances of the service. */
 async function openCache (t: Test, env: Record<string, string> = {}): Promise<Cache> {
   const app = Fastify()
-  await app.register(config, { config: loadConfig({ ...ENV, ...env }) })
+  await app.register(config, { config: loadConfig(completeEnv(env)) })
   await app.register(cache)
   await app.ready()
   t.teardown(() => app.close())

@@ -3,18 +3,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { completeEnv } from '../../local/env.ts'
 import config, { ConfigError, ConfigSchema, loadConfig } from '../../src/plugins/config.ts'
 
-const GOOD = {
-  PUBLIC_URL: 'https://users.example.com',
-  AWS_REGION: 'eu-central-1',
-  USERS_TABLE: 'UsersTable',
-  AUTH_TABLE: 'AuthTable',
-  EMAIL_TABLE: 'EmailTable',
-  EMAIL_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/123456789012/EmailQueue',
-  JWT_SECRET: 'a root secret of more than 32 characters',
-  EMAIL_FROM: 'Users <users@example.com>'
-}
+const GOOD = completeEnv()
 
 /** The message that this environment is refused with. */
 function refusal (env: Record<string, string | undefined>): string {
@@ -94,7 +86,7 @@ t.test('each variable has a description, one example and a text of what is expec
 })
 
 t.test('each example is a good value', async t => {
-  for (const [name, { examples }] of variables) t.equal(refusal({ ...GOOD, ...(name === 'JWT_SECRET_ARN' ? { JWT_SECRET: undefined } : {}), [name]: examples![0]! || GOOD.JWT_SECRET.toUpperCase() }), 'accepted', name)
+  for (const [name, { examples }] of variables) t.equal(refusal({ ...GOOD, ...(name === 'JWT_SECRET_ARN' ? { JWT_SECRET: undefined } : {}), [name]: examples![0]! || GOOD['JWT_SECRET']!.toUpperCase() }), 'accepted', name)
 })
 
 t.test('what real stages use is accepted', async t => {
@@ -157,7 +149,7 @@ const BAD: Record<string, string[]> = {
   JWT_SECRET: ['hushhush', 'x'.repeat(31), 'x'.repeat(64), 'hushhush'.repeat(8)],
   JWT_SECRET_PREVIOUS: ['hushhush', 'x'.repeat(64)],
   JWT_SECRET_ARN: ['hushhush', 'arn:hushhush', 'arn:aws:ssm:eu-central-1:123456789012:parameter/hushhush', 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:'],
-  CODE_SECRET: ['hushhush', 'x'.repeat(64), GOOD.JWT_SECRET],
+  CODE_SECRET: ['hushhush', 'x'.repeat(64), GOOD['JWT_SECRET']!],
   CODE_SECRET_ARN: ['hushhush', 'arn:hushhush', 'arn:aws:secretsmanager:eu-central-1:12345:secret:hushhush'],
   JWT_ISSUER: ['hush hush', 'hüshhush'],
   JWT_AUDIENCE: ['hush\thush', 'h'.repeat(256)],

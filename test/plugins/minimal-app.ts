@@ -1,4 +1,5 @@
 import Fastify from 'fastify'
+import { completeEnv } from '../../local/env.ts'
 import aws from '../../src/plugins/aws/index.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import correlation from '../../src/plugins/correlation.ts'
@@ -7,21 +8,11 @@ import jwt from '../../src/plugins/jwt.ts'
 import keys from '../../src/plugins/keys/index.ts'
 import type { Test } from '../helper.ts'
 
-const ENV = {
-  PUBLIC_URL: 'http://localhost:3000',
-  AWS_REGION: 'us-east-1',
-  USERS_TABLE: 'UsersTable',
-  AUTH_TABLE: 'AuthTable',
-  EMAIL_TABLE: 'EmailTable',
-  EMAIL_QUEUE_URL: 'http://127.0.0.1:9/EmailQueue',
-  EMAIL_FROM: 'no-reply@example.com'
-}
-
 /** Keys and tokens alone, with a route that answers who is asking, one that tampers with it, and one for admins; ready. */
 export async function buildTokenApp (t: Test, env: Record<string, string>) {
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(config, { config: loadConfig({ ...ENV, ...env }) })
+  await app.register(config, { config: loadConfig(completeEnv({ JWT_SECRET: undefined, ...env })) })
   await app.register(aws)
   await app.register(keys)
   await app.register(correlation)

@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { completeEnv } from '../../local/env.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import { createLogger } from '../../src/plugins/logging.ts'
 import metrics, { METRICS_NAMESPACE } from '../../src/plugins/metrics.ts'
@@ -91,10 +92,7 @@ t.test('an alarm on a metric that nothing emits, or of something else, is found'
 
 t.test('the app emits its metrics as the alarms read them, at every log level that the template offers', async t => {
   for (const level of loadTemplate().Parameters['LogLevel']!.AllowedValues as string[]) {
-    const settings = loadConfig({
-      ...{ STAGE: 'prod', LOG_LEVEL: level, PUBLIC_URL: 'https://users.example.com', AWS_REGION: 'eu-central-1', EMAIL_FROM: 'a@example.com' },
-      ...{ USERS_TABLE: 'users', AUTH_TABLE: 'auth', EMAIL_TABLE: 'email', EMAIL_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/1/q', JWT_SECRET: 'a root secret of more than 32 characters' }
-    })
+    const settings = loadConfig(completeEnv({ STAGE: 'prod', LOG_LEVEL: level }))
     const lines: string[] = []
     const app = Fastify({ loggerInstance: createLogger(settings, { write: (line: string) => { lines.push(line) } }) })
     await app.register(config, { config: settings })

@@ -71,7 +71,7 @@ export const TokensV1 = Type.Object({
     createdAt: Timestamp,
     updatedAt: Timestamp,
     version: Type.Integer()
-  }, { ...Strict, title: 'SignedInUserV1' })
+  }, { title: 'SignedInUserV1' })
 })
 
 // ── What the auth table holds. Checked by TypeBox itself, which knows no `format`. ───────────────────────────────────

@@ -82,7 +82,7 @@ export const USERS_ENTRIES = {
 // ── Version 1, frozen: nothing that is added to version 2's user shows in it ─────────────────────────────────────────
 
 export const UserIdParamsV1 = Type.Object({ userId: Type.String({ maxLength: 64, description: 'User id' }) })
-export const RegistrationV1 = Type.Object({ email: Email, name: PersonName }, { ...Strict, title: 'Registration' })
+export const RegistrationV1 = Type.Object({ email: Email, name: PersonName }, { ...Strict, title: 'RegistrationV1' })
 export const NamePatchV1 = Type.Object({ name: PersonName }, { ...Strict, title: 'NamePatch' })
-export const CreatedV1 = Type.Object({ userId: Id, email: Email, name: PersonName }, Strict)
-export const UserV1 = Type.Object({ userId: Id, email: Email, name: PersonName, status: Status, createdAt: Timestamp, updatedAt: Timestamp }, Strict)
+export const CreatedV1 = Type.Object({ userId: Id, email: Email, name: PersonName })
+export const UserV1 = Type.Object({ userId: Id, email: Email, name: PersonName, status: Status, createdAt: Timestamp, updatedAt: Timestamp })

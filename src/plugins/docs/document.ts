@@ -231,5 +231,19 @@ export function finishDocument (document: Document, { version, tags, unlimited }
   for (const media of bodies) media.schema = hoist(media.schema)
   const headers = { ...HEADERS, ...(version === 'v1' ? HEADERS_V1 : {}) }
   const used = tags.filter(({ name }) => operations.some(({ operation }) => operation.tags?.includes(name) === true))
-  return { ...document, tags: used, components: { ...document.components, headers, responses, schemas: hoisted } }
+  return { ...document, tags: used, components: { ...document.components, headers, responses, schemas: referenced({ paths: document.paths, responses }, hoisted) } }
+}
+
+/** The schemas that are referred to, directly or by one another: an app may know more than one version shows. */
+function referenced (root: object, schemas: Record<string, Schema>): Record<string, Schema> {
+  const names = new Set<string>()
+  const look = (node: object) => {
+    for (const [, name] of JSON.stringify(node).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
+      if (names.has(name!)) continue
+      names.add(name!)
+      look(schemas[name!]!)
+    }
+  }
+  look(root)
+  return Object.fromEntries(Object.entries(schemas).filter(([name]) => names.has(name)))
 }

@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+import { LOCAL_ACCOUNT, LOCAL_AWS } from './aws.ts'
+import type { Template } from './template.ts'
+
+/** `.env.example`, which `npm run env` generates from the configuration's schema. */
+export const ENV_EXAMPLE = new URL('../.env.example', import.meta.url)
+
+/** The root secret of tests and scripts. */
+const JWT_SECRET = 'a root secret for tests and scripts that everyone can read'
+
+/**
+ * The one complete environment: a copy of `.env.example` with its secret filled in. Tests and scripts change single
+ * values of it; `undefined` removes one.
+ */
+export function completeEnv (changes: Record<string, string | undefined> = {}): Record<string, string> {
+  const env = { ...parseEnv(readFileSync(ENV_EXAMPLE, 'utf8')), JWT_SECRET, ...changes }
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
+
+interface Engines {
+  template: Pick<Template, 'tables' | 'queues'>
+  /** endpoints */
+  dynamodb: string
+  sqs: string
+  smtp: string
+}
+
+/**
+ * The part of the environment that points at local engines. Local tables and queues are named by their logical ids, as
+ * the examples of their variables are: a new table needs no line here.
+ */
+export function engineEnv ({ template, dynamodb, sqs, smtp }: Engines): Record<string, string> {
+  const names = Object.entries(completeEnv()).flatMap(([name, example]): [string, string][] => {
+    if (example in template.tables) return [[name, example]]
+    const queue = example.split('/').at(-1)!
+    return queue in template.queues ? [[name, `${sqs}/${LOCAL_ACCOUNT}/${queue}`]] : []
+  })
+  return {
+    ...Object.fromEntries(names),
+    AWS_REGION: LOCAL_AWS.region,
+    AWS_ENDPOINT_URL_DYNAMODB: dynamodb,
+    AWS_ENDPOINT_URL_SQS: sqs,
+    SMTP_URL: smtp
+  }
+}

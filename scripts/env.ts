@@ -1,0 +1,69 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { dotenvLine } from '../local/dotenv.ts'
+import { ENV_EXAMPLE } from '../local/env.ts'
+import { ConfigSchema } from '../src/plugins/config.ts'
+import { readOptions } from './options.ts'
+
+const README = new URL('../README.md', import.meta.url)
+
+const HELP = `npm run env: writes .env.example and the configuration table of README.md, both from the schema in src/plugins/config.ts.
+
+Run it after every change of the schema; a test compares them.
+`
+
+interface Variable {
+  name: string
+  description: string
+  default?: unknown
+  examples?: unknown[]
+  isRequired: boolean
+}
+
+/** A value as it stands in the environment. */
+const textOf = (value: unknown): string => Array.isArray(value) ? value.join(',') : String(value)
+
+/** The variables of the schema. JWT_SECRET counts as required: it, or JWT_SECRET_ARN in its place, must be set. */
+function variablesOf (): Variable[] {
+  const required = new Set<string>([...ConfigSchema.required ?? [], 'JWT_SECRET'])
+  return Object.entries(ConfigSchema.properties as unknown as Record<string, Omit<Variable, 'name' | 'isRequired'>>)
+    .map(([name, variable]) => ({ ...variable, name, isRequired: required.has(name) && variable.default === undefined }))
+}
+
+function block ({ name, description, default: byDefault, examples = [], isRequired }: Variable): string {
+  const kind = isRequired ? 'required' : byDefault === undefined ? 'optional' : `default: ${textOf(byDefault) || 'none'}`
+  const line = dotenvLine(name, textOf(byDefault ?? examples[0] ?? ''))
+  return `# ${description}\n# (${kind})\n${isRequired ? '' : '# '}${line}\n`
+}
+
+/** `.env.example`: every variable with what it means, its default or an example. */
+export function makeEnvExample (): string {
+  return `# Every variable the service reads. Copy this file to .env and fill in JWT_SECRET (openssl rand -base64 48): npm run serve
+# reads .env from the project's folder, and the environment goes first. npm start needs no .env and reads none.
+# A line that is commented out shows a default, or an example of what may be left unset.
+# Generated from src/plugins/config.ts by npm run env.
+
+${variablesOf().map(block).join('\n')}`
+}
+
+/** The rows of README's configuration table, with its head. */
+export function makeConfigurationTable (): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|')
+  const rows = variablesOf().map(({ name, description, default: byDefault, isRequired }) => {
+    const standard = isRequired ? 'required' : byDefault === undefined || textOf(byDefault) === '' ? '' : `\`${textOf(byDefault)}\``
+    return `| \`${name}\` | ${cell(standard)} | ${cell(description)} |\n`
+  })
+  return `| variable | default | meaning |\n|---|---|---|\n${rows.join('')}`
+}
+
+/** README.md with its configuration table replaced. */
+export function withConfigurationTable (readme: string): string {
+  const table = /^\| variable \| default \| meaning \|\n(?:\|.*\n)*/m
+  if (!table.test(readme)) throw new Error('README.md has no table that begins with "| variable | default | meaning |"')
+  return readme.replace(table, () => makeConfigurationTable())
+}
+
+if (import.meta.main) {
+  readOptions(HELP)
+  writeFileSync(ENV_EXAMPLE, makeEnvExample())
+  writeFileSync(README, withConfigurationTable(readFileSync(README, 'utf8')))
+}

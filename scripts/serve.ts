@@ -1,0 +1,24 @@
+import './require-node.cjs'
+import { existsSync } from 'node:fs'
+import { ConfigError, loadConfig } from '../src/plugins/config.ts'
+import { readOptions } from './options.ts'
+
+const HELP = `npm run serve: the plain server, with everything from the environment, against whatever that points at.
+
+It reads .env from the project's folder if there is one; a variable that is set already goes first. .env.example lists
+every variable: cp .env.example .env, and fill in JWT_SECRET.
+
+To use the engines of a running npm start instead: npm exec -- node --env-file=.local/env src/server.ts
+`
+
+readOptions(HELP)
+const hasFile = existsSync('.env')
+if (hasFile) process.loadEnvFile('.env')
+try {
+  loadConfig(process.env)
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error
+  console.error(`${error.message}${hasFile ? '' : '. There is no .env: cp .env.example .env, and fill in JWT_SECRET'}`)
+  process.exit(1)
+}
+await import('../src/server.ts')

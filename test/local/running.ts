@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { Tokens } from '../../src/modules/auth/contract.ts'
+import { until } from '../helper.ts'
+
+export const ROOT = new URL('../../', import.meta.url).pathname
+export const SCRIPT = join(ROOT, 'scripts/start.ts')
+
+export function newDir (t: Test): string {
+  const dir = mkdtempSync(join(tmpdir(), 'user-service-start-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
+
+/** Processes whose command line names a data directory: its engine and the engine's guard. */
+export function processesOf (dir: string): number[] {
+  return readdirSync('/proc').filter(name => /^\d+$/.test(name)).map(Number).filter(pid => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(dir)
+    } catch {
+      return false
+    }
+  })
+}
+
+export function run (t: Test, dir: string, env: Record<string, string> = {}, command = [process.execPath, SCRIPT]) {
+  const child = spawn(command[0]!, command.slice(1), {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'], PORT: '0', INBOX_PORT: '0', LOCAL_DATA_DIR: dir, ...env },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  let output = ''
+  child.stdout.on('data', chunk => { output += String(chunk) })
+  child.stderr.on('data', chunk => { output += String(chunk) })
+  const exited = once(child, 'exit') as Promise<[code: number | null, signal: string | null]>
+  t.teardown(() => { child.kill('SIGKILL'); return exited })
+  return { child, exited, output: () => output }
+}
+
+export async function start (t: Test, dir: string, env: Record<string, string> = {}, command?: string[]) {
+  const running = run(t, dir, env, command)
+  const isReady = () => /Ctrl-C stops everything/.test(running.output())
+  await Promise.race([until(isReady, { timeoutMs: 30_000 }), running.exited])
+  if (!isReady()) throw new Error(`it did not start: ${running.output()}`)
+  const url = (label: string) => new RegExp(`^ {2}${label} +(http://localhost:\\d+\\S*)$`, 'm').exec(running.output())?.[1] ?? ''
+  const seconds = Number(/is ready \(([\d.]+) s\)/.exec(running.output())?.[1])
+  return { ...running, api: url('API'), docs: url('Swagger UI'), inbox: url('Inbox'), seconds }
+}
+
+export const post = (url: string, body: object) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+
+/** The mails in an inbox, as its JSON API tells them. */
+export async function mailsIn (inbox: string) {
+  const page = await (await fetch(`${inbox}/api/email`)).json() as { items?: object[] } | object[]
+  return (Array.isArray(page) ? page : page.items ?? []) as { id: string, subject: string, to: { address: string }[], text?: string }[]
+}
+
+export async function register (api: string, inbox: string, email: string): Promise<Tokens> {
+  const answer = await post(`${api}/v2/users`, { email, name: 'Ada Lovelace' })
+  if (answer.status !== 202) throw new Error(`registration answered ${answer.status}`)
+  const { challengeId } = await answer.json() as { challengeId: string }
+  const mail = await until(async () => (await mailsIn(inbox)).find(({ to }) => to.some(({ address }) => address === email)))
+  const { text } = await (await fetch(`${inbox}/api/email/${mail.id}`)).json() as { text: string }
+  const exchange = await post(`${api}/v2/auth/tokens`, { grantType: 'code', challengeId, code: /\b\d{8}\b/.exec(text)?.[0] })
+  if (exchange.status !== 200) throw new Error(`the exchange answered ${exchange.status} ${await exchange.text()}`)
+  return await exchange.json() as Tokens
+}
+
+export const me = (api: string, accessToken: string) => fetch(`${api}/v2/users/me`, { headers: { authorization: `Bearer ${accessToken}` } })
