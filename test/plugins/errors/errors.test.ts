@@ -2,7 +2,7 @@ import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { connect, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { buildTestApp, signIn, startEngines } from '../helper.ts'
+import { buildTestApp, signIn, startEngines } from '../../helper.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)
