@@ -22,7 +22,6 @@ function isSchedule (event: Record<string, unknown>): boolean {
 
 /**
  * The one Lambda handler: looks at what kind of event it was given and hands it to the part of the app that takes it.
- * To be called before `app.ready()`, because the adapter registers with the app.
  *
  * @throws when the event is of no known kind: AWS then retries it, or keeps it where a person finds it. An HTTP-shaped
  * answer to a batch would count as success, and the batch would be gone.
@@ -37,10 +36,11 @@ export function createDispatch (app: App) {
       if (source === 'aws:dynamodb') return await app.relay.handleBatch(event as unknown as DynamoDBStreamEvent)
       // What was uploaded and is not looked at must not be forgotten: the notification fails until something takes it.
       if (source === 'aws:s3') throw new Error('A notification of S3, and no part of this service takes one')
-      throw new Error(`Records of no known source: ${source ?? 'none, or more than one'}`)
+      throw new Error(`Records of ${source === undefined ? 'no source, or more than one' : 'an unknown source'}`)
     }
     if (isHttp(event)) return await http(event, context)
     if (isSchedule(event)) return await app.relay.sweep()
-    throw new Error(`An event of no known kind, with the keys: ${Object.keys(event).slice(0, 20).join(', ')}`)
+    // Nothing of it is logged: the names of its keys may be personal data as well.
+    throw new Error(`An event of no known kind, with ${Object.keys(event).length} keys`)
   }
 }
