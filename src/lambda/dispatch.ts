@@ -2,7 +2,7 @@ import type { Context, DynamoDBStreamEvent, SQSEvent } from 'aws-lambda'
 import type { App } from '../app.ts'
 import { createHttp, isHttp } from './http.ts'
 
-/** The event that EventBridge Scheduler, or a person, sends to have the outbox swept. */
+/** The event that EventBridge Scheduler, or an operator, sends to have the outbox swept. */
 const SWEEP = { source: 'user-service.schedule', detailType: 'sweep' }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
@@ -23,7 +23,7 @@ function isSchedule (event: Record<string, unknown>): boolean {
 /**
  * The one Lambda handler: looks at what kind of event it was given and hands it to the part of the app that takes it.
  *
- * @throws when the event is of no known kind: AWS then retries it, or keeps it where a person finds it. An HTTP-shaped
+ * @throws when the event is of no known kind: AWS then retries it, or keeps it in a failure queue. An HTTP-shaped
  * answer to a batch would count as success, and the batch would be gone.
  */
 export function createDispatch (app: App) {

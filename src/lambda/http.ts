@@ -32,7 +32,7 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 /** Whether an event carries an HTTP request. */
 export function isHttp (event: Record<string, unknown>): event is Record<string, unknown> & HttpEvent {
   const context = event['requestContext']
-  // An authorizer's event looks like the request it is about: answering that request would be taken for a policy.
+  // An authorizer's event looks like the request it is about: an answer to that request would be read as a policy.
   if (!isObject(context) || 'methodArn' in event || 'routeArn' in event) return false
   return typeof event['httpMethod'] === 'string' || (isObject(context['http']) && typeof context['http']['method'] === 'string')
 }

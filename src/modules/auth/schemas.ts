@@ -11,7 +11,7 @@ const RefreshToken = Type.String({ minLength: 1, maxLength: 1024, description: '
 const CodeGrant = Type.Object({
   grantType: Type.Literal('code'),
   challengeId: ChallengeTicket.properties.challengeId,
-  code: Type.String({ pattern: '^[0-9]{8}$', description: 'The 8 digits from the mail', examples: ['04815162'] })
+  code: Type.String({ pattern: '^[0-9]{8}$', 'x-expected': '8 digits', description: 'The 8 digits from the mail', examples: ['04815162'] })
 }, { ...Strict, title: 'CodeGrant' })
 
 const RefreshGrant = Type.Object({
