@@ -1,17 +1,45 @@
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.ts'
 import { ConfigError, loadConfig } from './plugins/config.ts'
 import { listenProblem } from './shared/listen-error.ts'
 import { createProxyTrust } from './shared/network.ts'
 
-/** Milliseconds a stopping server goes on answering, each answer the last of its connection: until nobody is connected, and long enough for a load balancer to see the red readiness. */
+/** Milliseconds a stopping server goes on answering, each answer the last of its connection: until no client is connected, and long enough for a load balancer to see the red readiness. */
 const DRAIN = { least: 2000, most: 5000 }
+
+/** Milliseconds that requests still have after that; no request takes longer. */
+const LAST_REQUESTS = 2500
 
 /** Milliseconds after which it is gone, whatever still runs: orchestrators kill after ten seconds or more. */
 const GRACE = 9000
 
-const connections = (server: Server) => new Promise<number>((resolve) => { server.getConnections((_error, count) => resolve(count)) })
+/**
+ * The connections of a server by what goes on in them. Node's `close` waits for one that has sent nothing, or half of a
+ * request's headers, as if a request were running (nodejs/node#63452).
+ */
+function trackConnections (server: Server) {
+  const open = new Set<Socket>()
+  const answering = new Map<Socket, number>()
+  server.on('connection', (socket: Socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    answering.set(socket, (answering.get(socket) ?? 0) + 1)
+    response.once('close', () => {
+      const left = answering.get(socket)! - 1
+      if (left > 0) answering.set(socket, left)
+      else answering.delete(socket)
+    })
+  })
+  return {
+    /** connections that were used; others are opened ahead of need and cost no request when they are closed */
+    used: () => [...open].filter(({ bytesRead }) => bytesRead > 0).length,
+    closeIdle () { for (const socket of open) if (!answering.has(socket)) socket.destroy() }
+  }
+}
 
 async function main () {
   const config = loadConfig(process.env)
@@ -24,12 +52,15 @@ async function main () {
       // Fastify turns Node's own limit off. A client that drips bytes is closed after ten seconds at the most.
       requestTimeout: 9_000,
       http: { headersTimeout: 8_000, connectionsCheckingInterval: 1_000 },
+      // And one that does not read its answer, after twenty without any progress. Longer than any request takes.
+      connectionTimeout: 20_000,
       // What arrives while the last connections end is still answered.
       return503OnClosing: false,
       forceCloseConnections: 'idle'
     }
   })
 
+  const connections = trackConnections(app.server)
   let stopping = false
   app.server.prependListener('request', (_request, response) => {
     if (stopping) response.setHeader('connection', 'close')
@@ -39,12 +70,17 @@ async function main () {
     stopping = true
     app.log.info({ signal }, 'stopping')
     setTimeout(() => process.exit(1), GRACE).unref()
-    // Readiness turns red first; whoever still holds a connection learns with its next answer that it ends.
+    // Readiness turns red first; a client that still holds a connection learns with its next answer that it ends.
     app.health.drain()
     const start = Date.now()
-    const drained = async () => Date.now() > start + DRAIN.most || (Date.now() > start + DRAIN.least && await connections(app.server) === 0)
-    while (signal === 'SIGTERM' && !await drained()) await sleep(50)
-    await app.close()
+    const drained = () => Date.now() > start + DRAIN.most || (Date.now() > start + DRAIN.least && connections.used() === 0)
+    while (signal === 'SIGTERM' && !drained()) await sleep(50)
+    const closed = app.close()
+    // Again and again: a connection that was accepted last is seen late.
+    const idle = setInterval(() => connections.closeIdle(), 20)
+    setTimeout(() => app.server.closeAllConnections(), LAST_REQUESTS).unref()
+    await closed
+    clearInterval(idle)
     process.exit(0)
   }
   process.on('SIGTERM', stop)
@@ -61,7 +97,7 @@ async function main () {
 }
 
 main().catch((error: unknown) => {
-  // A bad configuration is one line for a person; everything else comes with its stack.
+  // A bad configuration is one line; everything else comes with its stack.
   console.error(error instanceof ConfigError ? error.message : error)
   process.exit(1)
 })

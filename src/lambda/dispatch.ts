@@ -14,7 +14,6 @@ function isSchedule (event: Record<string, unknown>): boolean {
 
 /**
  * The one Lambda handler: looks at where an event comes from and hands it to what takes events from there.
- * To be called before `app.ready()`, because the adapter registers with the app.
  *
  * @throws when the event is of no known kind: AWS then retries it, or keeps it in a dead-letter queue. An HTTP-shaped
  * answer to a batch would count as success, and the batch would be gone.

@@ -4,8 +4,10 @@ import type { FastifyInstance } from 'fastify'
 import { METHODS, type IncomingHttpHeaders } from 'node:http'
 import type { App } from '../app.ts'
 import { CORRELATION_HEADER, correlationIdOf } from '../plugins/correlation.ts'
-import { versionOfPath } from '../plugins/versions.ts'
+import { SECURITY_HEADERS } from '../plugins/security-headers.ts'
+import { lifecycleHeaders, versionOfPath } from '../plugins/versions.ts'
 import { Internal } from '../shared/errors.ts'
+import { addressOf } from '../shared/network.ts'
 import { renderFault } from '../shared/problem.ts'
 
 type RequestHeaders = Record<string, string | string[] | undefined>
@@ -30,7 +32,7 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 /** Whether an event carries an HTTP request. */
 export function isHttp (event: Record<string, unknown>): event is Record<string, unknown> & HttpEvent {
   const context = event['requestContext']
-  // An authorizer's event looks like the request it is about: answering that request would be taken for a policy.
+  // An authorizer's event looks like the request it is about: an answer to that request would be read as a policy.
   if (!isObject(context) || 'methodArn' in event || 'routeArn' in event) return false
   return typeof event['httpMethod'] === 'string' || (isObject(context['http']) && typeof context['http']['method'] === 'string')
 }
@@ -45,10 +47,49 @@ function withoutStage (event: HttpEvent): string {
   return domainName.includes('.execute-api.') && rawPath.startsWith(`/${stage}/`) ? rawPath.slice(stage.length + 1) : rawPath
 }
 
+function decoded (text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/**
+ * The end of a path that the event's own resource describes: with `/{proxy+}` and its parameter, what comes behind the
+ * base path of a custom domain. `undefined` when the event does not say.
+ */
+function describedPath (path: string, event: HttpEvent): string | undefined {
+  if (isAlb(event)) return undefined
+  const resource = isV2(event) ? /^\S+ (\/\S*)$/.exec(event.routeKey ?? '')?.[1] : event.resource
+  if (typeof resource !== 'string') return undefined
+  const withoutSlash = (text: string) => text.replace(/\/$/, '')
+  const filled = withoutSlash(resource.replace(/\{([^}+]+)\+?\}/g, (_match, name: string) => event.pathParameters?.[name] ?? ''))
+  // An address of AWS's own has no base path: the whole of it is found first.
+  for (let start = 0; start !== -1; start = path.indexOf('/', start + 1)) {
+    const rest = withoutSlash(path.slice(start))
+    if (rest === filled || decoded(rest) === filled || decoded(rest) === decoded(filled)) return path.slice(start)
+  }
+  return filled === '' ? '/' : undefined
+}
+
+/** A path without the base path (of a REST API) or API mapping (of an HTTP API) that a custom domain puts in front of it. */
+function withoutBasePath (path: string, event: HttpEvent, publicPath: string): string {
+  if (isAlb(event)) return path
+  const described = describedPath(path, event)
+  if (described !== undefined) return described
+  // A route that takes every path describes none: then it is where the service is reached at. Not under an address of
+  // AWS's own, where PUBLIC_URL ends in the stage.
+  const isCustom = !/\.(?:execute-api|lambda-url)\./.test(event.requestContext.domainName ?? '.execute-api.')
+  if (!isCustom || publicPath === '' || !(path === publicPath || path.startsWith(`${publicPath}/`))) return path
+  return path.slice(publicPath.length) || '/'
+}
+
 /** The path as the client wrote it, as far as it is still known: everyone hands it on percent-encoded but an HTTP API, which decodes it. */
-function pathOf (event: HttpEvent): string {
+function pathOf (event: HttpEvent, publicPath: string): string {
   const isDecoded = isV2(event) && !event.requestContext.domainName.includes('.lambda-url.')
-  const path = isDecoded ? encodeURI(withoutStage(event)) : withoutStage(event)
+  const given = withoutBasePath(withoutStage(event), event, publicPath)
+  const path = isDecoded ? encodeURI(given) : given
   if (!path.startsWith('/')) throw new URIError('The path does not start with a slash')
   return path
     // What a URL parser would take for the end of the path, or change.
@@ -82,21 +123,19 @@ function headersOf (event: HttpEvent): RequestHeaders {
   return headers
 }
 
-/** The client's address as AWS saw it. A load balancer has no field for it, but writes it at the end of the header. */
+/** The client's address as AWS saw it. A load balancer has no field for it, but writes it at the end of the header, with the port if it is configured to. */
 function sourceIpOf (event: HttpEvent, headers: RequestHeaders): string | undefined {
   if (isV2(event)) return event.requestContext.http.sourceIp
   if (!isAlb(event)) return event.requestContext.identity?.sourceIp
-  return [headers['x-forwarded-for'] ?? []].flat().at(-1)?.split(',').at(-1)?.trim()
+  return addressOf([headers['x-forwarded-for'] ?? []].flat().at(-1)?.split(',').at(-1) ?? '')
 }
 
 // What is not text is binary; the type of an answer without one does not matter, it is empty.
 const isText = (contentType: string | undefined) => contentType === undefined || /^(?:text\/|application\/(?:[a-z.-]+\+)?(?:json|xml|javascript)\b)/.test(contentType)
 
-/**
- * HTTP events to Fastify, and its answers back in the shape of the event's source. To be called before `app.ready()`,
- * because the adapter registers with the app.
- */
+/** HTTP events to Fastify, and its answers back in the shape of the event's source. */
 export function createHttp (app: App) {
+  const publicPath = new URL(app.config.PUBLIC_URL).pathname.replace(/\/$/, '')
   const proxy = awsLambdaFastify(app as unknown as FastifyInstance, {
     // Nothing here reads the event. What a client sends under the adapter's own header names is dropped by it.
     decorateRequest: false,
@@ -107,12 +146,21 @@ export function createHttp (app: App) {
 
   /** An answer to what cannot be made into a request. */
   function refuse (event: HttpEvent, status: number, code: string, detail: string): HttpAnswer {
-    const instance = String(withoutStage(event)).slice(0, 256)
+    const path = withoutStage(event) as unknown
+    const instance = typeof path === 'string' ? withoutBasePath(path, event, publicPath).slice(0, 256) : '/'
+    const version = versionOfPath(instance)
     const correlationId = correlationIdOf({ headers: headersOf(event) as IncomingHttpHeaders })
-    const { contentType, body } = renderFault({ status, code, detail, instance, correlationId }, versionOfPath(instance) ?? 'v2')
+    const { contentType, body } = renderFault({ status, code, detail, instance, correlationId }, version ?? 'v2')
+    app.log.info({ correlationId, statusCode: status, code }, 'answered')
     return {
       statusCode: status,
-      headers: { 'content-type': contentType, [CORRELATION_HEADER]: correlationId, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
+      headers: {
+        ...SECURITY_HEADERS,
+        ...(version === 'v1' ? lifecycleHeaders(app.config) : {}),
+        'content-type': contentType,
+        [CORRELATION_HEADER]: correlationId,
+        'cache-control': 'no-store'
+      },
       body: JSON.stringify(body),
       isBase64Encoded: false
     }
@@ -120,7 +168,7 @@ export function createHttp (app: App) {
 
   async function answer (event: HttpEvent, context: Context): Promise<HttpAnswer> {
     const httpMethod = isV2(event) ? event.requestContext.http.method : event.httpMethod
-    if (!METHODS.includes(httpMethod)) return refuse(event, 501, 'METHOD_NOT_IMPLEMENTED', 'This method is not known here')
+    if (!METHODS.includes(httpMethod) || httpMethod === 'CONNECT') return refuse(event, 501, 'METHOD_NOT_IMPLEMENTED', 'This method is not supported')
     try {
       const headers = headersOf(event)
       const query = queryOf(event)
@@ -128,7 +176,7 @@ export function createHttp (app: App) {
       const request = {
         version: isV2(event) ? '2.0' : '1.0',
         httpMethod,
-        path: pathOf(event) + (query === '' ? '' : `?${query}`),
+        path: pathOf(event, publicPath) + (query === '' ? '' : `?${query}`),
         headers,
         requestContext: { identity: { sourceIp: sourceIpOf(event, headers) } },
         body: event.body ?? null,

@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 
 // OWASP REST Security Cheat Sheet. Static, so that they cost one loop a request; a page that needs another policy
-// (/docs, /verify) sets its own before this hook looks.
+// sets its own before this hook looks.
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'cross-origin-resource-policy': 'same-origin',
@@ -18,7 +18,7 @@ export function setSecurityHeaders (reply: FastifyReply): void {
   if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
 }
 
-/** Security headers on every answer, and no caching by default: most answers here belong to one person. */
+/** Security headers on every answer, and no caching by default: most answers here belong to one user. */
 export default fp(async function securityHeaders (app) {
   app.addHook('onSend', async (_request, reply) => setSecurityHeaders(reply))
 }, { name: 'security-headers' })

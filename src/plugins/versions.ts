@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Gone } from '../shared/errors.ts'
+import type { Config } from './config.ts'
 import { pathOf } from './request-target.ts'
 
 export type Version = 'v1' | 'v2'
@@ -28,13 +29,18 @@ export function versionOf (request: FastifyRequest): Version | undefined {
   return versionOfPath(url?.startsWith('/') === true ? url : pathOf(request))
 }
 
-/** Sets the headers that say when v1 ends, on an answer of v1. */
+/** The headers that say when v1 ends. */
+export function lifecycleHeaders ({ V1_SUNSET, PUBLIC_URL }: Pick<Config, 'V1_SUNSET' | 'PUBLIC_URL'>): Record<string, string> {
+  return {
+    deprecation: DEPRECATED_SINCE,
+    sunset: new Date(V1_SUNSET).toUTCString(),
+    link: `<${new URL(PUBLIC_URL).pathname.replace(/\/$/, '')}/openapi/v2.json>; rel="successor-version"`
+  }
+}
+
+/** Sets them on an answer of v1. */
 export function setLifecycleHeaders (request: FastifyRequest, reply: FastifyReply): void {
-  if (versionOf(request) !== 'v1') return
-  const { V1_SUNSET, PUBLIC_URL } = reply.server.config
-  reply.header('deprecation', DEPRECATED_SINCE)
-  reply.header('sunset', new Date(V1_SUNSET).toUTCString())
-  reply.header('link', `<${new URL(PUBLIC_URL).pathname.replace(/\/$/, '')}/openapi/v2.json>; rel="successor-version"`)
+  if (versionOf(request) === 'v1') reply.headers(lifecycleHeaders(reply.server.config))
 }
 
 /** Sets v1's lifecycle headers on every v1 answer, and answers 410 once v1 has ended. */

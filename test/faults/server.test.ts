@@ -18,7 +18,7 @@ async function startServer (t: Test) {
   })
   t.teardown(() => child.kill('SIGKILL'))
   const url = `http://127.0.0.1:${port}`
-  await until(() => fetch(`${url}/health/live`).then(answer => answer.ok, () => false))
+  await until(() => fetch(`${url}/health/live`, { headers: { connection: 'close' } }).then(answer => answer.ok, () => false), { timeoutMs: 30_000 })
   return { child, port, url }
 }
 
@@ -65,6 +65,38 @@ t.test('a server that is asked to stop turns unready first, drops no request, an
   t.same(statuses, { 200: sent })
   t.equal(code, 0)
   t.ok(took <= 10_000)
+})
+
+t.test('a stopping server does not wait for connections on which no request is running', async (t) => {
+  const HALF = {
+    'nothing sent': '',
+    'half a request line': 'GET /heal',
+    'half of the headers': 'GET /health/live HTTP/1.1\r\nhost: localhost\r\n',
+    'half of a second request': 'GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\nGET /health/live HTTP/1.1\r\n',
+    'half of a body': 'POST /v2/users HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n{'
+  }
+  for (const [signal, cases, most] of [
+    ['SIGTERM', ['nothing sent'], 7000],
+    ['SIGINT', ['nothing sent', 'half a request line', 'half of the headers', 'half of a second request'], 2000],
+    ['SIGTERM', Object.keys(HALF), 9000]
+  ] as const) {
+    const { child, port } = await startServer(t)
+    const sockets = cases.map(name => {
+      const socket = connect(port, '127.0.0.1').on('error', () => {}).resume()
+      socket.write(HALF[name as keyof typeof HALF])
+      return socket
+    })
+    t.teardown(() => { for (const socket of sockets) socket.destroy() })
+    // The server has accepted them once it answers on a later one.
+    t.equal((await fetch(`http://127.0.0.1:${port}/health/live`, { headers: { connection: 'close' } })).status, 200)
+    const start = performance.now()
+    child.kill(signal)
+    const [code] = await once(child, 'exit')
+    const took = performance.now() - start
+    t.equal(code, 0, `${signal}: ${cases.join(', ')}`)
+    t.ok(took < most, `gone after ${Math.round(took)} ms`)
+    t.comment(`${signal}, ${cases.join(', ')}: exit code ${code} after ${Math.round(took)} ms`)
+  }
 })
 
 t.test('clients that drip bytes are closed within twelve seconds, while others are served', async (t) => {

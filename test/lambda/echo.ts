@@ -20,6 +20,7 @@ export async function buildEcho () {
     bodyLimit: 8 * 1024 * 1024,
     frameworkErrors: (error, request, reply) => sendError(error, request, reply)
   })
+  app.decorate('config', { PUBLIC_URL: 'http://localhost:3000', V1_SUNSET: '2027-12-31' } as App['config'])
   await app.register(correlation)
   await app.register(errors)
   await app.register(consumers)

@@ -15,11 +15,12 @@ t.test('without CORS_ORIGIN no answer speaks of CORS', async t => {
 t.test('with CORS_ORIGIN', async t => {
   const app = await buildTestApp(t, engines, { env: { CORS_ORIGIN: 'https://app.example.com,http://localhost:5173', RATE_LIMIT_MAX: '50' } })
 
-  t.test('each origin in it may call, with credentials, and is told in an exact word', async t => {
+  t.test('each origin in it may call, with credentials, and is named exactly', async t => {
     for (const origin of ['https://app.example.com', 'http://localhost:5173']) {
       const asked = await app.inject(preflight(origin))
       t.equal(asked.statusCode, 204)
       t.match(asked.headers, { 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true', 'access-control-allow-methods': 'GET, HEAD, POST, PATCH, DELETE', vary: /origin/i })
+      for (const url of ['/v2/users/%zz', '/nowhere', '/v1/users']) t.equal((await app.inject({ ...preflight(origin), url })).statusCode, 204, `a preflight for ${url}`)
       const answer = await app.inject({ url: '/health/live', headers: { origin } })
       t.match(answer.headers, { 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true', 'access-control-expose-headers': /x-correlation-id/, vary: /origin/i })
     }
@@ -42,13 +43,16 @@ t.test('with CORS_ORIGIN', async t => {
       [await app.inject({ method: 'PUT', url: '/v2/users', headers: { origin } }), 405],
       [await app.inject({ method: 'POST', url: '/v2/users', payload: '{', headers: { origin, 'content-type': 'application/json' } }), 400],
       [await app.inject({ url: '/v2/users/me', headers: { origin } }), 401],
-      [await gone.inject({ url: '/v1/health', headers: { origin } }), 410]
+      [await gone.inject({ url: '/v1/health', headers: { origin } }), 410],
+      [await app.inject({ url: '/v2/users/%zz', headers: { origin } }), 400],
+      [await app.inject({ url: '/%', headers: { origin } }), 400],
+      [await app.inject({ method: 'OPTIONS', url: '/v2/users', headers: { origin } }), 405]
     ] as const) {
       t.equal(answer.statusCode, status)
       t.match(answer.headers, { 'access-control-allow-origin': origin, 'access-control-expose-headers': /x-correlation-id/ })
     }
-    for (let i = 0; i < 10; i++) await app.inject({ method: 'POST', url: '/v2/auth/revoke', payload: {}, headers: { origin } })
-    const limited = await app.inject({ method: 'POST', url: '/v2/auth/revoke', payload: {}, headers: { origin } })
+    for (let i = 0; i < 10; i++) await app.inject({ method: 'POST', url: '/v2/users', payload: {}, headers: { origin } })
+    const limited = await app.inject({ method: 'POST', url: '/v2/users', payload: {}, headers: { origin } })
     t.equal(limited.statusCode, 429)
     t.match(limited.headers, { 'access-control-allow-origin': origin, 'access-control-expose-headers': /retry-after/ })
   })

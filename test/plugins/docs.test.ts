@@ -107,7 +107,7 @@ const PLANTED: Record<string, [rule: string, plant: (document: Document) => void
   'a tag that nothing explains': ['operation-tag-defined', ({ paths }) => { paths['/v2/users']!['post']!.tags = ['people'] }],
   'a reference to nothing': ['no-unresolved-refs', ({ paths }) => { paths['/v2/users']!['post']!.requestBody!.content['application/json']!.schema = { $ref: '#/components/schemas/Nothing' } }],
   'an example that does not fit its schema': ['no-invalid-media-type-examples', ({ components }) => {
-    (components['responses']!['NotFound'] as Response).content!['application/problem+json']!.example = { status: 'four hundred and four' }
+    (components['responses']!['Forbidden'] as Response).content!['application/problem+json']!.example = { status: 'four hundred and four' }
   }],
   'a path parameter that is not declared': ['path-parameters-defined', ({ paths }) => { paths['/v2/users/{who}'] = paths['/v2/users/me']! }]
 }
@@ -149,6 +149,14 @@ t.test('Swagger UI knows both versions, today’s first, and may load from nowhe
   t.equal(assets.length, 4)
   for (const asset of assets) t.equal((await app.inject(`/${asset}`)).statusCode, 200, asset)
   t.equal((await app.inject('/docs/')).headers.location, '../docs')
+  for (const path of ['/docs', '/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js', '/openapi/v1.json', '/openapi/v2.json']) {
+    const { headers } = await app.inject({ url: path, headers: { 'accept-encoding': 'gzip, br' } })
+    t.match(headers, { vary: 'accept-encoding', etag: /^"/ }, path)
+    if (!path.endsWith('/docs')) t.equal(headers['content-encoding'], 'br', path)
+    const known = await app.inject({ url: path, headers: { 'accept-encoding': 'gzip, br', 'if-none-match': String(headers.etag) } })
+    t.same([known.statusCode, known.body], [304, ''], path)
+    if (path === '/docs') t.equal(known.headers['content-security-policy'], policy)
+  }
   const { body } = await app.inject('/docs/start.js')
   t.match(body, /openapi\/v2\.json[\s\S]*openapi\/v1\.json/)
   t.match(body, /"?persistAuthorization"?:\s*true/)

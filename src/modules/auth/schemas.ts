@@ -6,7 +6,7 @@ import type { Registration as RegistrationType, User } from '../users/contract.t
 const Strict = { additionalProperties: false }
 
 const ChallengeId = Type.String({ pattern: UUID_PATTERN, description: 'To be exchanged together with the code from the mail', examples: ['0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'] })
-const Code = Type.String({ pattern: '^[0-9]{8}$', description: 'The 8 digits from the mail', examples: ['04815162'] })
+const Code = Type.String({ pattern: '^[0-9]{8}$', 'x-expected': '8 digits', description: 'The 8 digits from the mail', examples: ['04815162'] })
 
 /** Where the proof of an address can be given. */
 export const ChallengeTicket = Type.Object({ challengeId: ChallengeId, expiresAt: Timestamp }, { $id: 'ChallengeTicket', title: 'ChallengeTicket' })

@@ -10,8 +10,8 @@ export type { ApiText } from './document.ts'
 
 /**
  * Where the API documents come from. `routes` makes them from what is registered. `files` serves the `v1.json` and
- * `v2.json` of a directory, as `npm run openapi` wrote them, and loads nothing of Swagger; Swagger UI is taken from the
- * directory's `ui`, if the build has put it there.
+ * `v2.json` of a directory, as `npm run openapi` wrote them, and loads nothing of Swagger; Swagger UI is served
+ * from the directory's `ui`, if the build has put it there.
  */
 export type DocsSource = { source: 'routes' } | { source: 'files', directory: string }
 

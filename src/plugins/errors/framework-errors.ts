@@ -38,7 +38,7 @@ type Answering = Socket & { _httpMessage?: { headersSent: boolean } | null }
 
 /** For Fastify's `clientErrorHandler`: what Node could not read as HTTP. */
 export function answerClientError (this: FastifyInstance, error: ConnectionError, socket: Socket): void {
-  // In the middle of an answer another one would be taken for the rest of it.
+  // In the middle of an answer, another one would be read as the rest of it.
   if (error.code === 'ECONNRESET' || !socket.writable || (socket as Answering)._httpMessage?.headersSent === true) {
     socket.destroy()
     return

@@ -2,7 +2,7 @@ import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { connect, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { buildTestApp, signIn, startEngines } from '../helper.ts'
+import { buildTestApp, signIn, startEngines } from '../../helper.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)
@@ -131,6 +131,25 @@ t.test('every invalid field is named with a JSON Pointer', async t => {
   for (const length of [65, 101, 8000]) {
     const path = await app.inject({ url: `/v2/users/${'x'.repeat(length)}`, headers: { authorization: `Bearer ${accessToken}` } })
     t.same(isFailure(t, path, 400, 'VALIDATION_FAILED').errors.map((e: { pointer: string }) => e.pointer), ['#/id'])
+  }
+})
+
+t.test('details are in plain words, and one sentence names all invalid fields', async t => {
+  const challengeId = '0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'
+  for (const [url, body, detail] of [
+    ['/v2/users', {}, 'email is required; name is required'],
+    ['/v2/users', { email: 7, name: [] }, 'email must be a string; name must be a string'],
+    ['/v2/users', { email: 'x'.repeat(255), name: 'A' }, 'email must have at most 254 characters; name must have at least 2 characters'],
+    ['/v2/users', { email: 'ada@example.com', name: 'Ada', role: 'admin' }, 'role is not a known property'],
+    ['/v2/users', [], 'body must be an object'],
+    ['/v2/users', { email: 'nowhere', name: 'Ada' }, 'email is not an e-mail address'],
+    ['/v2/auth/tokens', { grantType: 'code', challengeId, code: '1234' }, 'code must be 8 digits'],
+    ['/v2/auth/tokens', { grantType: 'code', challengeId: 'x', code: 'abcdefgh' }, 'challengeId has an invalid format; code must be 8 digits'],
+    ['/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: '' }, 'refreshToken must not be empty'],
+    ['/v2/auth/tokens', { grantType: 'password' }, 'grantType must be one of: code, refresh_token']
+  ] as const) {
+    t.equal(isFailure(t, await post(url, body), 400, 'VALIDATION_FAILED').detail, detail)
+    t.equal(isFailure(t, await post(url.replace('/v2', '/v1'), body), 400, 'VALIDATION_FAILED').error, detail)
   }
 })
 
