@@ -4,13 +4,14 @@ import { Server } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { buildApp } from '../src/app.ts'
 import { createLogger } from '../src/plugins/logging.ts'
-import { LOCAL_AWS } from './aws.ts'
+import { CONTAINER_HOST, LOCAL_AWS } from './aws.ts'
 import { createCheckpoints } from './checkpoints.ts'
 import { unusable } from './data-dir.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
 import { startQueueMapping, startStreamMapping } from './event-source-mappings.ts'
-import { guard, onListen } from './guard.ts'
+import { guard, onListen, startGuard } from './guard.ts'
 import { startInbox } from './inbox.ts'
+import { endLeases } from './leases.ts'
 import type { Plan } from './plan.ts'
 import { queueArn, startSqs } from './sqs.ts'
 import { StartError } from './start-error.ts'
@@ -53,14 +54,17 @@ async function startPart<T> (directory: string, start: (directory: string) => Pr
 }
 
 /** Starts the parts in order; what stops each is added to `stops` as soon as it runs. */
-async function startParts ({ data, host, ports, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
-  const dynamodb = await startPart(data.path('dynamodb'), dataDir => startDynamodb({ port: ports.dynamodb, dataDir, isGuarded: true }))
+async function startParts ({ data, host, ports, engine, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
+  const dynamodb = await startPart(data.path('dynamodb'), dataDir => startDynamodb({ ...engine, dataDir }))
   let isStopping = false
   stops.push(() => {
     isStopping = true
     return dynamodb.stop()
   })
+  const guarded = await startGuard({ port: ports.dynamodb, target: engine, hosts: [CONTAINER_HOST] })
+  stops.push(() => guarded.stop())
   await createTables(dynamodb.endpoint, template.tables)
+  await endLeases(dynamodb.endpoint, template.tables)
   const sqs = await startPart(data.path('sqs'), dataDir => startSqs({ port: ports.sqs, dataDir, queues: template.queues }))
   stops.push(() => sqs.stop())
   const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory }))
@@ -82,9 +86,12 @@ async function startParts ({ data, host, ports, template, config, env }: Plan, s
       mapping, handler: app.email.handleBatch, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
     }))
   ]
-  const sweeper = setInterval(() => {
+  const sweep = () => {
     app.relay.sweep().catch((err: unknown) => app.log.warn({ err }, 'the sweep has left something behind'))
-  }, template.sweepInterval)
+  }
+  // Streams are read on from where they were; what left them while the system was stopped is only in the outboxes.
+  sweep()
+  const sweeper = setInterval(sweep, template.sweepInterval)
   stops.push(async () => {
     clearInterval(sweeper)
     await Promise.all(mappings.map(mapping => mapping.stop()))
