@@ -6,6 +6,7 @@ import { buildApp } from '../src/app.ts'
 import { createLogger } from '../src/plugins/logging.ts'
 import { CONTAINER_HOST, LOCAL_AWS } from './aws.ts'
 import { createCheckpoints } from './checkpoints.ts'
+import { consumersOf } from './consumers.ts'
 import { unusable } from './data-dir.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
 import { startQueueMapping, startStreamMapping } from './event-source-mappings.ts'
@@ -75,23 +76,24 @@ async function startParts ({ data, host, ports, engine, template, config, env }:
   const names = { hosts: [isIPv6(host) ? `[${host}]` : host, new URL(config.PUBLIC_URL).hostname], allowsAddresses: ['0.0.0.0', '::'].includes(host), allowsForeignOrigins: true }
   await onListen(server => { if (server instanceof Server) guard(server, names) }, () => app.listen({ host, port: ports.api }))
 
+  const consumers = consumersOf(app)
   const streams = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: dynamodb.endpoint })
   const queues = new SQSClient({ ...LOCAL_AWS, endpoint: sqs.endpoint })
   const checkpoints = createCheckpoints(data.path('checkpoints.json'))
   const mappings = [
     ...template.streamMappings.map(mapping => startStreamMapping({
-      mapping, handler: app.relay.handleBatch, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, log: app.log
+      mapping, handler: consumers.deliver, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, log: app.log
     })),
     ...template.queueMappings.map(mapping => startQueueMapping({
-      mapping, handler: app.email.handleBatch, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
+      mapping, handler: consumers.deliver, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
     }))
   ]
   const sweep = () => {
-    app.relay.sweep().catch((err: unknown) => app.log.warn({ err }, 'the sweep has left something behind'))
+    consumers.sweep({ deadline: Date.now() + template.sweep.timeout }).catch((err: unknown) => app.log.warn({ err }, 'the sweep has left something behind'))
   }
   // Streams are read on from where they were; what left them while the system was stopped is only in the outboxes.
   sweep()
-  const sweeper = setInterval(sweep, template.sweepInterval)
+  const sweeper = setInterval(sweep, template.sweep.interval)
   stops.push(async () => {
     clearInterval(sweeper)
     await Promise.all(mappings.map(mapping => mapping.stop()))
