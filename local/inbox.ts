@@ -12,11 +12,20 @@ export interface Inbox {
   stop (): Promise<void>
 }
 
+export interface ReceivedMail {
+  to: string
+  subject: string
+  /** where it can be read in the inbox */
+  url: string
+}
+
 export interface InboxOptions {
   smtpPort: number
   webPort: number
   /** where the mails are kept; they come back with the next start */
   mailDirectory: string
+  /** called with each new mail */
+  onMail?: (mail: ReceivedMail) => void
 }
 
 /** As many mails as can have been on their way in when a process was killed, and more. */
@@ -41,7 +50,7 @@ async function removeHalves (directory: string): Promise<void> {
 }
 
 /** Starts a real inbox in this process: takes every mail, shows it in the browser, delivers none. */
-export async function startInbox ({ smtpPort, webPort, mailDirectory }: InboxOptions): Promise<Inbox> {
+export async function startInbox ({ smtpPort, webPort, mailDirectory, onMail }: InboxOptions): Promise<Inbox> {
   await removeHalves(mailDirectory)
   const maildev = new MailDev({ smtp: smtpPort, ip: '127.0.0.1', web: webPort, webIp: '127.0.0.1', mailDirectory, silent: true })
   // It announces its web page even when it is told to be silent.
@@ -53,5 +62,9 @@ export async function startInbox ({ smtpPort, webPort, mailDirectory }: InboxOpt
     console.info = info
   }
   makeLinksClickable(maildev)
-  return { smtpUrl: `smtp://127.0.0.1:${smtpPort}`, url: `http://localhost:${webPort}`, stop: () => maildev.stop() }
+  const url = `http://localhost:${webPort}`
+  maildev.getServers()!.smtp.on('new', ({ id, to, subject }: { id: string, to: { address: string }[], subject: string }) => {
+    onMail?.({ to: to.map(({ address }) => address).join(', '), subject, url: `${url}/#/email/${id}` })
+  })
+  return { smtpUrl: `smtp://127.0.0.1:${smtpPort}`, url, stop: () => maildev.stop() }
 }

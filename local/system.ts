@@ -11,12 +11,12 @@ import { unusable } from './data-dir.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
 import { startQueueMapping, startStreamMapping } from './event-source-mappings.ts'
 import { guard, onListen, startGuard } from './guard.ts'
-import { startInbox } from './inbox.ts'
+import { startInbox, type ReceivedMail } from './inbox.ts'
 import { endLeases } from './leases.ts'
 import type { Plan } from './plan.ts'
 import { queueArn, startSqs } from './sqs.ts'
 import { StartError } from './start-error.ts'
-import { terminalLog } from './terminal-log.ts'
+import { printable, terminalLog } from './terminal-log.ts'
 
 export interface System {
   urls: { api: string, docs: string, inbox: string }
@@ -45,6 +45,11 @@ export async function startSystem (plan: Plan): Promise<System> {
   }
 }
 
+/** What a developer waits for: one line for each mail, with where it can be read. Only here; the service logs no address. */
+function onMail ({ to, subject, url }: ReceivedMail): void {
+  console.log(printable(`mail to ${to}: ${subject} → ${url}`))
+}
+
 /** Starts a part that keeps its data in a directory: whatever stops it, the message names the directory. */
 async function startPart<T> (directory: string, start: (directory: string) => Promise<T>): Promise<T> {
   try {
@@ -68,10 +73,10 @@ async function startParts ({ data, host, ports, engine, template, config, env }:
   await endLeases(dynamodb.endpoint, template.tables)
   const sqs = await startPart(data.path('sqs'), dataDir => startSqs({ port: ports.sqs, dataDir, queues: template.queues }))
   stops.push(() => sqs.stop())
-  const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory }))
+  const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory, onMail }))
   stops.push(() => inbox.stop())
 
-  const app = await buildApp({ config, docs: { source: 'routes' }, logger: createLogger(config, terminalLog()), server: { forceCloseConnections: true } })
+  const app = await buildApp({ config, docs: { source: 'routes' }, logger: createLogger(config, terminalLog({ withMetrics: ['trace', 'debug', 'info'].includes(config.LOG_LEVEL) })), server: { forceCloseConnections: true } })
   stops.push(() => app.close())
   const names = { hosts: [isIPv6(host) ? `[${host}]` : host, new URL(config.PUBLIC_URL).hostname], allowsAddresses: ['0.0.0.0', '::'].includes(host), allowsForeignOrigins: true }
   await onListen(server => { if (server instanceof Server) guard(server, names) }, () => app.listen({ host, port: ports.api }))

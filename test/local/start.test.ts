@@ -16,6 +16,10 @@ t.test('a person registers, gets the mail, signs in, and is still there after a 
 
   const { accessToken, refreshToken, user } = await register(first.api, first.inbox, 'ada@example.com')
   t.match(user, { email: 'ada@example.com', status: 'ACTIVE' })
+  const [, subject, url = ''] = /^mail to ada@example\.com: (.+) → (http:\S+)$/m.exec(first.output()) ?? []
+  const [mail] = await mailsIn(first.inbox)
+  t.strictSame([subject, url], [mail!.subject, `${first.inbox}/#/email/${mail!.id}`], 'the terminal names each mail')
+  t.notMatch(first.output(), /INFO|metric/, 'and no metrics')
 
   const env = parseEnv(readFileSync(join(dir, 'env'), 'utf8'))
   t.match(env, { PUBLIC_URL: first.api, USERS_TABLE: 'UsersTable', AWS_ENDPOINT_URL_DYNAMODB: /^http:\/\/127\.0\.0\.1:\d+$/, EMAIL_FROM: 'User Service <no-reply@example.com>', JWT_SECRET: /^\w{64}$/ })
