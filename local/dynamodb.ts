@@ -1,13 +1,12 @@
 import { CreateTableCommand, DescribeTimeToLiveCommand, DynamoDBClient, ListTablesCommand, UpdateTimeToLiveCommand, type CreateTableCommandInput } from '@aws-sdk/client-dynamodb'
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { CONTAINER_HOST, LOCAL_AWS } from './aws.ts'
+import { LOCAL_AWS } from './aws.ts'
 import { startChild } from './child.ts'
-import { startGuard } from './guard.ts'
+import { dynoxideBinary } from './dynoxide.ts'
 import { freePort } from './ports.ts'
 import { StartError } from './start-error.ts'
 import type { Template } from './template.ts'
@@ -21,14 +20,13 @@ export interface DynamodbOptions {
   port?: number | undefined
   /** directory the data is kept in; in memory when absent */
   dataDir?: string | undefined
-  /** whether requests that a foreign web page made are refused; costs each request a few tenths of a millisecond */
-  isGuarded?: boolean
+  /** the loopback address that dynoxide listens on; default: 127.0.0.1 */
+  host?: string
 }
 
 export interface DynamodbEngine {
   readonly kind: DynamodbKind
   readonly port: number
-  /** http://127.0.0.1:port */
   readonly endpoint: string
   /** Resolves when the engine has ended, by whatever cause. */
   readonly ended: Promise<void>
@@ -39,14 +37,6 @@ export interface DynamodbEngine {
 export const JAVA_NEEDED = 17
 
 const require = createRequire(import.meta.url)
-
-function dynoxideBinary (): string | undefined {
-  try {
-    return join(dirname(require.resolve(`@dynoxide/${process.platform}-${process.arch}/package.json`)), 'dynoxide')
-  } catch {
-    return undefined
-  }
-}
 
 /** Major version of the `java` on the path; `undefined` when there is none. */
 export async function javaVersion (): Promise<number | undefined> {
@@ -76,15 +66,6 @@ async function dynamodbLocalCommand (port: number, dataDir: string | undefined) 
   }
 }
 
-/**
- * One of the 16 million addresses of the loopback interface. A page that wants to reach what listens there has to try
- * them all, and each port of each.
- */
-function hiddenAddress (): string {
-  const [a, b, c] = randomBytes(3)
-  return `127.${a}.${b}.${Math.max(2, c! % 255)}`
-}
-
 /** A client for an engine; one attempt a call, because an engine that does not answer is not going to be throttled. */
 function clientFor (endpoint: string): DynamoDBClient {
   return new DynamoDBClient({ ...LOCAL_AWS, endpoint, maxAttempts: 1 })
@@ -95,27 +76,22 @@ function clientFor (endpoint: string): DynamoDBClient {
  *
  * @throws {StartError} when it cannot start
  */
-export async function startDynamodb ({ kind, port, dataDir, isGuarded = false }: DynamodbOptions = {}): Promise<DynamodbEngine> {
+export async function startDynamodb ({ kind, host = '127.0.0.1', port, dataDir }: DynamodbOptions = {}): Promise<DynamodbEngine> {
   const binary = kind === 'dynamodb-local' ? undefined : dynoxideBinary()
   if (kind === 'dynoxide' && binary === undefined) throw new StartError(`dynoxide cannot start: it has no binary for ${process.platform}-${process.arch}`)
   if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true })
   const actualPort = port ?? await freePort()
-  const endpoint = `http://127.0.0.1:${actualPort}`
-  // dynoxide answers every web page, and every name; behind a guard it is where no page finds it.
-  const target = isGuarded ? { host: binary === undefined ? '127.0.0.1' : hiddenAddress(), port: await freePort() } : { host: '127.0.0.1', port: actualPort }
-  const client = clientFor(`http://${target.host}:${target.port}`)
+  const endpoint = `http://${host}:${actualPort}`
+  const client = clientFor(endpoint)
   try {
     const child = await startChild({
       name: binary === undefined ? 'DynamoDB Local' : 'dynoxide (the DynamoDB engine)',
-      ...(binary === undefined ? await dynamodbLocalCommand(target.port, dataDir) : dynoxideCommand(binary, target.host, target.port, dataDir)),
+      ...(binary === undefined ? await dynamodbLocalCommand(actualPort, dataDir) : dynoxideCommand(binary, host, actualPort, dataDir)),
       isReady: async () => { await client.send(new ListTablesCommand({})); return true },
       timeout: binary === undefined ? 60_000 : 10_000, // a JVM on a busy machine of two cores took 15 s
       pidFile: dataDir === undefined ? undefined : join(dataDir, 'dynamodb.pid')
     })
-    const engine = { kind: binary === undefined ? 'dynamodb-local' : 'dynoxide', port: actualPort, endpoint, ended: child.ended } as const
-    if (!isGuarded) return { ...engine, stop: child.stop }
-    const front = await startGuard({ port: actualPort, target, hosts: [CONTAINER_HOST] })
-    return { ...engine, stop: async signal => { await front.stop(); await child.stop(signal) } }
+    return { kind: binary === undefined ? 'dynamodb-local' : 'dynoxide', port: actualPort, endpoint, ended: child.ended, stop: child.stop }
   } finally {
     client.destroy()
   }

@@ -13,8 +13,11 @@ import type { QueueMapping, StreamMapping } from './template.ts'
 // What AWS runs between a table's stream or a queue and a function, after its documentation:
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html
 
-export type StreamHandler = (event: DynamoDBStreamEvent) => Promise<DynamoDBBatchResponse | void>
-export type QueueHandler = (event: SQSEvent) => Promise<SQSBatchResponse | void>
+/** By when an invocation has to end, in milliseconds since the epoch: a function's timeout counts from its start. */
+export interface Invocation { deadline: number }
+
+export type StreamHandler = (event: DynamoDBStreamEvent, invocation: Invocation) => Promise<DynamoDBBatchResponse | void>
+export type QueueHandler = (event: SQSEvent, invocation: Invocation) => Promise<SQSBatchResponse | void>
 
 /** Milliseconds between two looks at a stream that has nothing new. AWS looks four times a second; a person is waiting here. */
 const POLL_INTERVAL = 100
@@ -154,7 +157,7 @@ async function deliverBatch (batch: DynamoDBRecord[], delivery: StreamDelivery):
     let failedAt: number
     let error: unknown = 'batchItemFailures'
     try {
-      const response = await handler({ Records: rest })
+      const response = await handler({ Records: rest }, { deadline: Date.now() + mapping.timeout })
       failedAt = mapping.reportsItemFailures ? firstFailure(response, rest.map(sequenceNumber)) : -1
     } catch (thrown) {
       failedAt = 0
@@ -333,7 +336,7 @@ export async function deliverMessages ({ mapping, handler, sqs, queueUrl, queueA
   let failed = Messages
   let thrown: unknown
   try {
-    const response = await handler({ Records: Messages.map(message => lambdaMessage(message, queueArn)) })
+    const response = await handler({ Records: Messages.map(message => lambdaMessage(message, queueArn)) }, { deadline: Date.now() + mapping.timeout })
     const ids = (mapping.reportsItemFailures ? response?.batchItemFailures ?? [] : []).map(({ itemIdentifier }) => itemIdentifier)
     // An id that is not in the batch fails the whole of it.
     const isKnown = ids.every(id => Messages.some(({ MessageId }) => MessageId === id))

@@ -1,5 +1,7 @@
 import { MailDev } from 'maildev'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { Server } from 'node:http'
+import { join } from 'node:path'
 import { guard, onListen } from './guard.ts'
 import { makeLinksClickable } from './inbox-links.ts'
 
@@ -10,15 +12,46 @@ export interface Inbox {
   stop (): Promise<void>
 }
 
+export interface ReceivedMail {
+  to: string
+  subject: string
+  /** where it can be read in the inbox */
+  url: string
+}
+
 export interface InboxOptions {
   smtpPort: number
   webPort: number
   /** where the mails are kept; they come back with the next start */
   mailDirectory: string
+  /** called with each new mail */
+  onMail?: (mail: ReceivedMail) => void
+}
+
+/** As many mails as can have been on their way in when a process was killed, and more. */
+const LAST = 50
+
+/** Whether a mail was received to its end: a multipart body ends with its boundary, and the header with an empty line. */
+export function isWhole (mail: string): boolean {
+  const [header, ...body] = mail.split(/\r?\n\r?\n/)
+  if (header === '' || body.length === 0) return false
+  const [, quoted, plain] = /^content-type:\s*multipart\/[^;]+;(?:[^\n]|\r?\n[ \t])*?boundary=(?:"([^"]+)"|([^\s;]+))/im.exec(header!) ?? []
+  const boundary = quoted ?? plain
+  return boundary === undefined || mail.includes(`\n--${boundary}--`)
+}
+
+/** Removes what a kill has left of mails that were being received: they were not acknowledged, and come again. */
+async function removeHalves (directory: string): Promise<void> {
+  const names = (await readdir(directory).catch(() => [])).filter(name => name.endsWith('.eml'))
+  const files = await Promise.all(names.map(async name => ({ path: join(directory, name), time: (await stat(join(directory, name))).mtimeMs })))
+  for (const { path } of files.sort((a, b) => b.time - a.time).slice(0, LAST)) {
+    if (!isWhole(await readFile(path, 'latin1'))) await rm(path)
+  }
 }
 
 /** Starts a real inbox in this process: takes every mail, shows it in the browser, delivers none. */
-export async function startInbox ({ smtpPort, webPort, mailDirectory }: InboxOptions): Promise<Inbox> {
+export async function startInbox ({ smtpPort, webPort, mailDirectory, onMail }: InboxOptions): Promise<Inbox> {
+  await removeHalves(mailDirectory)
   const maildev = new MailDev({ smtp: smtpPort, ip: '127.0.0.1', web: webPort, webIp: '127.0.0.1', mailDirectory, silent: true })
   // It announces its web page even when it is told to be silent.
   const { info } = console
@@ -29,5 +62,9 @@ export async function startInbox ({ smtpPort, webPort, mailDirectory }: InboxOpt
     console.info = info
   }
   makeLinksClickable(maildev)
-  return { smtpUrl: `smtp://127.0.0.1:${smtpPort}`, url: `http://localhost:${webPort}`, stop: () => maildev.stop() }
+  const url = `http://localhost:${webPort}`
+  maildev.getServers()!.smtp.on('new', ({ id, to, subject }: { id: string, to: { address: string }[], subject: string }) => {
+    onMail?.({ to: to.map(({ address }) => address).join(', '), subject, url: `${url}/#/email/${id}` })
+  })
+  return { smtpUrl: `smtp://127.0.0.1:${smtpPort}`, url, stop: () => maildev.stop() }
 }

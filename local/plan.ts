@@ -1,6 +1,7 @@
 import { ConfigSchema, loadConfig, type Config } from '../src/plugins/config.ts'
 import { LOCAL_AWS } from './aws.ts'
 import { takeDataDir, type DataDir } from './data-dir.ts'
+import { hiddenHost } from './dynoxide.ts'
 import { completeEnv, engineEnv } from './env.ts'
 import { freePort, portOf } from './ports.ts'
 import { StartError } from './start-error.ts'
@@ -12,6 +13,8 @@ export interface Plan {
   data: DataDir
   host: string
   ports: { api: number, inbox: number, dynamodb: number, sqs: number, smtp: number }
+  /** where the DynamoDB engine itself listens; what the port above leads to asks who is there */
+  engine: { host: string, port: number }
   template: Template
   config: Config
   /** the environment of the app, and of every other process that is to join it */
@@ -47,26 +50,24 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
     JWT_SECRET: data.rootSecret()
   })
   const wanted = Object.entries(given).filter((entry): entry is [string, string] => entry[0] in ConfigSchema.properties && !!entry[1]?.trim())
-  const engines = {
-    ...engineEnv({
-      template,
-      dynamodb: `http://127.0.0.1:${ports.dynamodb}`,
-      sqs: `http://127.0.0.1:${ports.sqs}`,
-      smtp: `smtp://127.0.0.1:${ports.smtp}`
-    }),
+  const engine = { host: hiddenHost(), port: await freePort() }
+  const enginesAt = (dynamodb: string) => ({
+    ...engineEnv({ template, dynamodb, sqs: `http://127.0.0.1:${ports.sqs}`, smtp: `smtp://127.0.0.1:${ports.smtp}` }),
     AWS_ACCESS_KEY_ID: LOCAL_AWS.credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: LOCAL_AWS.credentials.secretAccessKey
-  }
-  const env: Record<string, string> = { ...defaults, ...Object.fromEntries(wanted), ...engines }
+  })
+  const env: Record<string, string> = { ...defaults, ...Object.fromEntries(wanted), ...enginesAt(`http://127.0.0.1:${ports.dynamodb}`) }
   for (const name of NOT_LOCAL) delete env[name]
-  // This process is the only one to serve the tables, so that it may cache what it reads; one beside it may not.
-  const config = loadConfig({ LOG_LEVEL: 'warn', CACHE_TTL_SECONDS: '60', ...env, PORT: String(ports.api), HOST: host })
+  // This process needs no guard before the engine. It is the only one to serve the tables, so it may cache what it reads;
+  // a process beside it may not.
+  const own = enginesAt(`http://${engine.host}:${engine.port}`)
+  const config = loadConfig({ LOG_LEVEL: 'warn', CACHE_TTL_SECONDS: '60', ...env, ...own, PORT: String(ports.api), HOST: host })
   // The file is for processes beside this one: they listen elsewhere.
   delete env['PORT']
   delete env['HOST']
   if (env['REDIS_URL'] === undefined) env['CACHE_TTL_SECONDS'] = '0'
   // The SDK takes its credentials from the environment itself.
   for (const name of NOT_LOCAL) delete process.env[name]
-  Object.assign(process.env, engines)
-  return { dir, data, host, ports, template, config, env }
+  Object.assign(process.env, own)
+  return { dir, data, host, ports, engine, template, config, env }
 }

@@ -1,7 +1,9 @@
 import { startFauxqs, type FauxqsServer } from 'fauxqs'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { Server } from 'node:http'
 import type { ListenOptions, Server as NetServer } from 'node:net'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { CONTAINER_HOST, LOCAL_ACCOUNT, LOCAL_AWS } from './aws.ts'
 import { guard, onListen } from './guard.ts'
 import type { Template } from './template.ts'
@@ -30,11 +32,30 @@ function confine (server: NetServer, options: ListenOptions): void {
   if (server instanceof Server) guard(server, { hosts: [CONTAINER_HOST] })
 }
 
+/**
+ * Makes every message visible that was in flight when an earlier run ended: its consumer is gone. That receive is taken
+ * back too, because a crash says nothing against a message, and three would send it to the dead-letter queue.
+ */
+function endReceives (dataDir: string): void {
+  const file = join(dataDir, 'fauxqs.db')
+  if (!existsSync(file)) return
+  const database = new DatabaseSync(file)
+  try {
+    if (database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'sqs_messages'").get() === undefined) return
+    database.exec('UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL, approximate_receive_count = max(0, approximate_receive_count - 1) WHERE receipt_handle IS NOT NULL')
+  } finally {
+    database.close()
+  }
+}
+
 export const queueArn = (id: string): string => `arn:aws:sqs:${LOCAL_AWS.region}:${LOCAL_ACCOUNT}:${id}`
 
 /** Starts the SQS engine in this process, with the template's queues, named by their logical ids; queues that exist keep their messages. */
 export async function startSqs ({ port = 0, dataDir, queues }: SqsOptions): Promise<SqsEngine> {
-  if (dataDir !== undefined) mkdirSync(dataDir, { recursive: true })
+  if (dataDir !== undefined) {
+    mkdirSync(dataDir, { recursive: true })
+    endReceives(dataDir)
+  }
   const server = await onListen(confine, () => startFauxqs({ port, logger: false, defaultRegion: LOCAL_AWS.region, ...(dataDir === undefined ? {} : { dataDir }) }))
   // setup() and not createQueue(): the latter empties a queue that a data directory has brought back.
   server.setup({

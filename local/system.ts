@@ -4,17 +4,18 @@ import { Server } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { buildApp } from '../src/app.ts'
 import { createLogger } from '../src/plugins/logging.ts'
-import { LOCAL_AWS } from './aws.ts'
+import { CONTAINER_HOST, LOCAL_AWS } from './aws.ts'
 import { createCheckpoints } from './checkpoints.ts'
 import { unusable } from './data-dir.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
-import { startQueueMapping, startStreamMapping, type QueueHandler, type StreamHandler } from './event-source-mappings.ts'
-import { guard, onListen } from './guard.ts'
-import { startInbox } from './inbox.ts'
+import { startQueueMapping, startStreamMapping } from './event-source-mappings.ts'
+import { guard, onListen, startGuard } from './guard.ts'
+import { startInbox, type ReceivedMail } from './inbox.ts'
+import { endLeases } from './leases.ts'
 import type { Plan } from './plan.ts'
 import { queueArn, startSqs } from './sqs.ts'
 import { StartError } from './start-error.ts'
-import { terminalLog } from './terminal-log.ts'
+import { printable, terminalLog } from './terminal-log.ts'
 
 export interface System {
   urls: { api: string, docs: string, inbox: string }
@@ -43,6 +44,11 @@ export async function startSystem (plan: Plan): Promise<System> {
   }
 }
 
+/** What a developer waits for: one line for each mail, with where it can be read. Only here; the service logs no address. */
+function onMail ({ to, subject, url }: ReceivedMail): void {
+  console.log(printable(`mail to ${to}: ${subject} → ${url}`))
+}
+
 /** Starts a part that keeps its data in a directory: whatever stops it, the message names the directory. */
 async function startPart<T> (directory: string, start: (directory: string) => Promise<T>): Promise<T> {
   try {
@@ -53,38 +59,46 @@ async function startPart<T> (directory: string, start: (directory: string) => Pr
 }
 
 /** Starts the parts in order; what stops each is added to `stops` as soon as it runs. */
-async function startParts ({ data, host, ports, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
-  const dynamodb = await startPart(data.path('dynamodb'), dataDir => startDynamodb({ port: ports.dynamodb, dataDir, isGuarded: true }))
+async function startParts ({ data, host, ports, engine, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
+  const dynamodb = await startPart(data.path('dynamodb'), dataDir => startDynamodb({ ...engine, dataDir }))
   let isStopping = false
   stops.push(() => {
     isStopping = true
     return dynamodb.stop()
   })
+  const guarded = await startGuard({ port: ports.dynamodb, target: engine, hosts: [CONTAINER_HOST] })
+  stops.push(() => guarded.stop())
   await createTables(dynamodb.endpoint, template.tables)
+  await endLeases(dynamodb.endpoint, template.tables)
   const sqs = await startPart(data.path('sqs'), dataDir => startSqs({ port: ports.sqs, dataDir, queues: template.queues }))
   stops.push(() => sqs.stop())
-  const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory }))
+  const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory, onMail }))
   stops.push(() => inbox.stop())
 
-  const app = await buildApp({ config, docs: { source: 'routes' }, logger: createLogger(config, terminalLog()), server: { forceCloseConnections: true } })
+  const app = await buildApp({ config, docs: { source: 'routes' }, logger: createLogger(config, terminalLog({ withMetrics: ['trace', 'debug', 'info'].includes(config.LOG_LEVEL) })), server: { forceCloseConnections: true } })
   stops.push(() => app.close())
   const names = { hosts: [isIPv6(host) ? `[${host}]` : host, new URL(config.PUBLIC_URL).hostname], allowsAddresses: ['0.0.0.0', '::'].includes(host), allowsForeignOrigins: true }
   await onListen(server => { if (server instanceof Server) guard(server, names) }, () => app.listen({ host, port: ports.api }))
 
+  // Each kind of batch is answered as its mapping expects.
+  const deliver = async (event: { Records: unknown }, invocation: { deadline: number }) => await app.consumers.deliver(event, invocation) as never
   const streams = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: dynamodb.endpoint })
   const queues = new SQSClient({ ...LOCAL_AWS, endpoint: sqs.endpoint })
   const checkpoints = createCheckpoints(data.path('checkpoints.json'))
   const mappings = [
     ...template.streamMappings.map(mapping => startStreamMapping({
-      mapping, handler: event => app.consumers.deliver(event) as ReturnType<StreamHandler>, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, log: app.log
+      mapping, handler: deliver, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, log: app.log
     })),
     ...template.queueMappings.map(mapping => startQueueMapping({
-      mapping, handler: event => app.consumers.deliver(event) as ReturnType<QueueHandler>, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
+      mapping, handler: deliver, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
     }))
   ]
-  const sweeper = setInterval(() => {
-    app.outbox.sweep().catch((err: unknown) => app.log.warn({ err }, 'the sweep has left something behind'))
-  }, template.sweepInterval)
+  const sweep = (minAge?: number) => {
+    app.outbox.sweep({ deadline: Date.now() + template.sweep.timeout, ...(minAge === undefined ? {} : { minAge }) }).catch((err: unknown) => app.log.warn({ err }, 'the sweep has left something behind'))
+  }
+  // What left the streams while the system was stopped is only in the outboxes; and it was a kill that stopped it, maybe.
+  sweep(0)
+  const sweeper = setInterval(() => sweep(), template.sweep.interval)
   stops.push(async () => {
     clearInterval(sweeper)
     await Promise.all(mappings.map(mapping => mapping.stop()))

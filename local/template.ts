@@ -30,6 +30,8 @@ export interface StreamMapping {
   reportsItemFailures: boolean
   filters: Pattern[]
   failureQueue?: string
+  /** milliseconds that the function has for a batch */
+  timeout: number
 }
 
 /** How a function reads a queue. */
@@ -37,6 +39,8 @@ export interface QueueMapping {
   queue: string
   batchSize: number
   reportsItemFailures: boolean
+  /** milliseconds that the function has for a batch */
+  timeout: number
 }
 
 /** What of a deployment the local engines stand in for, by logical id. Local resources are named by their logical ids. */
@@ -45,14 +49,15 @@ export interface Template {
   queues: Record<string, QueueDefinition>
   streamMappings: StreamMapping[]
   queueMappings: QueueMapping[]
-  /** milliseconds between two sweeps of the outbox */
-  sweepInterval: number
+  /** milliseconds between two sweeps of the outboxes, and what the function has for one */
+  sweep: { interval: number, timeout: number }
 }
 
 interface Resource { Type: string, Properties?: Record<string, unknown> }
 
 /** `AWS::Lambda::EventSourceMapping`, as far as it is followed here. Not its record age: what a machine slept through still counts. */
 interface MappingProperties {
+  FunctionName?: unknown
   BatchSize?: number
   MaximumRetryAttempts?: number
   BisectBatchOnFunctionError?: boolean
@@ -80,7 +85,7 @@ function plain (node: unknown, document: Document): unknown {
 }
 
 /** A CloudFormation template as plain data, with its short tags in their long form. */
-export function parseTemplate (text: string): { Resources: Record<string, Resource> } {
+export function parseTemplate (text: string): { Globals?: { Function?: { Timeout?: number } }, Resources: Record<string, Resource> } {
   const document = parseDocument(text, { logLevel: 'silent' })
   if (document.errors.length > 0) throw document.errors[0]!
   return plain(document.contents, document) as ReturnType<typeof parseTemplate>
@@ -104,7 +109,7 @@ function queueOf (properties: Record<string, unknown>): QueueDefinition {
   }
 }
 
-function streamMappingOf (table: string, properties: MappingProperties): StreamMapping {
+function streamMappingOf (table: string, properties: MappingProperties, timeout: number): StreamMapping {
   const { BatchSize = 100, MaximumRetryAttempts = -1, BisectBatchOnFunctionError = false, FunctionResponseTypes = [], FilterCriteria, DestinationConfig } = properties
   return {
     table,
@@ -113,12 +118,19 @@ function streamMappingOf (table: string, properties: MappingProperties): StreamM
     bisects: BisectBatchOnFunctionError,
     reportsItemFailures: FunctionResponseTypes.includes('ReportBatchItemFailures'),
     filters: (FilterCriteria?.Filters ?? []).map(({ Pattern }) => JSON.parse(Pattern) as Pattern),
-    ...(DestinationConfig === undefined ? {} : { failureQueue: logicalId(DestinationConfig.OnFailure.Destination) })
+    ...(DestinationConfig === undefined ? {} : { failureQueue: logicalId(DestinationConfig.OnFailure.Destination) }),
+    timeout
   }
 }
 
-function queueMappingOf (queue: string, { BatchSize = 10, FunctionResponseTypes = [] }: MappingProperties): QueueMapping {
-  return { queue, batchSize: BatchSize, reportsItemFailures: FunctionResponseTypes.includes('ReportBatchItemFailures') }
+function queueMappingOf (queue: string, { BatchSize = 10, FunctionResponseTypes = [] }: MappingProperties, timeout: number): QueueMapping {
+  return { queue, batchSize: BatchSize, reportsItemFailures: FunctionResponseTypes.includes('ReportBatchItemFailures'), timeout }
+}
+
+/** The function that a reference leads to. Of two, the second: locally no condition holds, and nothing is extracted. */
+function functionOf (reference: unknown): string {
+  const { 'Fn::If': branches, Ref } = reference as { 'Fn::If'?: [string, unknown, unknown], Ref?: string }
+  return branches === undefined ? (Ref ?? logicalId(reference)).replace(/\..*$/, '') : functionOf(branches[2])
 }
 
 /** `rate(5 minutes)` in milliseconds. */
@@ -133,18 +145,20 @@ function rateOf (expression: string): number {
  * indexes, redrive policies, batch sizes and filters.
  */
 export function readTemplate (file: string | URL = new URL('../template.yaml', import.meta.url)): Template {
-  const { Resources } = parseTemplate(readFileSync(file, 'utf8'))
+  const { Globals, Resources } = parseTemplate(readFileSync(file, 'utf8'))
+  /** milliseconds; Lambda's own default is three seconds */
+  const timeoutOf = (reference: unknown) => 1000 * Number(Resources[functionOf(reference)]?.Properties?.['Timeout'] ?? Globals?.Function?.Timeout ?? 3)
   const all = Object.entries(Resources).map(([id, { Type, Properties = {} }]) => ({ id, Type, Properties }))
   const ofType = (type: string) => all.filter(({ Type }) => Type === type)
   const tables = Object.fromEntries(ofType('AWS::DynamoDB::Table').map(({ id, Properties }) => [id, Properties as unknown as TableDefinition]))
   const queues = Object.fromEntries(ofType('AWS::SQS::Queue').map(({ id, Properties }) => [id, queueOf(Properties)]))
   const mappings = ofType('AWS::Lambda::EventSourceMapping').map(({ Properties }) => ({ source: logicalId(Properties['EventSourceArn']), Properties }))
-  const schedules = ofType('AWS::Events::Rule').map(({ Properties }) => Properties['ScheduleExpression']).filter(expression => expression !== undefined)
+  const [schedule] = ofType('AWS::Events::Rule').map(({ Properties }) => Properties as { ScheduleExpression?: string, Targets?: { Arn: unknown }[] }).filter(({ ScheduleExpression }) => ScheduleExpression !== undefined)
   return {
     tables,
     queues,
-    streamMappings: mappings.filter(({ source }) => source in tables).map(({ source, Properties }) => streamMappingOf(source, Properties)),
-    queueMappings: mappings.filter(({ source }) => source in queues).map(({ source, Properties }) => queueMappingOf(source, Properties)),
-    sweepInterval: rateOf(String(schedules[0]))
+    streamMappings: mappings.filter(({ source }) => source in tables).map(({ source, Properties }) => streamMappingOf(source, Properties, timeoutOf(Properties['FunctionName']))),
+    queueMappings: mappings.filter(({ source }) => source in queues).map(({ source, Properties }) => queueMappingOf(source, Properties, timeoutOf(Properties['FunctionName']))),
+    sweep: { interval: rateOf(String(schedule?.ScheduleExpression)), timeout: timeoutOf(schedule?.Targets?.[0]?.Arn) }
   }
 }

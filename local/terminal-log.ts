@@ -13,17 +13,25 @@ const LEFT_OUT = new Set(['level', 'time', 'msg', 'err', 'service', 'environment
 
 const plain = (value: unknown) => typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value)
 
-/** Writes the service's JSON log lines in a form for a person: time, level, message, fields, stack. */
-export function terminalLog (write: (text: string) => unknown = text => process.stdout.write(text)): DestinationStream {
+/** A text without what a terminal takes for a command, or shows in another order than it is written: it may hold anything. */
+export const printable = (text: string): string => text.replace(/[^\P{Cc}\n]|\p{Cf}/gu, '?')
+
+interface TerminalLogOptions {
+  write?: (text: string) => unknown
+  /** whether lines that only carry metrics are shown; the service writes them at every level */
+  withMetrics?: boolean
+}
+
+/** Writes the service's JSON log lines in a form for a terminal: time, level, message, fields, stack. */
+export function terminalLog ({ write = text => process.stdout.write(text), withMetrics = true }: TerminalLogOptions = {}): DestinationStream {
   return {
     write (line) {
       const entry = JSON.parse(line) as LogLine
+      if (!withMetrics && '_aws' in entry) return
       const fields = Object.entries(entry).filter(([name, value]) => !LEFT_OUT.has(name) && value !== undefined).map(([name, value]) => `${name}=${plain(value)}`)
       const text = [entry.time.slice(11, 23), entry.level.toUpperCase().padEnd(5), entry.msg ?? 'metric', ...fields].join(' ')
       const stack = entry.err === undefined ? '' : `\n  ${(entry.err.stack ?? entry.err.message ?? '').replaceAll('\n', '\n  ')}`
-      // What came from outside may hold anything, terminal commands too.
-      // eslint-disable-next-line no-control-regex
-      write(`${(text + stack).replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '?')}\n`)
+      write(`${printable(text + stack)}\n`)
     }
   }
 }

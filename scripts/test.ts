@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -8,10 +8,14 @@ import { stringify } from 'yaml'
 import { JAVA_NEEDED, javaVersion } from '../local/dynamodb.ts'
 import { findRedis, REDIS_COMMANDS } from '../local/redis.ts'
 
-const HELP = `npm test [-- file …]: every test, or those of the files, on real engines.
+const HELP = `npm test [-- file or folder …]: every test, or those of the files and folders, on real engines.
 
 Needs redis-server or valkey-server, and installs it with apt-get where it may. With Java ${JAVA_NEEDED} the tests of
-tables run on AWS's DynamoDB Local too; with CI=true they must. Options of tap are passed on.
+tables run on AWS's DynamoDB Local too; with CI=true they must. Options of tap are passed on:
+
+  npm test -- test/local                      the tests in a folder
+  npm test -- test/local --grep=/inbox/       of these, those whose names fit
+  npm test -- test/local/inbox.test.ts --only those that say { only: true }
 `
 
 /** One file, or one test with the tests in it. */
@@ -63,10 +67,46 @@ function installRedis (): void {
   if (!install() && apt('update')) install() // the list of packages may be missing or old
 }
 
+/** The tests in a folder, in its place: tap would run the helpers among them as tests too. */
+function expand (argument: string): string[] {
+  if (argument.startsWith('-') || !statSync(argument, { throwIfNoEntry: false })?.isDirectory()) return [argument]
+  return globSync('**/*.test.ts', { cwd: argument }).sort().map(file => join(argument, file))
+}
+
+/** Runs tap. What it says is shown as it comes on a terminal; in a log, a line for each file that is done. */
+async function run (tap: string, args: string[], isTerminal: boolean): Promise<number> {
+  const child = spawn(process.execPath, [tap, 'run', ...(isTerminal ? [] : ['--reporter=tap']), ...args], { stdio: ['inherit', isTerminal ? 'inherit' : 'pipe', 'pipe'] })
+  if (child.stdout !== null) {
+    const parser = new Parser()
+    const done = new Set<string>()
+    parser.on('assert', ({ ok, name, time }: Result) => {
+      if (!/\.[cm]?[jt]s$/.test(name) || done.has(name)) return // what failed comes again at the end
+      done.add(name)
+      console.log(`${ok ? 'ok    ' : 'FAILED'} ${name}${time === null ? '' : ` (${(time / 1000).toFixed(1)} s)`}`)
+    })
+    child.stdout.pipe(parser)
+  }
+  let complaint = ''
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(-10_000)
+    // An option that tap does not know ends it with a stack; what it says is in the first line of the error.
+    if (!complaint.includes('jackspeak')) process.stderr.write(text)
+  })
+  const status = await new Promise<number>(resolve => { child.once('close', code => resolve(code ?? 1)) })
+  const [, message] = complaint.includes('jackspeak') ? /^Error: (.*?)(?:\. |$)/m.exec(complaint) ?? [] : []
+  if (message !== undefined) console.error(`${message}: npm test -- --help shows what can be asked for`)
+  return status
+}
+
 async function main (args: string[]): Promise<number> {
   if (args.includes('--help')) {
     console.log(HELP)
     return 0
+  }
+  const empty = args.find(argument => expand(argument).length === 0)
+  if (empty !== undefined) {
+    console.error(`${empty} has no tests`) // and without a name tap would run all
+    return 1
   }
   if (findRedis() === undefined) installRedis()
   if (findRedis() === undefined) {
@@ -83,15 +123,14 @@ async function main (args: string[]): Promise<number> {
   try {
     // tap's reporters draw for a terminal, and in a log, with CI set, say nothing of failures: there this does.
     const isTerminal = process.stdout.isTTY
-    const reporter = isTerminal ? [] : ['--reporter=silent']
-    const { status } = spawnSync(process.execPath, [tap, 'run', `--output-file=${output}`, ...reporter, ...args], { stdio: 'inherit' })
-    if (!existsSync(output)) return status ?? 1 // no file fits the arguments, and tap has said so
+    const status = await run(tap, [`--output-file=${output}`, ...args.flatMap(expand)], isTerminal)
+    if (!existsSync(output)) return status // no file fits the arguments, and tap has said so
     const { root, failures } = readTap(readFileSync(output, 'utf8'))
     const { passed, failed } = tally(root)
     if (!isTerminal && failures.length > 0) console.log(`${failures.join('\n\n')}\n`)
     if (lacksJava) console.log(`DynamoDB Local: not run (Java ${java === 0 ? 'is missing' : `${java} is too old`}, ${JAVA_NEEDED} is needed)`)
     console.log(`${passed} passed, ${failed} failed`)
-    return lacksJava && process.env['CI'] === 'true' ? 1 : status ?? 1
+    return lacksJava && process.env['CI'] === 'true' ? 1 : status
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }

@@ -18,9 +18,10 @@ const STREAM: StreamMapping = {
   bisects: true,
   reportsItemFailures: true,
   filters: [{ eventName: ['INSERT'], dynamodb: { NewImage: { kind: { S: ['outbox'] } } } }],
-  failureQueue: 'RelayFailureQueue'
+  failureQueue: 'RelayFailureQueue',
+  timeout: 10_000
 }
-const QUEUE: QueueMapping = { queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true }
+const QUEUE: QueueMapping = { queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true, timeout: 10_000 }
 
 async function setUp (t: Test, options: EngineOptions = {}) {
   const engines = await startEngines(t, options)
@@ -68,12 +69,15 @@ for (const engine of ['dynoxide', 'dynamodb-local'] as const) {
     for (let i = 0; i < 25; i++) await put(`e${i}`)
     await dynamodb.send(new UpdateItemCommand({ TableName: 'UsersTable', Key: { userId: { S: 'e0' } }, UpdateExpression: 'SET x = :x', ExpressionAttributeValues: { ':x': { S: '1' } } }))
     const events: DynamoDBStreamEvent[] = []
-    startStream(async event => { events.push(event) })
+    const left: number[] = []
+    startStream(async (event, { deadline }) => { events.push(event); left.push(deadline - Date.now()) })
     const seen = () => events.flatMap(idsOf)
     await until(() => seen().length >= 25)
     await put('last')
     await until(() => seen().includes('last'))
     t.strictSame(seen(), [...Array.from({ length: 25 }, (_, i) => `e${i}`), 'last'])
+    t.ok(left.every(ms => ms > 9000 && ms <= 10_000), 'each batch has the function’s timeout')
+    t.ok(events.every(({ Records }) => Records.every(record => /:table\/UsersTable\/stream\//.test(record.eventSourceARN!))))
     t.ok(events.every(({ Records }) => Records.length <= 10), 'batches are as large as the mapping says')
     const [record] = events[0]!.Records
     t.match(record, { eventName: 'INSERT', eventSource: 'aws:dynamodb', eventVersion: '1.1', awsRegion: 'us-east-1', eventSourceARN: /:table\/UsersTable\/stream\//, eventID: String })
@@ -209,8 +213,10 @@ t.test('messages reach the handler in the shape of Lambda and are deleted when t
   const { send, startQueue, messages } = await setUp(t)
   await send('{"n":1}', 'corr-1')
   const events: SQSEvent[] = []
-  startQueue(async event => { events.push(event) })
+  let left = 0
+  startQueue(async (event, { deadline }) => { events.push(event); left = deadline - Date.now() })
   await until(() => events.length === 1)
+  t.ok(left > 9000 && left <= 10_000, 'the function’s timeout')
   const [record] = events[0]!.Records
   t.match(record, {
     messageId: String,

@@ -1,9 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
-import { dirname, join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import t from 'tap'
-import { freePort } from '../../local/ports.ts'
 import { until } from '../helper.ts'
 import { mailsIn, me, newDir, post, processesOf, register, run, SCRIPT, start } from './running.ts'
 
@@ -18,6 +16,10 @@ t.test('a person registers, gets the mail, signs in, and is still there after a 
 
   const { accessToken, refreshToken, user } = await register(first.api, first.inbox, 'ada@example.com')
   t.match(user, { email: 'ada@example.com', status: 'ACTIVE' })
+  const [, subject, url = ''] = /^mail to ada@example\.com: (.+) → (http:\S+)$/m.exec(first.output()) ?? []
+  const [mail] = await mailsIn(first.inbox)
+  t.strictSame([subject, url], [mail!.subject, `${first.inbox}/#/email/${mail!.id}`], 'the terminal names each mail')
+  t.notMatch(first.output(), /INFO|metric/, 'and no metrics')
 
   const env = parseEnv(readFileSync(join(dir, 'env'), 'utf8'))
   t.match(env, { PUBLIC_URL: first.api, USERS_TABLE: 'UsersTable', AWS_ENDPOINT_URL_DYNAMODB: /^http:\/\/127\.0\.0\.1:\d+$/, EMAIL_FROM: 'User Service <no-reply@example.com>', JWT_SECRET: /^\w{64}$/ })
@@ -46,64 +48,6 @@ t.test('a person registers, gets the mail, signs in, and is still there after a 
   await third.exited
   await until(() => processesOf(dir).length === 0)
   t.pass('nothing outlives a kill -9')
-})
-
-t.test('what cannot be is told in one line that names what to change', async t => {
-  const dir = newDir(t)
-  const taken = createServer()
-  await new Promise<void>(resolve => { taken.listen(0, '127.0.0.1', resolve) })
-  t.teardown(() => taken.close())
-  const { port } = taken.address() as AddressInfo
-
-  const running = await start(t, dir)
-  const file = join(newDir(t), 'file')
-  /** A data directory with something in it that is not what npm start writes. */
-  const spoilt = (spoil: (dir: string) => void): { LOCAL_DATA_DIR: string } => {
-    const dir = newDir(t)
-    spoil(dir)
-    return { LOCAL_DATA_DIR: dir }
-  }
-  const write = (name: string, text: string) => spoilt(dir => {
-    mkdirSync(dirname(join(dir, name)), { recursive: true })
-    writeFileSync(join(dir, name), text)
-  })
-  const free = await freePort()
-  const noDatabase = 'no database '.repeat(100)
-  const cases: [why: string, env: Record<string, string>, message: string][] = [
-    ['the port is taken', { PORT: String(port) }, `PORT: port ${port} is taken, set PORT to another port, or to 0 for a free one`],
-    ['the port of the inbox is taken', { INBOX_PORT: String(port) }, `INBOX_PORT: port ${port} is taken, set INBOX_PORT to another port, or to 0 for a free one`],
-    ['the port is none', { PORT: 'http' }, 'PORT is not valid (expected a port, 0 for a free one)'],
-    ['the data directory is in use', { LOCAL_DATA_DIR: dir }, `Another npm start already uses ${dir}: stop it, or set LOCAL_DATA_DIR to another directory`],
-    ['the data directory cannot be made', { LOCAL_DATA_DIR: '/dev/null/x' }, 'LOCAL_DATA_DIR: /dev/null/x cannot be used (ENOTDIR: not a directory, mkdir \'/dev/null/x\')'],
-    ['both ports are the same', { PORT: String(free), INBOX_PORT: String(free) }, `INBOX_PORT: port ${free} is PORT's already, set one of the two to another port, or to 0 for a free one`],
-    ['the address is another machine’s', { HOST: '192.0.2.1', PORT: String(free) }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)'],
-    ['the address is another machine’s, with any port', { HOST: '192.0.2.1' }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)'],
-    ['the name is nobody’s', { HOST: 'no-such-host.invalid' }, 'HOST: no-such-host.invalid is not an address of this machine (E'],
-    ['no directory can be made there', { LOCAL_DATA_DIR: '/proc/x' }, 'LOCAL_DATA_DIR: /proc/x cannot be used (ENOENT: no such file or directory, mkdir \'/proc/x\')'],
-    ['no file can be made there', { LOCAL_DATA_DIR: '/proc' }, 'LOCAL_DATA_DIR: /proc cannot be used (unable to open database file)'],
-    ['the data directory is a newer version’s', write('version', '2\n'), 'LOCAL_DATA_DIR: '],
-    ['the version is none', write('version', 'x'), 'LOCAL_DATA_DIR: '],
-    ['the lock is no database', write('lock', noDatabase), 'LOCAL_DATA_DIR: '],
-    ['the database is none', write('dynamodb/dynamodb.sqlite', noDatabase), 'dynoxide (the DynamoDB engine) cannot start: error: Database file is'],
-    ['the directory of the database is a file', write('dynamodb', ''), 'LOCAL_DATA_DIR: '],
-    ['the queues are no database', write('sqs/fauxqs.db', noDatabase), 'LOCAL_DATA_DIR: '],
-    ['the directory of the mails is a file', write('mails', ''), 'LOCAL_DATA_DIR: '],
-    ['the checkpoints are none', write('checkpoints.json', '{"a":'), 'LOCAL_DATA_DIR: '],
-    ['the secret cannot be read', spoilt(dir => mkdirSync(join(dir, 'jwt-secret'))), 'LOCAL_DATA_DIR: '],
-    ['the environment cannot be written', spoilt(dir => mkdirSync(join(dir, 'env'))), 'LOCAL_DATA_DIR: '],
-    ['a variable is wrong', { RATE_LIMIT_MAX: 'many' }, 'Configuration: RATE_LIMIT_MAX is not valid'],
-    ['there is no sh and so no engine', { PATH: file }, 'dynoxide (the DynamoDB engine) cannot start: there is no sh']
-  ]
-  for (const [why, env, message] of cases) {
-    const own = newDir(t)
-    const { exited, output } = run(t, own, env)
-    t.strictSame(await exited, [1, null], why)
-    t.ok(output().startsWith(message), `${why}: ${output()}`)
-    t.equal(output().trim().split('\n').length, 1, `${why}: one line`)
-    t.match(output(), /(?:PORT|HOST|LOCAL_DATA_DIR|RATE_LIMIT_MAX)\b/, `${why}: names the variable`)
-    t.strictSame(processesOf(own), [])
-  }
-  t.equal((await fetch(`${running.api}/health/live`)).status, 200, 'the one that runs is not disturbed')
 })
 
 t.test('the environment of the person counts, except where it would lead away from this machine', async t => {

@@ -26,21 +26,22 @@ Resources:
 })
 
 t.test('the template of the service gives what the local engines need', async t => {
-  const { tables, queues, streamMappings, queueMappings, sweepInterval } = readTemplate()
+  const { tables, queues, streamMappings, queueMappings, sweep } = readTemplate()
   t.strictSame(Object.keys(tables).sort(), ['AuthTable', 'EmailTable', 'UsersTable'])
   t.strictSame(tables['UsersTable']!.KeySchema, [{ AttributeName: 'userId', KeyType: 'HASH' }])
   t.strictSame(queues['EmailQueue'], { VisibilityTimeout: 300, MessageRetentionPeriod: 1_209_600, redrive: { queue: 'EmailDeadLetterQueue', maxReceiveCount: 3 } })
   t.strictSame(streamMappings.map(({ table }) => table), ['UsersTable', 'AuthTable'])
   for (const mapping of streamMappings) {
     t.ok(mapping.maximumRetries < 100, 'retries are finite')
-    t.match(mapping, { bisects: true, reportsItemFailures: true, failureQueue: 'RelayFailureQueue' })
+    t.match(mapping, { bisects: true, reportsItemFailures: true, failureQueue: 'RelayFailureQueue', timeout: 10_000 })
     t.ok(matches(mapping.filters, { eventName: 'INSERT', dynamodb: { NewImage: { kind: { S: 'outbox' } } } }))
     t.notOk(matches(mapping.filters, { eventName: 'MODIFY', dynamodb: { NewImage: { kind: { S: 'outbox' } } } }))
     t.notOk(matches(mapping.filters, { eventName: 'INSERT', dynamodb: { NewImage: { kind: { S: 'user' } } } }))
     t.notOk(matches(mapping.filters, { eventName: 'REMOVE', dynamodb: {} }))
   }
-  t.strictSame(queueMappings, [{ queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true }])
-  t.ok(sweepInterval >= 60_000)
+  t.strictSame(queueMappings, [{ queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true, timeout: 10_000 }], 'the API function’s timeout: nothing is extracted here')
+  t.ok(sweep.interval >= 60_000)
+  t.equal(sweep.timeout, 10_000)
 })
 
 t.test('a mapping that leaves everything out has the defaults of AWS', async t => {
@@ -50,14 +51,16 @@ t.test('a mapping that leaves everything out has the defaults of AWS', async t =
 Resources:
   T: { Type: 'AWS::DynamoDB::Table', Properties: {} }
   Q: { Type: 'AWS::SQS::Queue' }
-  A: { Type: 'AWS::Lambda::EventSourceMapping', Properties: { EventSourceArn: !GetAtt T.StreamArn } }
-  B: { Type: 'AWS::Lambda::EventSourceMapping', Properties: { EventSourceArn: !GetAtt Q.Arn } }
-  R: { Type: 'AWS::Events::Rule', Properties: { ScheduleExpression: rate(1 hour) } }`)
-  const { queues, streamMappings, queueMappings, sweepInterval } = readTemplate(join(dir, 'template.yaml'))
+  A: { Type: 'AWS::Lambda::EventSourceMapping', Properties: { EventSourceArn: !GetAtt T.StreamArn, FunctionName: !Ref F.Alias } }
+  B: { Type: 'AWS::Lambda::EventSourceMapping', Properties: { EventSourceArn: !GetAtt Q.Arn, FunctionName: !GetAtt G.Arn } }
+  F: { Type: 'AWS::Serverless::Function', Properties: {} }
+  G: { Type: 'AWS::Serverless::Function', Properties: { Timeout: 7 } }
+  R: { Type: 'AWS::Events::Rule', Properties: { ScheduleExpression: rate(1 hour), Targets: [{ Arn: !Ref F.Alias }] } }`)
+  const { queues, streamMappings, queueMappings, sweep } = readTemplate(join(dir, 'template.yaml'))
   t.strictSame(queues, { Q: { VisibilityTimeout: 30, MessageRetentionPeriod: 345_600 } })
-  t.strictSame(streamMappings, [{ table: 'T', batchSize: 100, maximumRetries: Infinity, bisects: false, reportsItemFailures: false, filters: [] }])
-  t.strictSame(queueMappings, [{ queue: 'Q', batchSize: 10, reportsItemFailures: false }])
-  t.equal(sweepInterval, 3_600_000)
+  t.strictSame(streamMappings, [{ table: 'T', batchSize: 100, maximumRetries: Infinity, bisects: false, reportsItemFailures: false, filters: [], timeout: 3000 }])
+  t.strictSame(queueMappings, [{ queue: 'Q', batchSize: 10, reportsItemFailures: false, timeout: 7000 }])
+  t.strictSame(sweep, { interval: 3_600_000, timeout: 3000 })
 })
 
 t.test('filters compare as AWS does, and refuse what they do not know', async t => {

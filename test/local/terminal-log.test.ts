@@ -7,9 +7,9 @@ import { loadConfig } from '../../src/plugins/config.ts'
 
 const config = loadConfig(completeEnv({ LOG_LEVEL: 'info' }))
 
-function logged (write: (log: Logger) => void): string {
+function logged (write: (log: Logger) => void, withMetrics?: boolean): string {
   let text = ''
-  write(createLogger(config, terminalLog(line => { text += line })))
+  write(createLogger(config, terminalLog({ write: line => { text += line }, ...(withMetrics === undefined ? {} : { withMetrics }) })))
   return text
 }
 
@@ -23,9 +23,15 @@ t.test('an error comes with its stack below it', async t => {
   t.match(text, /ERROR request failed\n {2}Error: broken\n {6}at /)
 })
 
+t.test('a line that only carries metrics is shown where it is asked for', async t => {
+  const metric = (log: Logger) => log.info({ _aws: { CloudWatchMetrics: [] }, MailsSent: 1 })
+  t.match(logged(metric), /INFO {2}metric MailsSent=1/)
+  t.equal(logged(metric, false), '')
+})
+
 t.test('nothing in a line reaches the terminal as a command', async t => {
-  const text = logged(log => log.warn({ err: new Error('\u001b[2J\u0007\u009b'), name: '\u001b]0;title\u0007' }, 'odd'))
+  const text = logged(log => log.warn({ err: new Error('\u001b[2J\u0007\u009b'), name: '\u001b]0;title\u0007\u202e' }, 'odd'))
   // eslint-disable-next-line no-control-regex
-  t.notMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
+  t.notMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/)
   t.match(text, 'odd')
 })

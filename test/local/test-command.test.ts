@@ -16,9 +16,9 @@ function setUp (t: Test) {
   const bin = join(dir, 'bin')
   mkdirSync(bin)
   writeFileSync(join(bin, 'redis-server'), `#!/bin/sh\nPATH=${process.env['PATH']} exec ${findRedis()} "$@"\n`, { mode: 0o755 })
-  async function test (body: string, env: Record<string, string> = {}) {
+  async function test (body: string, env: Record<string, string> = {}, args = ['x.mjs']) {
     writeFileSync(join(dir, 'x.mjs'), `import t from 'tap'\n${body}`)
-    const run = promisify(execFile)(process.execPath, [join(ROOT, 'scripts/test.ts'), '--disable-coverage', 'x.mjs'], { cwd: dir, env: { PATH: bin, HOME: dir, ...env } })
+    const run = promisify(execFile)(process.execPath, [join(ROOT, 'scripts/test.ts'), '--disable-coverage', ...args], { cwd: dir, env: { PATH: bin, HOME: dir, ...env } })
     return await run.then(({ stdout, stderr }) => ({ code: 0, stdout, stderr }), (error: { code: number, stdout: string, stderr: string }) => error)
   }
   return { dir, test }
@@ -51,4 +51,29 @@ t.test('a missing Redis that cannot be installed is asked for', async t => {
   const { code, stderr } = await test("t.test('a', async () => {})")
   t.equal(code, 1)
   t.match(stderr, 'The tests need redis-server or valkey-server: install Redis or Valkey')
+})
+
+t.test('a folder stands for the tests in it, and not for what helps them', async t => {
+  const { dir, test } = setUp(t)
+  mkdirSync(join(dir, 'folder/below'), { recursive: true })
+  mkdirSync(join(dir, 'empty'))
+  const body = "import t from 'tap'\nt.test('a', async t => { t.ok(true) })\n"
+  for (const name of ['a.test.ts', 'below/b.test.ts']) writeFileSync(join(dir, 'folder', name), body)
+  writeFileSync(join(dir, 'folder/helper.ts'), "throw new Error('this is no test')\n")
+  const { code, stdout } = await test('', {}, ['--type-strip-only', 'folder'])
+  t.equal(code, 0)
+  t.match(stdout.trim().split('\n').at(-1), '2 passed, 0 failed')
+  t.match(stdout, /^ok {5}folder\/a\.test\.ts \(\d+\.\d s\)$/m, 'a line for each file that is done')
+  t.match(stdout, /^ok {5}folder\/below\/b\.test\.ts/m)
+
+  const empty = await test('', {}, ['empty'])
+  t.equal(empty.code, 1)
+  t.equal(empty.stderr, 'empty has no tests\n')
+})
+
+t.test('an option that tap does not know is refused in one line', async t => {
+  const { test } = setUp(t)
+  const { code, stderr } = await test('', {}, ['--foo', 'x.mjs'])
+  t.equal(code, 1)
+  t.equal(stderr, "Unknown option '--foo': npm test -- --help shows what can be asked for\n")
 })

@@ -1,5 +1,5 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
-import { DeleteCommand, PutCommand, ScanCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import { DeleteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { Value } from '@sinclair/typebox/value'
 import { isConditionRefused } from '../../shared/aws-errors.ts'
@@ -59,33 +59,6 @@ export function createRepository ({ dynamodb, table, now = Date.now }: { dynamod
       } catch (error) {
         if (!isConditionRefused(error)) throw error
       }
-    },
-
-    /**
-     * Removes every lease. For a start that knows that no other worker runs, which only a machine of one's own can know:
-     * what a killed process was sending can then be sent at once, and not when its leases run out.
-     *
-     * @returns how many there were
-     */
-    async clearLeases (): Promise<number> {
-      let cleared = 0
-      let ExclusiveStartKey: Record<string, unknown> | undefined
-      do {
-        const page = await dynamodb.send(new ScanCommand({
-          TableName: table,
-          FilterExpression: '#state = :sending',
-          ExpressionAttributeNames: { '#state': 'state' },
-          ExpressionAttributeValues: { ':sending': 'sending' },
-          ConsistentRead: true,
-          ExclusiveStartKey
-        }))
-        for (const record of page.Items ?? []) {
-          await dynamodb.send(new DeleteCommand({ TableName: table, Key: { messageId: record['messageId'] } }))
-          cleared++
-        }
-        ExclusiveStartKey = page.LastEvaluatedKey
-      } while (ExclusiveStartKey !== undefined)
-      return cleared
     }
   }
 }

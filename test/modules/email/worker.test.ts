@@ -154,17 +154,6 @@ t.test('a message that another delivery may be sending is left to it until its l
   t.equal(mailsTo(message.email).length, 1)
 })
 
-t.test('leases of a process that was killed can be cleared, and what has been sent stays sent', async (t) => {
-  const [leased, sent] = [emailMessage(), emailMessage()]
-  t.same(await failuresOf(sqsRecord(sent)), [])
-  const repository = createRepository({ dynamodb: app.dynamodb, table: 'EmailTable' })
-  t.same(await repository.lease(leased.messageId, randomUUID(), Date.now() + 250_000), { state: 'leased' })
-  t.match(await repository.lease(leased.messageId, randomUUID(), Date.now() + 250_000), { state: 'busy' })
-  t.ok(await repository.clearLeases() >= 1)
-  t.same(await failuresOf(sqsRecord(leased), sqsRecord(sent)), [])
-  for (const { email } of [leased, sent]) t.equal(mailsTo(email).length, 1)
-})
-
 t.test('a record that is none of ours fails its message, and says so', async (t) => {
   const message = emailMessage()
   await app.dynamodb.send(new PutCommand({ TableName: 'EmailTable', Item: { messageId: message.messageId, state: 'lost', expiresAt: Date.now() } }))

@@ -1,0 +1,29 @@
+import { DynamoDBClient, paginateScan, UpdateItemCommand } from '@aws-sdk/client-dynamodb'
+import { LOCAL_AWS } from './aws.ts'
+import type { Template } from './template.ts'
+
+/**
+ * Ends every lease (`leaseUntil`, milliseconds): whoever held one ran in a process that is gone when this is called,
+ * after the engine has started and before the app has.
+ *
+ * @returns how many there were
+ */
+export async function endLeases (endpoint: string, tables: Template['tables']): Promise<number> {
+  const client = new DynamoDBClient({ ...LOCAL_AWS, endpoint, maxAttempts: 1 })
+  let ended = 0
+  try {
+    for (const [TableName, { KeySchema }] of Object.entries(tables)) {
+      const held = paginateScan({ client }, { TableName, FilterExpression: 'leaseUntil > :now', ExpressionAttributeValues: { ':now': { N: String(Date.now()) } } })
+      for await (const { Items = [] } of held) {
+        for (const item of Items) {
+          const Key = Object.fromEntries(KeySchema.map(({ AttributeName }) => [AttributeName, item[AttributeName]!]))
+          await client.send(new UpdateItemCommand({ TableName, Key, UpdateExpression: 'SET leaseUntil = :none', ExpressionAttributeValues: { ':none': { N: '0' } } }))
+          ended++
+        }
+      }
+    }
+  } finally {
+    client.destroy()
+  }
+  return ended
+}
