@@ -24,7 +24,7 @@ const LEASE_MARGIN = 10 * SECOND
 
 /** Seconds until a mail that could not be sent is tried again: doubled each time, … */
 const FIRST_DELAY = 30
-/** … up to this while there is a code that is still good, so that its last try is close to its end … */
+/** … up to this while there is a code that is good, so that its last try is close to its end … */
 const MAX_CODE_DELAY = 120
 /** … and up to this otherwise, which is the most that SQS delays a message. */
 const MAX_DELAY = 900
@@ -98,9 +98,17 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
     return (expiresAt === undefined ? sentAt + CODE_LIFE : Date.parse(expiresAt)) - MIN_CODE_LIFE
   }
 
+  /** Seconds until a try, counted from 1. What is late because of a dead code comes soon first: its reader is still waiting. */
+  function delayOf (attempt: number, codeEnd: number): number {
+    const doubled = FIRST_DELAY * 2 ** (attempt - 1)
+    if (codeEnd === Infinity) return Math.min(doubled, MAX_DELAY)
+    const halfOfLate = Math.round((now() - codeEnd) / 2 / SECOND)
+    return Math.min(doubled, Math.max(MAX_CODE_DELAY, Math.min(halfOfLate, MAX_DELAY)))
+  }
+
   async function send ({ message, correlationId, deadline }: Delivery, isExpired: boolean): Promise<void> {
     const { type, messageId, email, name, challengeId } = message
-    const challenge = challengeId === undefined || isExpired ? undefined : { challengeId, code: codeOf(challengeId) }
+    const challenge = challengeId === undefined ? undefined : { challengeId, code: codeOf(challengeId) }
     const { toName, ...mail } = renderMail({ type, name, brand, contact: from.address, verifyUrl, challenge, isExpired })
     await sender.send({
       // Made of the message's own id: a mail that had to be sent twice is recognised as one by who receives it.
@@ -126,11 +134,7 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
     const isUnconfirmed = error instanceof MailUnconfirmed
     const unconfirmed = delivery.unconfirmed + Number(isUnconfirmed)
     if (attempt >= MAX_ATTEMPTS || unconfirmed >= MAX_UNCONFIRMED) throw error
-    const isCodeGood = Number.isFinite(codeEnd(delivery)) && now() < codeEnd(delivery)
-    const delaySeconds = Math.max(
-      Math.min(FIRST_DELAY * 2 ** (attempt - 1), isCodeGood ? MAX_CODE_DELAY : MAX_DELAY),
-      isUnconfirmed ? UNCONFIRMED_DELAY : 0
-    )
+    const delaySeconds = Math.max(delayOf(attempt, codeEnd(delivery)), isUnconfirmed ? UNCONFIRMED_DELAY : 0)
     // What is queued again is as new to SQS: it must carry from when its code is counted.
     const expiresAt = message.challengeId === undefined ? undefined : message.expiresAt ?? new Date(sentAt + CODE_LIFE).toISOString()
     await queue.send({ ...message, ...(expiresAt === undefined ? {} : { expiresAt }) }, { correlationId, attempt, unconfirmed, delaySeconds })

@@ -5,7 +5,7 @@ import t from 'tap'
 import { buildTestApp, startEngines } from '../../helper.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
-t.test('a worker killed after a mail was taken and before it is recorded: the next delivery sends the very same mail', async (t) => {
+t.test('a worker killed after a mail was accepted and before it is recorded: the next delivery sends the very same mail', async (t) => {
   const engines = await startEngines(t)
   const app = await buildTestApp(t, engines)
   const messages = Array.from({ length: 3 }, () => emailMessage())

@@ -113,7 +113,7 @@ t.test('a batch that fails as a whole is reported, not thrown', async (t) => {
   t.same(await failuresOf(...records), records.map(({ messageId }) => messageId))
 })
 
-t.test('poison ends in the dead-letter queue after three receives, and holds nobody up', async (t) => {
+t.test('poison ends in the dead-letter queue after three receives, and delays no other message', async (t) => {
   const good = emailMessage()
   for (const body of ['poison 1', 'poison 2', 'poison 3']) await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: body }))
   await app.email.enqueue(good, 'x')

@@ -23,7 +23,7 @@ export interface RenderedMail {
 
 /**
  * Mails that only the owner of a proved address gets. They greet by name; any other may quote it, and shows it nowhere
- * else: whoever fills in a form with a stranger's address must not write their mail.
+ * else: a caller who enters a stranger's address must not write that stranger's mail.
  */
 const PROVED: ReadonlySet<EmailType> = new Set(['SIGN_IN_CODE', 'ACCOUNT_EXISTS', 'EMAIL_CHANGED_NOTICE'])
 
