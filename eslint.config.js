@@ -21,6 +21,21 @@ export default [
     }
   },
   {
+    // With types. A promise that is lost loses its error too, and ends the process at a moment of its own.
+    files: ['{src,local,scripts,test,bench}/**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      // tap waits for its own tests.
+      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafePromises: [{ from: 'package', name: 'PromiseWithSubtest', package: '@tapjs/core' }] }],
+      '@typescript-eslint/no-misused-promises': 'error'
+    }
+  },
+  {
+    // A listener of a test that rejects ends the test, which is what it shall do.
+    files: ['test/**/*.ts'],
+    rules: { '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }] }
+  },
+  {
     // A person at a terminal reads these; the service itself logs.
     files: ['scripts/**', 'local/**', 'test/**', 'bench/**', 'src/server.ts'],
     rules: { 'no-console': 'off' }

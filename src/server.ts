@@ -83,8 +83,14 @@ async function main () {
     clearInterval(idle)
     process.exit(0)
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      stop(signal).catch((err: unknown) => {
+        app.log.fatal({ err }, 'stopping failed')
+        process.exit(1)
+      })
+    })
+  }
 
   try {
     await app.listen({ host: config.HOST, port: config.PORT })

@@ -9,7 +9,7 @@ export type Version = 'v1' | 'v2'
 /** Day on which v2 replaced v1, as an RFC 9745 date: seconds since the epoch. */
 const DEPRECATED_SINCE = `@${Date.UTC(2026, 10, 22) / 1000}`
 
-/** The version of a path, decoded as the router decodes it: `/%76%31/users` is `/v1/users`, `/%2Fv1` and `/V1` are not. */
+/** The version of a path, decoded as the router decodes it: `/%76%31/x` is `/v1/x`, `/%2Fv1` and `/V1` are not. */
 export function versionOfPath (path: string): Version | undefined {
   let [segment = ''] = path.slice(1).split(/[/?#]/, 1)
   if (segment.includes('%')) {

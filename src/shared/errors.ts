@@ -35,7 +35,9 @@ export const HostMissing = createError('HOST_MISSING', 'The Host header is missi
 export const UrlMalformed = createError('URL_MALFORMED', 'The path is not a valid URL path', 400)
 export const BodyMalformed = createError<[message: string]>('BODY_MALFORMED', '%s', 400)
 export const UnsupportedMediaType = createError<[message: string]>('UNSUPPORTED_MEDIA_TYPE', '%s', 415)
-export const Unauthorized = createError('AUTH_TOKEN_INVALID', 'A valid access token is required', 401)
+/** Clients know the code; it is about the token of a request, and so older than any module. */
+export const TOKEN_INVALID = 'AUTH_TOKEN_INVALID'
+export const Unauthorized = createError(TOKEN_INVALID, 'A valid access token is required', 401)
 export const Forbidden = createError('FORBIDDEN', 'The role of this account does not allow this operation', 403)
 export const Gone = createError('V1_GONE', 'Version 1 of this API has been switched off; use version 2', 410)
 export const TooManyRequests = createError('RATE_LIMITED', 'Too many requests; try again after the time in Retry-After', 429)

@@ -11,7 +11,7 @@ export const Problem = Type.Object({
   status: Type.Integer(),
   detail: Type.String({ description: 'What is wrong with this request' }),
   instance: Type.String({ description: 'The path that was asked for' }),
-  code: Type.String({ description: 'Stable name of the problem, for programs', examples: ['USERS_NOT_FOUND'] }),
+  code: Type.String({ description: 'Stable name of the problem, for programs', examples: ['VALIDATION_FAILED'] }),
   correlationId: Type.String(),
   errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), { description: 'The invalid fields' }))
 }, { $id: 'Problem', title: 'Problem' })

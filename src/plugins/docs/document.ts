@@ -155,7 +155,7 @@ function createHoister (schemas: Record<string, Schema>) {
   return { hoisted, hoist: (schema: Schema) => hoist(schema) as Schema }
 }
 
-/** `USERS_NOT_FOUND` as the name of a component: `UsersNotFound`. */
+/** `NOT_FOUND` as the name of a component: `NotFound`. */
 const componentName = (code: string) => code.toLowerCase().replace(/(?:^|_)([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
 
 export interface DocumentOptions {

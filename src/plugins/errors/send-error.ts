@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { isUnavailable } from '../../shared/aws-errors.ts'
-import { Internal, summaryOf, Unavailable, type FieldError } from '../../shared/errors.ts'
+import { Internal, summaryOf, TOKEN_INVALID, Unavailable, type FieldError } from '../../shared/errors.ts'
 import { renderFault, type Fault } from '../../shared/problem.ts'
 import { CORRELATION_HEADER } from '../correlation.ts'
 import { pathOf } from '../request-target.ts'
@@ -63,7 +63,7 @@ export function sendError (error: FastifyError & Details, request: FastifyReques
 // RFC 6750 §3.1: no error code when the client sent no token at all. One description for every bad token: which of its
 // parts is wrong helps only who makes one up.
 function wwwAuthenticate (request: FastifyRequest, code: string): string {
-  return request.headers.authorization === undefined || code !== 'AUTH_TOKEN_INVALID'
+  return request.headers.authorization === undefined || code !== TOKEN_INVALID
     ? 'Bearer realm="user-service"'
     : 'Bearer realm="user-service", error="invalid_token", error_description="The access token is malformed, expired or not from this service"'
 }
