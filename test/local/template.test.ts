@@ -27,10 +27,10 @@ Resources:
 
 t.test('the template of the service gives what the local engines need', async t => {
   const { tables, queues, streamMappings, queueMappings, sweep } = readTemplate()
-  t.strictSame(Object.keys(tables).sort(), ['AuthTable', 'EmailTable', 'UsersTable'])
+  for (const table of ['UsersTable', 'AuthTable', 'EmailTable']) t.ok(table in tables, table)
   t.strictSame(tables['UsersTable']!.KeySchema, [{ AttributeName: 'userId', KeyType: 'HASH' }])
   t.strictSame(queues['EmailQueue'], { VisibilityTimeout: 300, MessageRetentionPeriod: 1_209_600, redrive: { queue: 'EmailDeadLetterQueue', maxReceiveCount: 3 } })
-  t.strictSame(streamMappings.map(({ table }) => table), ['UsersTable', 'AuthTable'])
+  for (const table of ['UsersTable', 'AuthTable']) t.equal(streamMappings.filter(mapping => mapping.table === table).length, 1, table)
   for (const mapping of streamMappings) {
     t.ok(mapping.maximumRetries < 100, 'retries are finite')
     t.match(mapping, { bisects: true, reportsItemFailures: true, failureQueue: 'RelayFailureQueue', timeout: 10_000 })

@@ -159,7 +159,7 @@ function unseen (template: Template, counted: string[]): string[] {
 
 t.test('each metric that the service counts is on the dashboard or has an alarm', async t => {
   t.strictSame(unseen(loadTemplate(), countedNames), [])
-  t.strictSame(unseen(loadTemplate(), ['OrdersPlaced', 'SignIns']), ['OrdersPlaced is counted and never looked at: add it to Dashboard in template.yaml'], 'one that is not is found')
+  t.strictSame(unseen(loadTemplate(), ['ThingsPlanted', 'SignIns']), ['ThingsPlanted is counted and never looked at: add it to Dashboard in template.yaml'], 'one that is not is found')
 })
 
 t.test('the dashboard is JSON, and shows metrics that are emitted', async t => {

@@ -21,7 +21,8 @@ export interface Template {
 const FILE = new URL('../../template.yaml', import.meta.url)
 
 /** `template.yaml` as it stands: conditions and references in their long form. A new copy each time, to be spoilt at will. */
-export const loadTemplate = (): Template => parseTemplate(readFileSync(FILE, 'utf8')) as unknown as Template
+export const loadTemplate = (): Template => structuredClone(parsed ??= parseTemplate(readFileSync(FILE, 'utf8')) as unknown as Template)
+let parsed: Template | undefined
 
 const NOTHING = Symbol('AWS::NoValue')
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -16,27 +16,30 @@ const ACTIONS: [pattern: RegExp, action: string][] = [
   [/\bConditionCheck: \{/, 'ConditionCheckItem']
 ]
 
-/** The outbox of a table, opened by plugins/outbox.ts: entries are put, read and removed, and found through its index. */
-const OUTBOX = /\bopenOutbox\b|\boutbox\.open\b/
+/** The outbox of a table, which a module's door opens: entries are put, read and removed, and found through its index. */
+const OUTBOX = /\boutbox\.open\(/
 const OUTBOX_ACTIONS = ['GetItem', 'PutItem', 'DeleteItem']
 
-/** What a repository calls: actions on its table, and whether it has an outbox there. */
+/** What a repository and its module's door call: actions on its table, and whether it has an outbox there. */
 export function callsOf (source: string): { actions: string[], hasOutbox: boolean } {
   const hasOutbox = OUTBOX.test(source)
   const called = ACTIONS.filter(([pattern]) => pattern.test(source)).map(([, action]) => action)
   return { actions: [...new Set([...called, ...hasOutbox ? OUTBOX_ACTIONS : []])].sort(), hasOutbox }
 }
 
-const repositoryOf = (variable: string) => `src/modules/${variable.replace(/_TABLE$/, '').toLowerCase().replaceAll('_', '-')}/repository.ts`
-export const readRepository = (file: string) => existsSync(file) ? readFileSync(file, 'utf8') : undefined
+/** What a module does when an account is deleted, and the entry by which the module of accounts announces it. */
+const ERASES = /\.follow\('user\.deleted'|^ {2}'user\.deleted': /m
+
+const folderOf = (variable: string) => `src/modules/${variable.replace(/_TABLE$/, '').toLowerCase().replaceAll('_', '-')}`
+export const readSource = (file: string) => existsSync(file) ? readFileSync(file, 'utf8') : undefined
 
 /**
  * What is missing between the tables of a template, the configuration and the code, each with the file to open.
  *
  * @param variables names of the configuration
- * @param read the source of a repository
+ * @param read the source of a file, `undefined` when it is not there
  */
-export function tableFaults (template: Template, variables: string[] = Object.keys(ConfigSchema.properties), read: (file: string) => string | undefined = readRepository): string[] {
+export function tableFaults (template: Template, variables: string[] = Object.keys(ConfigSchema.properties), read: (file: string) => string | undefined = readSource): string[] {
   const tables = resourcesOf(template, 'AWS::DynamoDB::Table')
   const environment = template.Globals?.['Function'].Environment.Variables as Record<string, { Ref?: string }>
   const grants = grantsOf(template, roleOf(template, 'ApiFunction'))
@@ -45,20 +48,26 @@ export function tableFaults (template: Template, variables: string[] = Object.ke
 
   for (const variable of variables.filter(name => name.endsWith('_TABLE'))) {
     if (!tables.some(([id]) => environment[variable]?.Ref === id)) faults.push(`template.yaml: ${variable} names no table under Globals.Function.Environment`)
-    if (read(repositoryOf(variable)) === undefined) faults.push(`${repositoryOf(variable)} is not there: what is ${variable} for?`)
+    const repository = `${folderOf(variable)}/repository.ts`
+    if (read(repository) === undefined) faults.push(`${repository} is not there: what is ${variable} for?`)
   }
 
-  for (const [id, { Properties }] of tables) {
+  for (const [id, { Properties, Metadata }] of tables) {
     const [variable] = Object.entries(environment).find(([, value]) => value?.Ref === id) ?? []
     if (variable === undefined) {
       faults.push(`template.yaml: no variable under Globals.Function.Environment is !Ref ${id}`)
       continue
     }
     if (!variables.includes(variable)) faults.push(`src/plugins/config.ts: ConfigSchema has no ${variable}`)
-    const file = repositoryOf(variable)
+    const folder = folderOf(variable)
+    const file = `${folder}/repository.ts`
     const source = read(file)
     if (source === undefined) continue
-    const { actions, hasOutbox } = callsOf(source)
+    const reason = Metadata?.['NoPersonalData']
+    const erases = ['events', 'index', 'schemas'].some(role => ERASES.test(read(`${folder}/${role}.ts`) ?? ''))
+    if (!erases && reason === undefined) faults.push(`${folder}/events.ts: nothing follows user.deleted: erase there what ${id} holds of an account, or say under its Metadata.NoPersonalData in template.yaml why it holds nothing`)
+    if (erases && reason !== undefined) faults.push(`template.yaml: ${id} says that it holds no personal data, and ${folder} erases some of it`)
+    const { actions, hasOutbox } = callsOf(`${source}\n${read(`${folder}/index.ts`) ?? ''}`)
     if (actions.length === 0) faults.push(`${file}: no call of DynamoDB was found in it, look at ACTIONS in test/template/tables.ts`)
     for (const action of actions) {
       if (grants[id]?.includes(`dynamodb:${action}`) !== true) faults.push(`template.yaml: ApiFunctionRole does not allow dynamodb:${action} on ${id}, which ${file} calls`)
