@@ -70,7 +70,7 @@ function installRedis (): void {
 /** The tests in a folder, in its place: tap would run the helpers among them as tests too. */
 function expand (argument: string): string[] {
   if (argument.startsWith('-') || !statSync(argument, { throwIfNoEntry: false })?.isDirectory()) return [argument]
-  return globSync('**/*.test.ts', { cwd: argument }).sort().map(file => join(argument, file))
+  return globSync('**/*.test.ts', { cwd: argument, exclude: ['**/fixtures/**'] }).sort().map(file => join(argument, file))
 }
 
 /** Runs tap. What it says is shown as it comes on a terminal; in a log, a line for each file that is done. */
