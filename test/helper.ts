@@ -32,7 +32,13 @@ export interface Test {
 process.env['AWS_ACCESS_KEY_ID'] = LOCAL_AWS.credentials.accessKeyId
 process.env['AWS_SECRET_ACCESS_KEY'] = LOCAL_AWS.credentials.secretAccessKey
 
-const template = readTemplate()
+/** The folder of the project that sends the mails, when the e-mail module has left this one; see test/house/remove-module.test.ts. */
+const EMAIL_SERVICE = process.env['EMAIL_SERVICE']
+
+const template = readTemplate(EMAIL_SERVICE === undefined ? undefined : join(EMAIL_SERVICE, 'template.yaml'))
+
+/** Every table of the service. */
+export const TABLES = Object.keys(template.tables)
 
 /** An engine that a test of faults can stop and start again: same port, same data. */
 export interface Restartable {
@@ -188,8 +194,10 @@ export async function buildTestApp (t: Test, engines: Engines, { env = {}, befor
   const isExtracted = process.env['EMAIL_EXTRACTED'] === 'true' && options.email === undefined
   const app = await buildApp({ config, logger, docs: { source: 'routes' }, ...options, ...(isExtracted ? { email: (await import('../src/modules/email/client.ts')).default } : {}) })
   t.teardown(() => app.close())
-  if (isExtracted) {
-    const mailer = await buildApp({ config, logger, docs: { source: 'routes' } })
+  if (isExtracted || EMAIL_SERVICE !== undefined) {
+    const mailer = EMAIL_SERVICE === undefined
+      ? await buildApp({ config, logger, docs: { source: 'routes' } })
+      : await buildServiceIn(EMAIL_SERVICE, { ...engines.env, ...env })
     t.teardown(() => mailer.close())
     await mailer.ready()
     mailers.set(app, mailer)
@@ -199,6 +207,15 @@ export async function buildTestApp (t: Test, engines: Engines, { env = {}, befor
   beforeReady(app)
   await app.ready()
   return Object.assign(app, { logLines })
+}
+
+/** The app of another folder of this project, on the same engines. */
+async function buildServiceIn (root: string, env: Record<string, string | undefined>): Promise<App> {
+  const load = async <T>(file: string) => await import(join(root, file)) as T
+  const { buildApp } = await load<typeof import('../src/app.ts')>('src/app.ts')
+  const { loadConfig } = await load<typeof import('../src/plugins/config.ts')>('src/plugins/config.ts')
+  const { completeEnv } = await load<typeof import('../local/env.ts')>('local/env.ts')
+  return await buildApp({ config: loadConfig(completeEnv({ ...env, LOG_LEVEL: 'silent' })), docs: { source: 'routes' } })
 }
 
 function readersOf (engines: Engines): StreamReader[] {

@@ -3,7 +3,7 @@ import t from 'tap'
 import type { User as UserType } from '../../../src/modules/users/contract.ts'
 import { User, UserPatch } from '../../../src/modules/users/schemas.ts'
 import { intercept, recordCalls } from '../../faults.ts'
-import { adminOf, buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
+import { adminOf, buildTestApp, pump, signIn, startEngines, TABLES } from '../../helper.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '100000', ADMIN_EMAILS: 'root@example.com' } })
@@ -166,7 +166,7 @@ t.test('a deleted account leaves no trace, its token is worth nothing, its addre
   t.equal((await call('PATCH', '/v2/users/me', ada.headers, { name: 'Ghost' })).statusCode, 401)
   t.equal((await call('GET', `/v1/users/${ada.id}`, ada.headers)).statusCode, 401)
   await pump(app, engines)
-  for (const table of [app.config.USERS_TABLE, app.config.AUTH_TABLE, app.config.EMAIL_TABLE]) {
+  for (const table of TABLES) {
     const { Items } = await app.dynamodb.send(new ScanCommand({ TableName: table, ConsistentRead: true }))
     for (const trace of [ada.id, ada.email, 'Ada Vanishing']) t.notMatch(JSON.stringify(Items), trace, table)
   }
