@@ -20,6 +20,7 @@ const TESTS = [
   'test/local/env.test.ts',
   'test/local/template.test.ts',
   'test/plugins/config.test.ts',
+  'test/plugins/docs.test.ts',
   'test/plugins/metrics.test.ts',
   'test/template/alarms.test.ts',
   'test/template/data.test.ts',

@@ -1,7 +1,7 @@
 import { cruise, type ICruiseResult } from 'dependency-cruiser'
 import extractDepcruiseOptions from 'dependency-cruiser/config-utl/extract-depcruise-options'
 import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config'
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 
@@ -29,6 +29,21 @@ t.test('the project keeps its boundaries, and every file was looked at', async t
   t.ok(present.length > 40, `${present.length} files`)
   t.same(present.filter(file => !files.includes(file)), [], 'no file was passed over')
   t.ok(typeOnly > 20, `TypeScript was understood: ${typeOnly} type-only imports seen`)
+})
+
+t.test('a door depends on the modules whose contracts its module imports, and on no other', async t => {
+  const modules = globSync('src/modules/*/index.ts', { cwd: ROOT }).map(file => file.split('/')[2]!)
+  const found: Record<string, string[]> = {}
+  for (const module of modules) {
+    const read = (file: string) => readFileSync(resolve(ROOT, file), 'utf8')
+    const [, list = ''] = /dependencies: \[([^\]]*)\]/.exec(read(`src/modules/${module}/index.ts`)) ?? []
+    const named = [...list.matchAll(/'([\w-]+)'/g)].map(match => match[1]!).filter(name => modules.includes(name)).sort()
+    const files = globSync(`src/modules/${module}/**/*.ts`, { cwd: ROOT })
+    const imported = new Set(files.flatMap(file => [...read(file).matchAll(/'(?:\.\.\/)+([\w-]+)\/contract\.ts'/g)].map(match => match[1]!)))
+    t.same(named, [...imported].sort(), `src/modules/${module}/index.ts`)
+    found[module] = named
+  }
+  t.match(found, { auth: ['email', 'users'], users: [], email: [], health: [] })
 })
 
 // A small service that keeps every rule; each violation below is planted into it.
