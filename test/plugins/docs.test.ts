@@ -48,7 +48,7 @@ t.test('the documents hold every operation that works, and none that does not ye
     'DELETE /v2/users/me', 'DELETE /v2/users/{id}',
     'GET /.well-known/jwks.json', 'GET /health/live', 'GET /health/ready', 'GET /v2/users/me', 'GET /v2/users/{id}',
     'PATCH /v2/users/me', 'PATCH /v2/users/{id}',
-    'POST /v2/auth/challenges', 'POST /v2/auth/revoke', 'POST /v2/auth/tokens', 'POST /v2/users'
+    'POST /v2/auth/challenges', 'POST /v2/auth/revoke', 'POST /v2/auth/tokens', 'POST /v2/auth/verify', 'POST /v2/users'
   ])
 })
 
@@ -60,7 +60,7 @@ t.test('every operation says what it is, what it needs and what it may answer', 
     t.ok(operation.operationId && operation.summary && operation.tags.length === 1, `${name} has an id, a summary and a tag`)
     t.ok(statuses.some(status => status < 300), `${name} can succeed`)
     t.equal(operation.deprecated === true, path.startsWith('/v1/'), `${name} is deprecated when it is version 1`)
-    t.equal(operation.security.length > 0, answers(401) && !path.endsWith('/auth/tokens'), `${name} is told as secured when it is`)
+    t.equal(operation.security.length > 0, answers(401) && !/\/auth\/(?:tokens|verify)$/.test(path), `${name} is documented as secured when it is`)
     t.equal(answers(429), !path.includes('/health'), `${name} tells that it is limited`)
     if (method !== 'get') for (const status of [400, 413, 415, 429, 503]) t.ok(answers(status), `${name} tells ${status}`)
     for (const [status, reference] of Object.entries(operation.responses)) {

@@ -72,7 +72,6 @@ for (const [kind, skip] of await dynamodbEngines()) {
       ['a name of 101 characters', { email: 'bad@example.com', name: 'A'.repeat(101) }, '/name'],
       ['a name with a line break', { email: 'bad@example.com', name: 'Ada\r\nBcc: eve@example.com' }, '/name'],
       ['a name that is no text', { email: 'bad@example.com', name: 42 }, '/name'],
-      ['half a surrogate pair in the name', { email: 'bad@example.com', name: 'Ada \ud800' }, '/name'],
       ['an e-mail without a domain', { email: 'bad-', name: 'Ada' }, '/email'],
       ['an e-mail with a line break', { email: 'bad@example.com\r\nBcc: eve@example.com', name: 'Ada' }, '/email'],
       ['an e-mail with a Kelvin sign', { email: 'bad\u212a@example.com', name: 'Ada' }, '/email'],
@@ -139,11 +138,11 @@ for (const [kind, skip] of await dynamodbEngines()) {
 
     t.test('who registers an address that waits for its proof keeps what they said until one of them proves it', async (t) => {
       const registration = (name: string) => ({ userId: crypto.randomUUID(), email: 'claimed@example.com', name, locale: 'en', challengeId: crypto.randomUUID(), expiresAt: new Date(Date.now() + 600_000).toISOString() })
-      const [first, second] = [registration('First'), registration('Second')]
+      const [first, second] = [registration('Firstling'), registration('Second')]
       const account = await app.users.openAccount(first, 'c')
-      t.match(await app.users.openAccount(second, 'c'), { id: account!.id, name: 'First' })
+      t.match(await app.users.openAccount(second, 'c'), { id: account!.id, name: 'Firstling' })
       t.match(await app.users.verify({ userId: account!.id, challengeId: second.challengeId, isOf: () => true }, 'c'), { name: 'Second', status: 'ACTIVE' })
-      t.notOk(JSON.stringify((await items()).filter(({ kind }) => kind !== 'outbox')).includes('First'), 'nothing is kept of what was said without proof')
+      t.notOk(JSON.stringify((await items()).filter(({ kind }) => kind !== 'outbox')).includes('Firstling'), 'nothing is kept of what was said without proof')
     })
 
     t.test('what was said without proof is gone when its code expires, whatever the table still has', async (t) => {
