@@ -8,7 +8,7 @@ export const SERVICE_GRANTS: Grants = { RelayFailureQueue: ['sqs:SendMessage'] }
 
 /** What the code behind HTTP, streams and schedule calls. */
 const API: Grants = {
-  UsersTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
+  UsersTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem'],
   'UsersTable/index/outbox': ['dynamodb:Query'],
   AuthTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:Query'],
   'AuthTable/index/outbox': ['dynamodb:Query'],

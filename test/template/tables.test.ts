@@ -11,7 +11,7 @@ t.test('each table is in the environment and in the configuration, and the funct
 
 t.test('what repositories call is seen', async t => {
   t.strictSame(callsOf('new GetCommand({'), { actions: ['GetItem'], hasOutbox: false })
-  t.strictSame(callsOf('const outbox = openOutbox<E>(table)\nnew TransactWriteCommand({ TransactItems: [{ Put: x }, { Update: { } }, { ConditionCheck: { } }] })'), {
+  t.strictSame(callsOf('outbox.write(entry)\nnew TransactWriteCommand({ TransactItems: [{ Put: x }, { Update: { } }, { ConditionCheck: { } }] })'), {
     actions: ['ConditionCheckItem', 'DeleteItem', 'GetItem', 'PutItem', 'UpdateItem'],
     hasOutbox: true
   })
@@ -37,7 +37,7 @@ function withOrders (change: (template: Template, statements: Record<string, unk
   return evaluate(template)
 }
 
-const faults = (template: Template, { variables = VARIABLES, source = 'outbox.open(table, key)\nnew GetCommand(x)' } = {}) =>
+const faults = (template: Template, { variables = VARIABLES, source = 'outbox.write(x)\nnew GetCommand(x)' } = {}) =>
   tableFaults(template, variables, file => file === REPOSITORY ? source : readRepository(file))
 const without = (sid: string) => withOrders((_, statements) => { statements.splice(statements.findIndex(statement => statement['Sid'] === sid), 1) })
 
@@ -46,7 +46,7 @@ t.test('a new table that is complete has no fault, and one without …', async t
 
   t.strictSame(faults(without('Orders')), ['DeleteItem', 'GetItem', 'PutItem'].map(action =>
     `template.yaml: ApiFunctionRole does not allow dynamodb:${action} on OrdersTable, which ${REPOSITORY} calls`), 'its IAM statement')
-  t.strictSame(faults(withOrders(), { source: 'openOutbox(x)\nnew UpdateCommand(x)' }), [
+  t.strictSame(faults(withOrders(), { source: 'outbox.write(x)\nnew UpdateCommand(x)' }), [
     `template.yaml: ApiFunctionRole does not allow dynamodb:UpdateItem on OrdersTable, which ${REPOSITORY} calls`], 'one action')
   t.strictSame(faults(without('OrdersOutbox')), ['template.yaml: ApiFunctionRole does not allow dynamodb:Query on the outbox index of OrdersTable'])
   t.strictSame(faults(without('OrdersStream')), ['template.yaml: ApiFunctionRole may not read the stream of OrdersTable'])

@@ -16,8 +16,8 @@ const ACTIONS: [pattern: RegExp, action: string][] = [
   [/\bConditionCheck: \{/, 'ConditionCheckItem']
 ]
 
-/** The outbox of a table, opened by plugins/outbox.ts: entries are put, read and removed, and found through its index. */
-const OUTBOX = /\bopenOutbox\b|\boutbox\.open\b/
+/** The outbox of a table, see plugins/outbox: entries are put, read and removed, and found through its index. */
+const OUTBOX = /\boutbox\.(?:open|write|put)\b/
 const OUTBOX_ACTIONS = ['GetItem', 'PutItem', 'DeleteItem']
 
 /** What a repository calls: actions on its table, and whether it has an outbox there. */
