@@ -20,7 +20,7 @@ const body = JSON.stringify({ email: 'jose@example.com', name: 'José Muñoz' })
 // One address gets five codes an hour.
 let n = 0
 const bodyOfAnother = () => body.replace('jose@', `jose-${++n}@`)
-const detailOf = (answer: { body: Buffer }) => (JSON.parse(answer.body.toString()) as { detail: string, code: string })
+const detailOf = (answer: { body: Buffer }) => (JSON.parse(answer.body.toString()) as { detail: string, code: string, errors: { pointer: string }[] })
 
 for (const [transport, send] of Object.entries(sends)) {
   const post = (contentType: string | undefined, content: Buffer | string, headers: [string, string][] = []) =>
@@ -66,12 +66,15 @@ for (const [transport, send] of Object.entries(sends)) {
     }
   })
 
-  t.test(`${transport}: an escape for half a character is 400, one for a whole character is not`, async t => {
+  t.test(`${transport}: an escape for half a character is 400 and the field is named, one for a whole character is not`, async t => {
     for (const name of ['\\ud800x', 'x\\udc00', '\\udc00\\ud800', '\\uD83Dx\\uDE00', '\\\\\\ud83d']) {
       const answer = await post('application/json', `{"email":"half@example.com","name":"ab${name}"}`)
       t.equal(answer.status, 400, name)
-      t.match(detailOf(answer).detail, /half a character/)
+      t.match(detailOf(answer), { code: 'VALIDATION_FAILED', detail: 'name must consist of whole characters', errors: [{ pointer: '/name' }] })
     }
+    const deep = await post('application/json', '{"email":"half@example.com","a/b":[{"\\ud800":1},"\\ud800"],"name":"ab"}')
+    t.match(detailOf(deep).errors.map(({ pointer }) => pointer).sort(), ['/a~1b/0', '/a~1b/1'])
+    t.equal((await post('application/json', `${'['.repeat(30_000)}"\\ud800"${']'.repeat(30_000)}`)).status, 400)
     for (const name of ['\\ud83d\\ude00', '\\uD83D\\uDE00', '\\\\ud800', '😀']) t.equal((await post('application/json', `{"email":"whole-${++n}@example.com","name":"ab${name}"}`)).status, 202, name)
   })
 

@@ -72,6 +72,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       ['a name of 101 characters', { email: 'bad@example.com', name: 'A'.repeat(101) }, '/name'],
       ['a name with a line break', { email: 'bad@example.com', name: 'Ada\r\nBcc: eve@example.com' }, '/name'],
       ['a name that is no text', { email: 'bad@example.com', name: 42 }, '/name'],
+      ['half a surrogate pair in the name', { email: 'bad@example.com', name: 'Ada \ud800' }, '/name'],
       ['an e-mail without a domain', { email: 'bad-', name: 'Ada' }, '/email'],
       ['an e-mail with a line break', { email: 'bad@example.com\r\nBcc: eve@example.com', name: 'Ada' }, '/email'],
       ['an e-mail with a Kelvin sign', { email: 'bad\u212a@example.com', name: 'Ada' }, '/email'],
