@@ -53,7 +53,7 @@ export async function start (t: Test, dir: string, env: Record<string, string> =
 
 export const post = (url: string, body: object) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
 
-/** The mails in an inbox, as its JSON API tells them. */
+/** The mails in an inbox, as its JSON API lists them. */
 export async function mailsIn (inbox: string) {
   const page = await (await fetch(`${inbox}/api/email`)).json() as { items?: object[] } | object[]
   return (Array.isArray(page) ? page : page.items ?? []) as { id: string, subject: string, to: { address: string }[], text?: string }[]
