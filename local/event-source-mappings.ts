@@ -124,7 +124,12 @@ export function createStreamReader (client: DynamoDBStreamsClient, tableName: st
       for (const shardId of await shards()) {
         const ShardIterator = iterators.get(shardId) ?? await iteratorOf(shardId)
         iterators.delete(shardId) // only kept when there was nothing behind it; else the commit says where to go on
-        const { Records = [], NextShardIterator } = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 1000 }))
+        const page = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 1000 })).catch((error: Error) => {
+          if (error.name !== 'TrimmedDataAccessException' && error.name !== 'ExpiredIteratorException') throw error
+        })
+        // The iterator was kept for too long: the next reading makes a new one, from where the last commit was.
+        if (page === undefined) continue
+        const { Records = [], NextShardIterator } = page
         if (Records.length > 0) return { shardId, records: await Promise.all(Records.map(async record => lambdaRecord(record, await streamArn()))) }
         if (NextShardIterator === undefined) closed.add(shardId)
         else iterators.set(shardId, NextShardIterator)

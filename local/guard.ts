@@ -23,6 +23,9 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']
 /** A Host header without its port, in lower case. */
 const nameOf = (host: string): string => host.toLowerCase().replace(/:\d*$/, '')
 
+// A name without a dot is of this machine or its network (a container's, say): no public name server has it.
+const isPublicName = (name: string): boolean => name.includes('.') || name.includes(':')
+
 const isAddress = (name: string): boolean => isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
 
 /** Why a request is refused, in one line; `undefined` when it is not. */
@@ -30,7 +33,7 @@ function refusal ({ method, headers }: { method?: string | undefined, headers: I
   const { host, origin } = headers
   // Without one it is no browser's.
   const name = host === undefined ? undefined : nameOf(host)
-  if (name !== undefined && !LOOPBACK.includes(name) && !hosts.includes(name) && !(allowsAddresses && isAddress(name))) return `Host ${name} is not a name of this server`
+  if (name !== undefined && isPublicName(name) && !LOOPBACK.includes(name) && !hosts.includes(name) && !(allowsAddresses && isAddress(name))) return `Host ${name} is not a name of this server`
   if (allowsForeignOrigins) return undefined
   if (origin !== undefined && origin !== `http://${host}`) return `pages of ${origin} may not use this server`
   const { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers

@@ -3,8 +3,8 @@ import { LOCAL_AWS } from './aws.ts'
 import type { Template } from './template.ts'
 
 /**
- * Ends every lease (`leaseUntil`, milliseconds): whoever held one ran in a process that is gone when this is called,
- * after the engine has started and before the app has.
+ * Ends every lease (`leaseUntil`, milliseconds). To be called after the engine has started and before the app has: the
+ * process that held them is gone then.
  *
  * @returns how many there were
  */

@@ -1,6 +1,7 @@
 import { ConfigSchema, loadConfig, type Config } from '../src/plugins/config.ts'
 import { LOCAL_AWS } from './aws.ts'
 import { takeDataDir, type DataDir } from './data-dir.ts'
+import { spaceOn } from './disk.ts'
 import { hiddenHost } from './dynoxide.ts'
 import { completeEnv, engineEnv } from './env.ts'
 import { freePort, portOf } from './ports.ts'
@@ -32,6 +33,7 @@ const NOT_LOCAL = ['AWS_PROFILE', 'AWS_SESSION_TOKEN', 'AWS_ENDPOINT_URL', 'AWS_
  */
 export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   const dir = given['LOCAL_DATA_DIR']?.trim() || '.local'
+  await spaceOn(dir, console.error)
   const data = takeDataDir(dir)
   const template = readTemplate()
   const host = given['HOST']?.trim() || '127.0.0.1'

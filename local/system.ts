@@ -7,6 +7,7 @@ import { createLogger } from '../src/plugins/logging.ts'
 import { CONTAINER_HOST, LOCAL_AWS } from './aws.ts'
 import { createCheckpoints } from './checkpoints.ts'
 import { unusable } from './data-dir.ts'
+import { isFull, spaceOn, watchDisk } from './disk.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
 import { startQueueMapping, startStreamMapping } from './event-source-mappings.ts'
 import { guard, onListen, startGuard } from './guard.ts'
@@ -46,7 +47,7 @@ export async function startSystem (plan: Plan): Promise<System> {
 
 /** What a developer waits for: one line for each mail, with where it can be read. Only here; the service logs no address. */
 function onMail ({ to, subject, url }: ReceivedMail): void {
-  console.log(printable(`mail to ${to}: ${subject} → ${url}`))
+  console.log(printable(`mail to ${to}: ${subject} → ${url}`).replaceAll('\n', ' '))
 }
 
 /** Starts a part that keeps its data in a directory: whatever stops it, the message names the directory. */
@@ -59,8 +60,9 @@ async function startPart<T> (directory: string, start: (directory: string) => Pr
 }
 
 /** Starts the parts in order; what stops each is added to `stops` as soon as it runs. */
-async function startParts ({ data, host, ports, engine, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
-  const dynamodb = await startPart(data.path('dynamodb'), dataDir => startDynamodb({ ...engine, dataDir }))
+async function startParts ({ dir, data, host, ports, engine, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
+  const startEngine = () => startPart(data.path('dynamodb'), dataDir => startDynamodb({ ...engine, dataDir }))
+  let dynamodb = await startEngine()
   let isStopping = false
   stops.push(() => {
     isStopping = true
@@ -106,9 +108,28 @@ async function startParts ({ data, host, ports, engine, template, config, env }:
     queues.destroy()
   })
 
+  const disk = watchDisk(dir, console.error)
+  stops.push(() => disk.stop())
+
+  /** Starts the engine again where a full disk has ended it; resolves when something else has. */
+  async function watchEngine (): Promise<string> {
+    for (;;) {
+      await dynamodb.ended
+      if (isStopping) return await new Promise<never>(() => {})
+      if (!isFull(dir)) return 'The DynamoDB engine has ended by itself'
+      await spaceOn(dir, () => {}) // the watch says it
+      if (isStopping) continue
+      try {
+        dynamodb = await startEngine()
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
+  }
+
   data.writeEnv(env)
   return {
     urls: { api: config.PUBLIC_URL, docs: `${config.PUBLIC_URL}/docs`, inbox: inbox.url },
-    broken: dynamodb.ended.then(() => isStopping ? new Promise<never>(() => {}) : 'The DynamoDB engine has ended by itself')
+    broken: watchEngine()
   }
 }

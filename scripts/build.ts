@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, '..')
 const TARGET = 'node24'
 
 /** Read at run time from beside the module, so it lies beside what is made of it. */
-const PAGE = 'src/plugins/verify-page'
+const PAGE = 'src/modules/auth/verify-page'
 
 /**
  * Built-ins through `require`: an ESM import of one reads each of its exports, and reading those of `http` loads

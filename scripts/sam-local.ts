@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
@@ -72,6 +72,21 @@ function bridgeAddress (): string | undefined {
   return '172.17.0.1'
 }
 
+/** Runs a command for what it says; `undefined` when there is no such command. */
+function ask (command: string, args: string[]): { status: number, said: string } | undefined {
+  const { error, status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
+  return error === undefined ? { status: status ?? 1, said: (stderr || stdout).trim().split('\n')[0]! } : undefined
+}
+
+/** @throws with one line, when what this needs is not there */
+function requireTools (): void {
+  if (ask('sam', ['--version']) === undefined) throw new Error('The SAM CLI is missing (pip install aws-sam-cli)')
+  const docker = ask('docker', ['version', '--format', '{{.Server.Version}}'])
+  // Another engine may be behind the variable, without the command.
+  if (docker === undefined && !process.env['DOCKER_HOST']) throw new Error('Docker is missing')
+  if (docker !== undefined && docker.status !== 0) throw new Error(`Docker does not run (${docker.said})`)
+}
+
 /** The engines listen on the loopback interface alone, which no container reaches: lets them in by the bridge's address. */
 async function forward (address: string, ports: number[]): Promise<Server[]> {
   return await Promise.all(ports.map(port => new Promise<Server>((resolve, reject) => {
@@ -87,6 +102,7 @@ async function forward (address: string, ports: number[]): Promise<Server[]> {
 async function main () {
   const args = process.argv.slice(2)
   if (args.includes('--help')) return console.log(USAGE)
+  requireTools()
   const envFile = join(process.env['LOCAL_DATA_DIR']?.trim() || '.local', 'env')
   let dotenv: string
   try {
@@ -119,7 +135,7 @@ async function main () {
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => sam.kill('SIGINT'))
   process.exitCode = await new Promise<number>((resolve, reject) => {
-    sam.on('error', (error: NodeJS.ErrnoException) => reject(error.code === 'ENOENT' ? new Error('sam is not there: install the AWS SAM CLI') : error))
+    sam.on('error', reject)
     sam.on('close', code => resolve(code ?? 1))
   }).finally(() => { for (const server of servers) server.close() })
 }

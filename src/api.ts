@@ -23,7 +23,7 @@ export const API: ApiText = {
       ...AUTHORS,
       title: 'User service, version 2',
       version: '2.0.0',
-      description: `${ABOUT}\n\n1. \`POST /v2/users\` registers; the mail that follows holds a code and a link.\n2. \`POST /v2/auth/tokens\` exchanges the code for an access token and a refresh token; the link does the same in a browser.\n3. Press **Authorize**, paste the access token, and \`GET /v2/users/me\` answers.\n\nErrors are \`application/problem+json\` (RFC 9457); programs should look at \`code\`, which is stable.\n\n${COMMON}`
+      description: `${ABOUT}\n\n1. \`POST /v2/users\` registers; the mail that follows holds a code and a link.\n2. \`POST /v2/auth/tokens\` exchanges the code for an access token and a refresh token; the link shows the same code in a browser.\n3. Press **Authorize**, paste the access token, and \`GET /v2/users/me\` answers.\n\nErrors are \`application/problem+json\` (RFC 9457); programs should look at \`code\`, which is stable.\n\n${COMMON}`
     }
   },
   securitySchemes: {

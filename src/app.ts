@@ -55,7 +55,7 @@ export async function buildApp (options: AppOptions) {
     // How long an id may be is the schemas' to say: they answer as the API documents say.
     routerOptions: { maxParamLength: 16_384 },
     // Strict: nothing is coerced, dropped or filled in behind the client's back.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, verbose: true, discriminator: true, keywords: ['x-expected'] } },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, discriminator: true, keywords: ['x-expected'] } },
     ...options.server,
     // A missing Host is answered by plugins/request-target, in the shape of everything else.
     http: { requireHostHeader: false, ...options.server?.http }

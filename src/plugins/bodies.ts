@@ -1,11 +1,15 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isUtf8 } from 'node:buffer'
-import { BodyMalformed, UnsupportedMediaType } from '../shared/errors.ts'
+import { BodyMalformed, pointerTo, UnsupportedMediaType, validationError, type FieldError } from '../shared/errors.ts'
 
 const JSON_ONLY = ['application/json']
 
 const EMPTY = 'The body is empty; expected JSON'
+
+/** Fields that are named, and characters of a pointer to one, when a body has half characters. */
+const MAX_FIELD_ERRORS = 20
+const MAX_POINTER = 256
 
 /** Characters of a client's header that are repeated in the answer. */
 const MAX_QUOTED = 60
@@ -29,11 +33,28 @@ function mediaTypeError ({ headers, routeOptions }: FastifyRequest): Error | und
   if (contentEncoding !== undefined) return new UnsupportedMediaType(`The body must not be compressed; this one says Content-Encoding ${quoted(contentEncoding)}`)
 }
 
-/** Whether JSON text has a `\u` escape for half a character. It has no form in UTF-8: stored, it would become U+FFFD. */
+/** Whether JSON text has a `\\u` escape for half a character. It has no form in UTF-8: stored, it would become U+FFFD. */
 function hasLoneSurrogate (text: string): boolean {
   if (!/\\ud[89a-f]/i.test(text)) return false
   const escapes = text.replace(/\\\\/g, '--').replace(/\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}/gi, '')
   return /\\ud[89a-f]/i.test(escapes)
+}
+
+/** The fields of a body with half a character in their value or name. Without recursion: a body may be 30,000 levels deep. */
+function brokenFields (body: unknown): FieldError[] {
+  const broken: FieldError[] = []
+  const rest: [pointer: string, value: unknown][] = [['', body]]
+  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+    const [pointer, value] = next
+    if (typeof value === 'string' && !value.isWellFormed()) broken.push({ pointer, detail: 'must consist of whole characters' })
+    if (typeof value !== 'object' || value === null) continue
+    for (const [name, below] of Object.entries(value)) {
+      if (!name.isWellFormed()) broken.push({ pointer, detail: 'must have property names of whole characters' })
+      // What is deeper than this is refused by every schema.
+      else if (pointer.length < MAX_POINTER) rest.push([pointer + pointerTo(name), below])
+    }
+  }
+  return broken.slice(0, MAX_FIELD_ERRORS)
 }
 
 const takesBody = ({ routeOptions }: FastifyRequest) => (routeOptions.schema as { body?: unknown } | undefined)?.body !== undefined
@@ -44,33 +65,39 @@ const takesBody = ({ routeOptions }: FastifyRequest) => (routeOptions.schema as 
  */
 export default fp(async function bodies (app) {
   const parseJson = app.getDefaultJsonParser('error', 'error')
+  // What is wrong with a body that may yet turn out to be empty: chunked, it has no length.
   const errors = new WeakMap<FastifyRequest, Error>()
 
   // Before anything of the body is read.
-  app.addHook('preParsing', async request => {
+  app.addHook('preParsing', (request, _reply, payload, done) => {
     const { headers } = request
+    const contentType = headers['content-type']
     const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
-    const error = mediaTypeError(request)
+    if (isEmpty && contentType === undefined) return done(takesBody(request) ? new BodyMalformed(EMPTY) : null, payload)
+    // What every client sends needs no second look.
+    const error = contentType === 'application/json' && headers['content-encoding'] === undefined ? undefined : mediaTypeError(request)
     if (takesBody(request)) {
-      if (error !== undefined && !(isEmpty && headers['content-type'] === undefined)) throw error
-      if (isEmpty) throw new BodyMalformed(EMPTY)
+      if (error !== undefined || isEmpty) return done(error ?? new BodyMalformed(EMPTY), payload)
     } else if (error !== undefined && !isEmpty) {
-      // Chunked, it may be empty all the same.
       errors.set(request, error)
     }
-    // Settled: Fastify would judge it once more, and refuse a bodiless DELETE for a type that it cannot read.
-    delete headers['content-type']
+    // Settled: Fastify would judge it once more, and refuse a bodiless DELETE for a type that it cannot read. Not
+    // deleted: an object that has lost a property is slower from then on.
+    if (contentType !== 'application/json' || isEmpty) headers['content-type'] = undefined
+    done(null, payload)
   })
 
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (request, body, done) => {
+  app.addContentTypeParser<Buffer>(['application/json', '*'], { parseAs: 'buffer' }, (request, body, done) => {
     if (body.length === 0) return done(takesBody(request) ? new BodyMalformed(EMPTY) : null, undefined)
     const error = errors.get(request)
     if (error !== undefined) return done(error)
     if (!isUtf8(body)) return done(new BodyMalformed('The body is not valid UTF-8'))
     const text = body.toString()
-    if (hasLoneSurrogate(text)) return done(new BodyMalformed('The body has an escape for half a character (a lone surrogate)'))
-    // Its types know strings only as the body of a request that Fastify has decoded itself.
-    return parseJson(request, text, done)
+    return parseJson(request, text, (error, parsed) => {
+      if (error !== null || !hasLoneSurrogate(text)) return done(error, parsed)
+      const broken = brokenFields(parsed)
+      done(broken.length > 0 ? validationError(broken) : null, parsed)
+    })
   })
 }, { name: 'bodies', dependencies: ['errors'] })

@@ -43,9 +43,10 @@ export const pathOf = (request: Pick<FastifyRequest, 'originalUrl'>): string => 
 
 /** Refuses malformed paths once CORS and the rate limit had their turn, and what HTTP/1.1 asks every server to refuse. */
 export default fp(async function requestTarget (app) {
-  app.addHook('onRequest', async ({ raw }) => {
-    if (malformed.has(raw)) throw new UrlMalformed()
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    if (malformed.has(raw)) return done(new UrlMalformed())
     // RFC 9112 §3.2. Node would answer it by itself, without a body and without our headers.
-    if (raw.headers.host === undefined && raw.httpVersion === '1.1') throw new HostMissing()
+    if (raw.headers.host === undefined && raw.httpVersion === '1.1') return done(new HostMissing())
+    done()
   })
 }, { name: 'request-target' })

@@ -11,6 +11,9 @@ const DEPRECATED_SINCE = `@${Date.UTC(2026, 10, 22) / 1000}`
 
 /** The version of a path, decoded as the router decodes it: `/%76%31/x` is `/v1/x`, `/%2Fv1` and `/V1` are not. */
 export function versionOfPath (path: string): Version | undefined {
+  // Most paths are decided by one letter: `v`, or a `%` that may stand for one.
+  const first = path.charCodeAt(1)
+  if (first !== 118 && first !== 37) return undefined
   let [segment = ''] = path.slice(1).split(/[/?#]/, 1)
   if (segment.includes('%')) {
     try {
@@ -45,9 +48,12 @@ export function setLifecycleHeaders (request: FastifyRequest, reply: FastifyRepl
 
 /** Sets v1's lifecycle headers on every v1 answer, and answers 410 once v1 has ended. */
 export default fp(async function versions (app) {
-  app.addHook('onRequest', async request => {
-    if (!app.config.V1_ENABLED && versionOf(request) === 'v1') throw new Gone()
-  })
+  if (!app.config.V1_ENABLED) {
+    app.addHook('onRequest', (request, _reply, done) => done(versionOf(request) === 'v1' ? new Gone() : undefined))
+  }
   // On sending, so that answers which other hooks give have them as well: preflights, 429, 404.
-  app.addHook('onSend', async (request, reply) => setLifecycleHeaders(request, reply))
+  app.addHook('onSend', (request, reply, payload, done) => {
+    setLifecycleHeaders(request, reply)
+    done(null, payload)
+  })
 }, { name: 'versions', dependencies: ['config'] })

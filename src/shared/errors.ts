@@ -8,6 +8,12 @@ export interface FieldError {
 
 const ValidationError = createError('VALIDATION_FAILED', '%s', 400)
 
+/** Characters of a property's name that are repeated in an answer. */
+const MAX_NAME = 60
+
+/** One step of a JSON Pointer: the property of a name, cut to what an answer repeats. */
+export const pointerTo = (name: string): string => `/${name.slice(0, MAX_NAME).replaceAll('~', '~0').replaceAll('/', '~1')}`
+
 /** The field of a pointer in plain form: `name`, `address.city`; `body` for the whole of it. */
 export const fieldName = (pointer: string): string => pointer.replace(/^#?\//, '').replaceAll('/', '.') || 'body'
 

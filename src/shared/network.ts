@@ -29,6 +29,7 @@ function groupsOf (address: string): number[] {
  * no address is one network, `unknown`.
  */
 export function networkOf (address: string, ipv6Bits = 64): string {
+  if (isIPv4(address)) return address
   const plain = addressOf(address)
   if (isIPv4(plain)) return plain
   if (!isIPv6(plain)) return UNKNOWN

@@ -28,8 +28,9 @@ export function codingOf (acceptEncoding: string | undefined): Coding {
 
 async function compress (content: Buffer, coding: Coding): Promise<Buffer> {
   if (coding === 'identity') return content
-  // Loaded with the first client that asks: a cold start needs none of it.
-  const zlib = await import('node:zlib')
+  // Loaded with the first client that asks: a cold start needs none of it. The default export is all that the Lambda
+  // artifact has of a built-in.
+  const { default: zlib } = await import('node:zlib')
   if (coding === 'gzip') return await promisify(zlib.gzip)(content, { level: 9 })
   // 9 of 11: within a few per cent of the size at a tenth of the time.
   return await promisify(zlib.brotliCompress)(content, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 9, [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length } })

@@ -34,7 +34,7 @@ export interface Site {
   inbox: string
 }
 
-/** The whole as a person meets it: the service listens, what AWS does behind it goes on by itself, mails come to an inbox. */
+/** The whole system as a user meets it: the service listens, what AWS does behind it goes on by itself, mails come to an inbox. */
 export async function startSite (t: Test, env: Record<string, string> = {}): Promise<Site> {
   const engines = await startEngines(t)
   const [port, smtpPort, webPort] = [await freePort(), await freePort(), await freePort()]
@@ -87,7 +87,7 @@ export async function newContext (t: Test, browser: Browser, options: BrowserCon
   return Object.assign(context, { complaints })
 }
 
-/** Keeps a picture of a page where `SCREENSHOTS` says, for a person to look at. */
+/** Keeps a picture of a page where `SCREENSHOTS` says, for a look at it. */
 export async function picture (page: Page, name: string): Promise<void> {
   const directory = process.env['SCREENSHOTS']
   if (directory !== undefined) await page.screenshot({ path: join(directory, `${name}.png`) })

@@ -1,8 +1,10 @@
 import { unzipSync } from 'fflate'
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { freePort } from '../../local/ports.ts'
 import { buildLambda, buildServer, zipDirectory } from '../../scripts/build.ts'
@@ -43,6 +45,22 @@ t.test('the zip holds what the directory does, and the directory what the functi
   }
   const imports = Object.values(outputs).flatMap(output => output.imports)
   t.same(imports.filter(({ kind, external }) => external === true && kind !== 'require-call'), [], 'no built-in is an ESM import')
+})
+
+t.test('the artifact answers without Lambda around it, and compresses what it serves from files', async (t) => {
+  const engines = await startEngines(t)
+  const directory = join(t.testdir({}), 'lambda')
+  await buildLambda(directory)
+  const script = `
+    const { handler } = await import(${JSON.stringify(pathToFileURL(join(directory, 'index.mjs')).href)})
+    const requestContext = { identity: { sourceIp: '192.0.2.1' } }
+    const answers = []
+    for (const [path, coding] of JSON.parse(process.argv[1])) answers.push(await handler({ resource: '/{proxy+}', path, pathParameters: { proxy: path.slice(1) }, httpMethod: 'GET', headers: { host: 'x', 'accept-encoding': coding }, requestContext, body: null, isBase64Encoded: false }, {}))
+    console.log(JSON.stringify(answers.map(({ statusCode, headers, body, isBase64Encoded }) => [statusCode, headers['content-encoding'] ?? null, Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8').length > 100])))
+    process.exit()`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, JSON.stringify([['/openapi/v2.json', 'br'], ['/openapi/v1.json', 'gzip'], ['/openapi/v1.json', 'identity'], ['/.well-known/jwks.json', 'br']])],
+    { env: { PATH: process.env['PATH'], ...engines.env, LOG_LEVEL: 'silent', AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' } })
+  t.same(JSON.parse(stdout), [[200, 'br', true], [200, 'gzip', true], [200, null, true], [200, null, true]])
 })
 
 t.test('Swagger UI is in the artifact where it is asked for', async (t) => {

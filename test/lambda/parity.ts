@@ -23,6 +23,8 @@ export interface ParityCase extends WireRequest {
 export const TEXT_ONLY = ['REST API, text bodies']
 /** An HTTP API decodes the path: what was %2F or %41 is lost before we see it. */
 export const DECODED_PATH = ['HTTP API', 'HTTP API, stage v1', 'HTTP API, stage v1 under a domain of its own']
+/** These make text of a JSON body: bytes that are not UTF-8 are U+FFFD before we see them. */
+export const JSON_AS_TEXT = [...TEXT_ONLY, ...DECODED_PATH, 'Function URL', 'load balancer', 'load balancer, lists']
 /** Without lists a load balancer, as with a REST API's single values, keeps the last of several. */
 export const LAST_VALUE = ['load balancer']
 

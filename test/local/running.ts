@@ -44,7 +44,7 @@ export function run (t: Test, dir: string, env: Record<string, string> = {}, com
 export async function start (t: Test, dir: string, env: Record<string, string> = {}, command?: string[]) {
   const running = run(t, dir, env, command)
   const isReady = () => /Ctrl-C stops everything/.test(running.output())
-  await Promise.race([until(isReady, { timeoutMs: 30_000 }), running.exited])
+  await Promise.race([until(isReady, { timeoutMs: 60_000 }), running.exited])
   if (!isReady()) throw new Error(`it did not start: ${running.output()}`)
   const url = (label: string) => new RegExp(`^ {2}${label} +(http://localhost:\\d+\\S*)$`, 'm').exec(running.output())?.[1] ?? ''
   const seconds = Number(/is ready \(([\d.]+) s\)/.exec(running.output())?.[1])
@@ -53,7 +53,7 @@ export async function start (t: Test, dir: string, env: Record<string, string> =
 
 export const post = (url: string, body: object) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
 
-/** The mails in an inbox, as its JSON API tells them. */
+/** The mails in an inbox, as its JSON API lists them. */
 export async function mailsIn (inbox: string) {
   const page = await (await fetch(`${inbox}/api/email`)).json() as { items?: object[] } | object[]
   return (Array.isArray(page) ? page : page.items ?? []) as { id: string, subject: string, to: { address: string }[], text?: string }[]
@@ -71,3 +71,24 @@ export async function register (api: string, inbox: string, email: string): Prom
 }
 
 export const me = (api: string, accessToken: string) => fetch(`${api}/v2/users/me`, { headers: { authorization: `Bearer ${accessToken}` } })
+
+/** A start that is refused: why, with which environment, and how its one line begins. */
+export type Refusal = [why: string, env: Record<string, string>, message: string]
+
+/** Starts npm start with each of the environments, and expects one line that names a variable, and nothing left running. */
+export async function expectRefusals (t: Test, refusals: Refusal[]): Promise<void> {
+  const left = [...refusals]
+  // Three at a time: on two cores more would only wait for each other.
+  await Promise.all(Array.from({ length: 3 }, async () => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const [why, env, message] = next
+      const dir = newDir(t)
+      const { exited, output } = run(t, dir, env)
+      t.strictSame(await exited, [1, null], why)
+      t.ok(output().startsWith(message), `${why}: ${output()}`)
+      t.equal(output().trim().split('\n').length, 1, `${why}: one line`)
+      t.match(output(), /(?:PORT|HOST|LOCAL_DATA_DIR|RATE_LIMIT_MAX)\b/, `${why}: names the variable`)
+      t.strictSame(processesOf(dir), [])
+    }
+  }))
+}

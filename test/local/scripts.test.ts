@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -84,4 +84,19 @@ t.test('a server that cannot listen says so in one line that names the variable'
     t.equal(code, 1)
     t.equal(stdout + stderr, message)
   }
+})
+
+t.test('npm run sam:local says what is missing before it builds anything', async t => {
+  const samLocal = [join(ROOT, 'scripts/sam-local.ts')]
+  const dir = t.testdir()
+  const command = (name: string, body: string) => writeFileSync(join(dir, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
+  const outcome = async () => await run(t, samLocal, { cwd: dir, env: { PATH: dir } })
+  t.match(await outcome(), { code: 1, stdout: '', stderr: 'The SAM CLI is missing (pip install aws-sam-cli)\n' })
+  command('sam', 'echo 1.170.0')
+  t.match(await outcome(), { code: 1, stdout: '', stderr: 'Docker is missing\n' })
+  command('docker', 'echo "Cannot connect to the Docker daemon at unix:///var/run/docker.sock." >&2; exit 1')
+  t.match(await outcome(), { code: 1, stdout: '', stderr: 'Docker does not run (Cannot connect to the Docker daemon at unix:///var/run/docker.sock.)\n' })
+  command('docker', 'echo 27.0')
+  t.match(await outcome(), { code: 1, stdout: '', stderr: '.local/env is not there: start the engines with npm start in another terminal\n' })
+  t.strictSame(readdirSync(dir).sort(), ['docker', 'sam'])
 })

@@ -9,7 +9,7 @@ t.test('a person registers, gets the mail, signs in, and is still there after a 
   const dir = newDir(t)
   const first = await start(t, dir)
   t.comment(`ready in ${first.seconds} s`)
-  t.ok(first.seconds < 10)
+  t.ok(first.seconds < 30, 'two seconds on cores with nothing else to do')
   t.equal((await fetch(first.docs)).status, 200)
   t.equal((await fetch(first.inbox, { headers: { accept: 'text/html' } })).status, 200)
   t.equal((await fetch(`${first.api}/health/ready`)).status, 200)

@@ -172,7 +172,7 @@ for (const [what, { how, frozen }] of Object.entries({
   t.test(`five requests after ${DEAD} connections ${what}: five times 202, none after a second`, async t => {
     const proxy = await startTcpProxy(t, Number(new URL(engines.dynamodbEndpoint).port))
     const app = await buildTestApp(t, engines, { env: { AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${proxy.port}` } })
-    const register = async (n: number) => (await app.inject({ method: 'POST', url: '/v2/users', payload: { email: `dead-${n}@example.com`, name: 'Dead' } })).statusCode
+    const register = async (n: number) => (await app.inject({ method: 'POST', url: '/v2/users', payload: { email: `dead-${how}-${frozen}-${n}@example.com`, name: 'Dead' } })).statusCode
     await Promise.all(Array.from({ length: DEAD }, (_, n) => register(n)))
     const before = proxy.accepted
     t.ok(proxy.strand(how) > 1, `${before} connections are dead`)

@@ -55,5 +55,5 @@ t.test('it goes all the way: answer, logs, outbox, queue and mail', async t => {
   await pump(app, engines)
   t.equal(engines.mails.at(-1)?.headers.get('x-correlation-id'), 'all-the-way')
   const lines = app.logLines.filter(line => line['correlationId'] === 'all-the-way').map(line => line['msg'])
-  for (const step of ['answered', 'relayed', 'mail sent']) t.ok(lines.includes(step), `${step}, among ${lines.join(', ')}`)
+  for (const step of ['answered', 'handled', 'mail sent']) t.ok(lines.includes(step), `${step}, among ${lines.join(', ')}`)
 })

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { preferredLocale } from '../../shared/locale.ts'
 import { networkOf } from '../../shared/network.ts'
 import { Problem, problem } from '../../shared/problem.ts'
+import { createStaticAnswer } from '../../shared/static-answer.ts'
 import { CodeInvalid, CodesExhausted, RefreshTokenInvalid } from './errors.ts'
 import { ChallengeRequest, ChallengeTicket, JsonWebKeySet, Registration, Revocation, TokenRequest, Tokens, Verification } from './schemas.ts'
 import { readVerifyPage } from './verify-page.ts'
@@ -103,8 +104,11 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   })
 
   const page = await readVerifyPage()
-  app.get('/verify', { schema: { hide: true } }, async (_request, reply) => {
-    return reply.type('text/html; charset=utf-8').header('content-security-policy', page.policy).send(page.html)
-  })
+  app.get('/verify', { schema: { hide: true } }, createStaticAnswer({
+    load: () => page.html,
+    type: 'text/html; charset=utf-8',
+    cacheControl: 'no-store',
+    headers: { 'content-security-policy': page.policy }
+  }))
 }
 export default routes

@@ -8,7 +8,8 @@ const hashOf = (text: string) => `'sha256-${createHash('sha256').update(text).di
 
 /**
  * The page behind the link of a mail: `/verify#challengeId=…&code=…`. A fragment is sent to no server, so the code is in
- * no log; and only a press of the button uses the code, so that a mail scanner that opens every link does not.
+ * no log; and only a press of the button sends it, so that a mail scanner that opens every link does not. The
+ * page does not know which mail it was opened from, so its words fit a registration as well as a sign-in.
  */
 export async function readVerifyPage (): Promise<{ html: string, policy: string }> {
   const [page, style, script] = await Promise.all([read('page.html'), read('page.css'), read('page.js')])

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
+import { addVary, matchesEtag } from '../../shared/http-cache.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import type { User } from './contract.ts'
 import { UserConflict, UserNotFound } from './errors.ts'
@@ -27,16 +28,12 @@ const ABOUT_DELETE = 'Personal data is erased, sessions end, the address is free
 /** Names the account too: what a browser has kept of one account must not be confirmed for another. */
 const etagOf = ({ id, version }: User) => `"${id}.${version}"`
 
-/** Whether one of the ETags in If-None-Match is the given one; weak comparison, RFC 9110 §13.1.2. */
-function matches (ifNoneMatch: string | undefined, etag: string): boolean {
-  return ifNoneMatch !== undefined && (ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some(tag => tag.trim().replace(/^W\//, '') === etag))
-}
-
 function sendUser (reply: FastifyReply, user: User, ifNoneMatch?: string) {
   const etag = etagOf(user)
   // Stored by the client alone, for its bearer alone, and only to ask whether it has changed.
-  reply.header('etag', etag).header('cache-control', 'private, no-cache').header('vary', [reply.getHeader('vary'), 'Authorization'].filter(Boolean).join(', '))
-  return matches(ifNoneMatch, etag) ? reply.code(304).send() : reply.send(user)
+  addVary(reply, 'Authorization')
+  reply.header('etag', etag).header('cache-control', 'private, no-cache')
+  return matchesEtag(ifNoneMatch, etag) ? reply.code(304).send() : reply.send(user)
 }
 
 /** Today's contract. `POST /v2/users`, which asks for a code, is the auth module's. */

@@ -31,7 +31,7 @@ export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (
         if (route.config?.limit === false) unlimited.add(url)
         // What has no version of its own is documented with today's.
         const hide = schema?.hide === true || url.startsWith('/v1/') !== (version === 'v1')
-        return { schema: { ...schema, hide }, url }
+        return { schema: { ...schema, response: { ...schema?.response as object, ...route.config?.failures }, hide }, url }
       },
       transformObject: made => finishDocument((made as { openapiObject: Document }).openapiObject, { version, tags, unlimited }) as object
     })

@@ -58,7 +58,7 @@ export default fp<DocsSource & { api: ApiText }>(async function docs (app, { api
     app.get(`/openapi/${version}.json`, { schema: { hide: true } }, createStaticAnswer({
       load: async () => JSON.stringify({ ...await read(version), servers }),
       type: 'application/json; charset=utf-8',
-      // The same for everybody until the next deployment.
+      // The same for all clients until the next deployment.
       cacheControl: 'public, max-age=300'
     }))
   }

@@ -1,19 +1,15 @@
 import type { FastifyError } from 'fastify'
-import type { FieldError } from '../../shared/errors.ts'
+import { pointerTo, type FieldError } from '../../shared/errors.ts'
 
 /** Fields that are named in an answer: a body with ten thousand unknown properties is answered with the first few. */
 const MAX_FIELD_ERRORS = 20
 
-/** Characters of a property's name that are repeated in the answer. */
-const MAX_NAME = 60
-
-/** What Ajv says of one failure; with its option `verbose`, the schema that failed included. */
+/** What Ajv says of one failure. */
 interface Failed {
   instancePath: string
   schemaPath: string
   keyword: string
   params: Record<string, unknown>
-  parentSchema?: Schema
 }
 
 interface Schema {
@@ -35,8 +31,18 @@ function oneOf (values: unknown[]): string {
 const ARTICLES: Record<string, string> = { integer: 'an integer', array: 'an array', object: 'an object', null: 'null' }
 const counted = (count: unknown, unit: string) => `${String(count)} ${unit}${count === 1 ? '' : 's'}`
 
+/** The schema that failed, found by its path: Ajv's option `verbose` gives it too, and makes every validator larger. */
+function schemaAt (root: unknown, schemaPath: string): Schema {
+  let schema = root
+  for (const key of schemaPath.split('/').slice(1, -1)) {
+    const name = /[%~]/.test(key) ? decodeURIComponent(key).replaceAll('~1', '/').replaceAll('~0', '~') : key
+    schema = (schema as Record<string, unknown> | undefined)?.[name]
+  }
+  return schema ?? {}
+}
+
 /** What is wrong with a field, to be read after its name: "is required", "must have at least 2 characters". */
-function detailOf ({ keyword, params, parentSchema: schema = {} }: Failed): string {
+function detailOf ({ keyword, params }: Failed, schema: Schema): string {
   if (schema['x-expected'] !== undefined && ['pattern', 'format', 'minLength', 'maxLength'].includes(keyword)) return `must be ${schema['x-expected']}`
   const { limit } = params
   switch (keyword) {
@@ -61,16 +67,20 @@ function detailOf ({ keyword, params, parentSchema: schema = {} }: Failed): stri
   }
 }
 
-/** The invalid fields of a request that Ajv refused, and how many more there are than are named. */
-export function fieldErrors ({ validation = [], validationContext }: FastifyError): { errors: FieldError[], more: number } {
+/**
+ * The invalid fields of a request that Ajv refused, and how many more there are than are named.
+ *
+ * @param schemas those of the route, by part of the request
+ */
+export function fieldErrors ({ validation = [], validationContext }: FastifyError, schemas: Record<string, unknown> = {}): { errors: FieldError[], more: number } {
   const place = validationContext === 'body' ? '' : '#'
   // Report a failed anyOf once, not once per branch.
   const failures = (validation as unknown as Failed[]).filter(({ schemaPath }) => !/\/anyOf\/\d/.test(schemaPath))
   const errors = failures.slice(0, MAX_FIELD_ERRORS).map(failure => {
     const { instancePath, keyword, params } = failure
     const name = { required: params['missingProperty'], additionalProperties: params['additionalProperty'], discriminator: params['tag'] }[keyword]
-    const below = name === undefined ? '' : `/${String(name).slice(0, MAX_NAME).replaceAll('~', '~0').replaceAll('/', '~1')}`
-    return { pointer: `${place}${instancePath}${below}`, detail: detailOf(failure) }
+    const below = name === undefined ? '' : pointerTo(String(name))
+    return { pointer: `${place}${instancePath}${below}`, detail: detailOf(failure, schemaAt(schemas[validationContext ?? ''], failure.schemaPath)) }
   })
   return { errors, more: failures.length - errors.length }
 }

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { MethodNotAllowed, NotFound } from '../../shared/errors.ts'
 import { createAllowedMethods } from './allowed-methods.ts'
+import { documentFailures } from './documented-failures.ts'
 import { answerForNode } from './framework-errors.ts'
 import { sendError } from './send-error.ts'
 
@@ -15,6 +16,7 @@ declare module 'fastify' {
 /** One error handler for everything, with 404 and 405 decided before a body is read. */
 export default fp(async function errors (app) {
   answerForNode(app)
+  documentFailures(app)
   const allowedMethods = createAllowedMethods(app)
   app.decorate('refuse', (request, reply) => {
     const allowed = allowedMethods(request.url)
@@ -23,7 +25,10 @@ export default fp(async function errors (app) {
     throw new MethodNotAllowed()
   })
   // After every onRequest hook: what they add to an answer (CORS, rate limit, the end of v1) these have as well.
-  app.addHook('preParsing', async (request, reply) => { if (request.is404) app.refuse(request, reply) })
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    if (request.is404) app.refuse(request, reply)
+    done(null, payload)
+  })
   app.setNotFoundHandler((request, reply) => app.refuse(request, reply))
   app.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply))
 }, { name: 'errors', dependencies: ['correlation'] })

@@ -19,11 +19,14 @@ export interface Counters {
  */
 export function createCounters ({ windowMs, capacity, onForget }: { windowMs: number, capacity: number, onForget?: (key: string | undefined) => void }): Counters {
   const counts = new Map<string, number>()
+  // One iterator for as long as a window lasts: a new one would pass over all that has been deleted, each time.
+  let oldest = counts.keys()
   let end = 0
   function current (): number {
     const now = performance.now()
     if (now >= end) {
       counts.clear()
+      oldest = counts.keys()
       onForget?.(undefined)
       end = now + windowMs
     }
@@ -34,9 +37,9 @@ export function createCounters ({ windowMs, capacity, onForget }: { windowMs: nu
       const ttl = current()
       const before = counts.get(key)
       if (before === undefined && counts.size >= capacity) {
-        const [oldest] = counts.keys()
-        counts.delete(oldest!)
-        onForget?.(oldest)
+        const forgotten = oldest.next().value!
+        counts.delete(forgotten)
+        onForget?.(forgotten)
       }
       counts.set(key, (before ?? 0) + 1)
       return { current: (before ?? 0) + 1, ttl }
@@ -52,22 +55,26 @@ export function createCounters ({ windowMs, capacity, onForget }: { windowMs: nu
 const CLIENTS = 32_768
 
 /**
- * IPv6 networks that are clients of their own inside a larger block; those that come after them share one count for the
+ * IPv6 networks that are clients of their own in a /48, a /32 and a /24; those that come after them share one count for the
  * whole block. A site is given a /48 to a /64, a network operator a /32 or more: without these bounds the holder of one
  * block has a limit for each of its /64, and pushes all others out of the memory. A mobile network has many users in one
  * block, hence not less.
  */
-const BLOCKS = [{ bits: 48, networks: 64 }, { bits: 32, networks: 4096 }, { bits: 24, networks: 8192 }] as const
+const NETWORKS = [64, 4096, 8192] as const
+
+/** The /48, /32 and /24 that an IPv6 /64 is in; none for other clients. */
+function blocksOf (client: string): string[] {
+  if (!client.endsWith('/64')) return []
+  const [first = '', second = '', third = ''] = client.split(':', 3)
+  return [`${first}:${second}:${third}::/48`, `${first}:${second}::/32`, `${first}:${(parseInt(second, 16) & 0xff00).toString(16)}::/24`]
+}
 
 /** Counts by client: an IPv4 address, an IPv6 /64, or the block that has had its share of them. */
 export function createClientCounters (windowMs: number, capacity: number = CLIENTS): { count (address: string): Count } {
   // How many clients a block has in the counters, by its prefix.
   const blocks = new Map<string, number>()
-  const isBlock = (client: string) => !client.endsWith('/64')
   function change (client: string, by: 1 | -1): void {
-    if (isBlock(client)) return
-    for (const { bits } of BLOCKS) {
-      const block = networkOf(client.slice(0, -'/64'.length), bits)
+    for (const block of blocksOf(client)) {
       const count = (blocks.get(block) ?? 0) + by
       if (count > 0) blocks.set(block, count)
       else blocks.delete(block)
@@ -86,9 +93,9 @@ export function createClientCounters (windowMs: number, capacity: number = CLIEN
     count (address) {
       let client = networkOf(address)
       if (client.includes(':') && !counters.has(client)) {
-        const full = BLOCKS.find(({ bits, networks }) => (blocks.get(networkOf(address, bits)) ?? 0) >= networks)
-        if (full !== undefined) client = networkOf(address, full.bits)
-        else change(client, 1)
+        const full = blocksOf(client).find((block, i) => (blocks.get(block) ?? 0) >= NETWORKS[i]!)
+        if (full === undefined) change(client, 1)
+        client = full ?? client
       }
       return counters.count(client)
     }

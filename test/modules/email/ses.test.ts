@@ -36,7 +36,7 @@ t.test('without an SMTP server a mail goes to SES, whole, for one recipient', as
   t.same(more, [])
   t.equal(`${method} ${path}`, 'POST /v2/email/outbound-emails')
   t.same(body.Destination, { ToAddresses: [message.email] })
-  t.equal(body.FromEmailAddress, 'User Service <no-reply@example.com>')
+  t.equal(body.FromEmailAddress, 'User Service <users@example.com>')
   const mail = await simpleParser(Buffer.from(body.Content.Raw.Data, 'base64'))
   t.match(mail, { subject: 'Your sign-in code', messageId: `<${message.messageId}@example.com>`, to: { value: [{ address: message.email, name: 'Ada Lovelace' }] } })
   t.equal(mail.headers.get('x-correlation-id'), 'via-ses')

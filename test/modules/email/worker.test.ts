@@ -62,7 +62,7 @@ t.test('each of the five messages arrives as a mail with a text and an HTML body
     const [mail, ...more] = mailsTo(message.email)
     t.same(more, [])
     t.equal(mail!.subject, subject)
-    t.equal(mail!.from?.text, '"User Service" <no-reply@example.com>')
+    t.equal(mail!.from?.text, '"User Service" <users@example.com>')
     t.same([mail!.to].flat().flatMap(to => to!.value), [{ address: message.email, name: shown[type].startsWith('Hello') ? 'Ada Lovelace' : '' }])
     t.equal(mail!.messageId, `<${message.messageId}@example.com>`)
     t.equal(mail!.headers.get('x-correlation-id'), `corr.${type}`)

@@ -139,11 +139,11 @@ for (const [kind, skip] of await dynamodbEngines()) {
 
     t.test('who registers an address that waits for its proof keeps what they said until one of them proves it', async (t) => {
       const registration = (name: string) => ({ userId: crypto.randomUUID(), email: 'claimed@example.com', name, locale: 'en', challengeId: crypto.randomUUID(), expiresAt: new Date(Date.now() + 600_000).toISOString() })
-      const [first, second] = [registration('First'), registration('Second')]
+      const [first, second] = [registration('Firstling'), registration('Second')]
       const account = await app.users.openAccount(first, 'c')
-      t.match(await app.users.openAccount(second, 'c'), { id: account!.id, name: 'First' })
+      t.match(await app.users.openAccount(second, 'c'), { id: account!.id, name: 'Firstling' })
       t.match(await app.users.verify({ userId: account!.id, challengeId: second.challengeId, isOf: () => true }, 'c'), { name: 'Second', status: 'ACTIVE' })
-      t.notOk(JSON.stringify((await items()).filter(({ kind }) => kind !== 'outbox')).includes('First'), 'nothing is kept of what was said without proof')
+      t.notOk(JSON.stringify((await items()).filter(({ kind }) => kind !== 'outbox')).includes('Firstling'), 'nothing is kept of what was said without proof')
     })
 
     t.test('what was said without proof is gone when its code expires, whatever the table still has', async (t) => {

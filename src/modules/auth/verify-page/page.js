@@ -2,17 +2,28 @@
 (function () {
   'use strict'
 
-  const SECTIONS = ['confirm', 'enter', 'ask', 'code-shown', 'done']
+  const SECTIONS = ['confirm', 'code-shown', 'ask', 'enter', 'done']
+  const CODE_LIFETIME_MS = 10 * 60_000
+  // A code that was asked for here has a challenge that no app knows, so no app accepts it.
+  const NEW_CODE = 'To sign in, ask for a new code in the app. If you have registered and still need to confirm your address, enter it here.'
+
   const status = document.getElementById('status')
-  let challengeId
-  let code
-  // Whether the code was asked for on this page: no app waits for it then.
-  let isOwn = false
+  /**
+   * challengeId and code: what is confirmed. email: where a code that was asked for here went. confirmedAt: when the
+   * service accepted the code, in milliseconds.
+   */
+  let state = {}
 
   const section = id => document.getElementById(id)
   const plural = (count, unit) => `${count} ${unit}${count === 1 ? '' : 's'}`
   // Only ever as text: what comes from the network or the address is never mark-up.
   const fill = (id, name, text) => { section(id).querySelector(`[data-text=${name}]`).textContent = text }
+
+  function waitOf (seconds) {
+    if (seconds < 90) return plural(seconds, 'second')
+    const minutes = Math.ceil(seconds / 60)
+    return minutes < 90 ? plural(minutes, 'minute') : plural(Math.ceil(minutes / 60), 'hour')
+  }
 
   function say (text, alarm) {
     status.textContent = text
@@ -33,29 +44,47 @@
     show('ask')
   }
 
-  function showConfirmed () {
-    if (isOwn) return show('done')
-    fill('code-shown', 'code', code.replace(/(\d{4})(\d{4})/, '$1 $2'))
-    show('code-shown')
+  // The entry of this tab in the history keeps it, so that a reload goes on where the page was. It is stored nowhere else.
+  function keep (next) {
+    state = next
+    history.replaceState(state, '', location.pathname + location.search)
   }
 
-  // Takes challenge and code out of the address: neither stays on the screen, nor in what is synced or shared. The state
-  // of this entry in the history keeps them, for this tab alone, so that a reload finds them again.
+  function showState () {
+    const { challengeId, code, email, confirmedAt } = state
+    if (confirmedAt !== undefined) {
+      // No app waits for a code that was asked for here, and a code that has expired helps no one.
+      if (email !== undefined || Date.now() - confirmedAt > CODE_LIFETIME_MS) return show('done')
+      fill('code-shown', 'first-half', code.slice(0, 4))
+      fill('code-shown', 'second-half', code.slice(4))
+      return show('code-shown')
+    }
+    if (email !== undefined) {
+      fill('enter', 'email', email)
+      document.getElementById('code').value = ''
+      show('enter')
+      return document.getElementById('code').focus()
+    }
+    if (challengeId !== undefined && code !== undefined) return show('confirm')
+    ask('Get a new code', NEW_CODE)
+  }
+
+  // Takes challenge and code out of the address: neither stays on the screen, nor in what is synced or shared.
   function readAddress () {
-    const given = new URLSearchParams(location.hash.slice(1))
-    const kept = history.state || {}
-    const isFresh = location.hash !== ''
-    challengeId = isFresh ? given.get('challengeId') : kept.challengeId
-    code = isFresh ? given.get('code') : kept.code
-    isOwn = false
-    if (isFresh) history.replaceState({ challengeId, code }, '', location.pathname + location.search)
-    if (!challengeId || !code) return ask('Confirm your e-mail address', 'This page opens from the link in an e-mail, and the link was not complete. Enter your address to get a new e-mail.')
-    if (!isFresh && kept.isConfirmed) return showConfirmed()
-    show('confirm')
+    if (location.hash === '') {
+      state = history.state ?? {}
+      return showState()
+    }
+    const { challengeId, code } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)))
+    const isComplete = Boolean(challengeId && code)
+    keep(isComplete ? { challengeId, code } : {})
+    if (isComplete) return showState()
+    ask('This link is incomplete', `Try the link in the message again, or get a new code. ${NEW_CODE}`)
   }
 
   async function post (path, body) {
     let response
+    let answer
     try {
       response = await fetch(path, {
         method: 'POST',
@@ -64,70 +93,79 @@
         credentials: 'omit',
         cache: 'no-store'
       })
+      // Something in front of the service may answer with a page of its own.
+      if (response.status !== 204) answer = await response.json().catch(() => ({}))
     } catch {
       return { ok: false, again: 'The service could not be reached. Check your connection and try again.' }
     }
-    if (response.ok) return { ok: true, body: response.status === 204 ? undefined : await response.json() }
-    const wait = Number(response.headers.get('retry-after')) || 60
-    if (response.status === 429) return { ok: false, again: `Too many requests. Try again in ${wait < 90 ? plural(wait, 'second') : plural(Math.ceil(wait / 60), 'minute')}.` }
-    if (response.status >= 500) return { ok: false, again: 'The service cannot answer at the moment. Try again in a little while.' }
-    return { ok: false, status: response.status }
+    if (response.ok) return { ok: true, body: answer }
+    if (response.status === 429) {
+      const wait = waitOf(Number(response.headers.get('retry-after')) || 60)
+      return {
+        ok: false,
+        again: answer.code === 'AUTH_CODES_EXHAUSTED'
+          ? `Too many codes have been sent to this address. Use the newest one, or try again in ${wait}.`
+          : `Too many requests. Try again in ${wait}.`
+      }
+    }
+    // 400 and 401 are about what was sent; any other answer, a firewall's for example, is not.
+    if (response.status !== 400 && response.status !== 401) return { ok: false, again: 'The service is not available at the moment. Try again in a little while.' }
+    return { ok: false }
   }
 
-  async function confirm () {
+  async function confirm (code) {
+    const asked = state
     say('Confirming …')
-    const result = await post('v2/auth/verify', { challengeId, code })
+    const result = await post('v2/auth/verify', { challengeId: asked.challengeId, code })
+    if (state !== asked) return // another link was opened meanwhile
     if (result.ok) {
-      if (!isOwn) history.replaceState({ challengeId, code, isConfirmed: true }, '', location.href)
-      return showConfirmed()
+      keep({ ...asked, code, confirmedAt: Date.now() })
+      return showState()
     }
     if (result.again) return say(result.again, true)
-    if (!section('enter').hidden) return say('This code is wrong or has expired. Use the newest e-mail, or send another one.', true)
-    ask('This link no longer works', 'A link works for ten minutes, and not after its code was used to sign in. If you want to sign in, ask for a new code in the app. If your address is not confirmed yet, enter it to get a new e-mail.')
+    if (asked.email !== undefined) return say('This code is wrong or has expired. Use the newest message, or send another one.', true)
+    ask('This link no longer works', `A link works for ten minutes, and only until its code has been used to sign in. ${NEW_CODE}`)
   }
 
   async function sendMail () {
     const email = document.getElementById('email').value.trim()
     say('Sending …')
+    const before = state
     const result = await post('v2/auth/challenges', { email })
+    if (state !== before) return
     if (result.again) return say(result.again, true)
     if (!result.ok) return say('This does not look like an e-mail address. Check it and try again.', true)
-    challengeId = result.body.challengeId
-    isOwn = true
-    fill('enter', 'email', email)
-    show('enter')
-    document.getElementById('code').value = ''
-    document.getElementById('code').focus()
+    keep({ challengeId: result.body.challengeId, email })
+    showState()
   }
 
   async function copy () {
     try {
-      await navigator.clipboard.writeText(code)
+      await navigator.clipboard.writeText(state.code)
       say('Copied.')
     } catch {
       say('The code could not be copied. Select it and press Ctrl+C or ⌘C.')
     }
   }
 
-  function onSubmit (id, act) {
+  function onSubmit (id, send) {
     const form = section(id).querySelector('form')
     form.addEventListener('submit', async event => {
       event.preventDefault()
       const button = form.querySelector('button')
       if (button.disabled) return
       button.disabled = true // one press, one request
-      await act().finally(() => { button.disabled = false })
+      await send().finally(() => { button.disabled = false })
     })
   }
 
-  onSubmit('confirm', confirm)
-  onSubmit('enter', () => {
-    code = document.getElementById('code').value.replace(/\s/g, '')
-    return confirm()
-  })
+  onSubmit('confirm', () => confirm(state.code))
+  onSubmit('enter', () => confirm(document.getElementById('code').value.replace(/\s/g, '')))
   onSubmit('ask', sendMail)
   document.getElementById('copy').addEventListener('click', copy)
-  document.querySelector('[data-show=ask]').addEventListener('click', () => ask('Get a new code', 'Enter your address to get a new e-mail.'))
+  document.querySelector('[data-show=ask]').addEventListener('click', () => ask('Get a new code', 'Enter your address to get another message.'))
+  // A second link in the same tab, and the way back to the first one, load nothing.
   window.addEventListener('hashchange', () => { if (location.hash !== '') readAddress() })
+  window.addEventListener('popstate', readAddress)
   readAddress()
 })()
