@@ -97,7 +97,7 @@ t.test('the records of decisions are numbered, and say what was decided', async 
   const records = documents.filter(({ path }) => path.startsWith('docs/adr/'))
   for (const { path, text } of records) {
     t.match(text, new RegExp(`^# ${Number(/\d{4}/.exec(path)![0])}\\. `), path)
-    t.match(text, /^Accepted, \d{4}-\d\d-\d\d\./m, path)
+    t.match(text, /^Accepted, \d{4}-\d\d-\d\d(?:; revised \d{4}-\d\d-\d\d)?\./m, path)
   }
   t.equal(new Set(records.map(({ path }) => /\d{4}/.exec(path)![0])).size, records.length, 'no number twice')
 })
