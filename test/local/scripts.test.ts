@@ -66,7 +66,7 @@ t.test('the plain server reads .env, says where one comes from, and lets the env
 
   const dotenv = readFileSync(join(ROOT, '.env.example'), 'utf8').replace(/^JWT_SECRET=$/m, `JWT_SECRET=${'x'.repeat(40)}`)
   const other = await run(t, serve, { cwd: folder(t, dotenv), env: { PORT: 'http' } })
-  t.equal(other.stderr, 'Configuration: PORT is not valid (expected integer: port of the plain server; 0 takes a free one)\n', 'everything else is in the file')
+  t.equal(other.stderr, 'Configuration: PORT is not valid: expected a whole number from 0 to 65535, for example 3000\n', 'everything else is in the file')
 })
 
 t.test('a server that cannot listen says so in one line that names the variable', async t => {
