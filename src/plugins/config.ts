@@ -180,7 +180,7 @@ function isSender (text: string): boolean {
   return match !== null && canonicalEmail(match[1] ?? match[2] ?? '') !== undefined
 }
 
-/** A secret of few characters was typed, or is a placeholder. */
+/** Whether a secret is long enough to derive keys from. */
 export const isSecret = (text: string): boolean => text.length >= 32
 
 /** What a pattern cannot say of a value. */

@@ -28,7 +28,7 @@ async function fetchVersions (variable: string, arn: string, aws: Aws): Promise<
   const client = new SecretsManagerClient(aws.clientOptions())
   const read = async (VersionStage: string) => {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn, VersionStage }))
-    if (SecretString === undefined || !isSecret(SecretString)) throw new Error(`the ${VersionStage} version is not a text of 32 characters or more, at least 8 of them different`)
+    if (SecretString === undefined || !isSecret(SecretString)) throw new Error(`the ${VersionStage} version is not a text of 32 characters or more`)
     return SecretString
   }
   try {
