@@ -54,6 +54,12 @@ t.test('the event decides, and not only PUBLIC_URL', async t => {
   t.equal((await invoke(httpMapped('/users-api', '/health/live'))).statusCode, 404, 'nothing in this event says what the mapping is')
 })
 
+t.test('an event that leaves out the parameters of its resource is served by its path', async t => {
+  const invoke = await functionAt('https://elsewhere.example')
+  for (const parameters of [{}, null]) t.equal((await invoke(restMapped('', '/health/live', '/{proxy+}', parameters))).statusCode, 200)
+  t.equal((await invoke(httpMapped('', '/health/live', 'ANY /{proxy+}'))).statusCode, 200)
+})
+
 t.test('the base path itself is the root, and a path is never cut twice', async t => {
   const invoke = await functionAt(`https://${DOMAIN}/users-api`)
   const instanceOf = async (event: object) => (JSON.parse((await invoke(event)).body) as { instance: string }).instance
