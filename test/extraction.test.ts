@@ -29,7 +29,7 @@ t.test('with the e-mail module extracted, the app sends no mail itself', async t
   await t.rejects(deliverMails(app, { Records: [sqsRecord('x')] }), { message: 'Records of no known source: queue EmailQueue' })
 })
 
-t.test('with the e-mail module extracted, people register, sign in, read, change and delete as before', async t => {
+t.test('with the e-mail module extracted, users register, sign in, read, change and delete as before', async t => {
   const { accessToken, refreshToken, user } = await signIn(app, engines, 'extracted@example.com', 'Ada')
   t.match(user, { email: 'extracted@example.com', name: 'Ada', status: 'ACTIVE' })
   const headers = { authorization: `Bearer ${accessToken}` }
@@ -38,7 +38,7 @@ t.test('with the e-mail module extracted, people register, sign in, read, change
   t.match((await app.inject({ url: `/v1/users/${user.id}`, headers })).json(), { success: true, data: { userId: user.id, name: 'Grace' } })
   t.equal((await app.inject({ method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'refresh_token', refreshToken } })).statusCode, 200)
 
-  const known = await app.inject({ method: 'POST', url: '/v2/users', payload: { email: 'extracted@example.com', name: 'Somebody' } })
+  const known = await app.inject({ method: 'POST', url: '/v2/users', payload: { email: 'extracted@example.com', name: 'Ada' } })
   t.equal(known.statusCode, 202)
   await pump(app, engines)
   const challenge = await app.inject({ method: 'POST', url: '/v2/auth/challenges', payload: { email: 'extracted@example.com' } })

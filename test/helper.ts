@@ -55,7 +55,7 @@ export interface SmtpSink extends Restartable {
 export interface Engines {
   /** a complete environment for loadConfig */
   env: Record<string, string>
-  /** what the SMTP sink has taken, in order of arrival */
+  /** what the SMTP sink has received, in order */
   mails: ParsedMail[]
   sqs: FauxqsServer
   dynamodb: DynamodbKind
@@ -251,7 +251,7 @@ export async function pump (app: Deliverer, engines: Engines, mailer: Deliverer 
             backOff: () => 10,
             onDone: record => reader.commit(shardId, record.dynamodb!.SequenceNumber!),
             async onDiscard (records, { error }) {
-              throw new Error(`pump: the relay failed three times on ${JSON.stringify(records)}`, { cause: error })
+              throw new Error(`pump: the outbox failed three times on ${JSON.stringify(records)}`, { cause: error })
             }
           })
         }
@@ -303,7 +303,7 @@ export async function signIn (app: TestApp, engines: Engines, email: string, nam
   return exchange.json<Tokens>()
 }
 
-/** An admin to act as: `app.users.update(await adminOf(app), id, patch, correlationId)`. Written straight into the table, without a mail or an event. */
+/** An admin, as the actor of `app.users.update(await adminOf(app), id, patch, correlationId)`. Written straight into the table, without a mail or an event. */
 export async function adminOf (app: TestApp): Promise<{ userId: string }> {
   const userId = randomUUID()
   const at = new Date().toISOString()

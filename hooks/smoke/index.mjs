@@ -57,7 +57,7 @@ async function holds (target, check) {
   }
 }
 
-/** Tries the version in `TARGET` and tells CodeDeploy; `CHECKS` is `ready` (the API) or `live` (a worker). */
+/** Tries the version in `TARGET` and reports to CodeDeploy; `CHECKS` is `ready` (the API) or `live` (a worker). */
 export async function handler ({ DeploymentId: deploymentId, LifecycleEventHookExecutionId: lifecycleEventHookExecutionId }) {
   const { TARGET, CHECKS } = process.env
   const results = []

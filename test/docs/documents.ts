@@ -19,7 +19,7 @@ function readDocument (path: string): Document {
   return { path, text, prose: text.replace(FENCE, ''), blocks: [...text.matchAll(FENCE)].map(([, language = '', block = '']) => ({ language, text: block })) }
 }
 
-/** Every document of the project that a person reads. */
+/** Every document of the project. */
 export const documents = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT }).sort().map(readDocument)
 
 /** The anchors that a Markdown document's headings get on GitHub. */

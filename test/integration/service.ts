@@ -47,17 +47,17 @@ t.test('its documents and signing keys are public', async t => {
   t.match(await ask('GET', '/verify'), { status: 200, body: /<html/i })
 })
 
-t.test('v1 registers a person once', async t => {
-  const person = { email: address(), name: 'Ada Lovelace' }
-  const first = await ask('POST', '/v1/users', person)
-  t.match(first, { status: 201, body: { success: true, data: { ...person, userId: new RegExp(UUID_PATTERN) } } })
+t.test('v1 registers a user once', async t => {
+  const user = { email: address(), name: 'Ada Lovelace' }
+  const first = await ask('POST', '/v1/users', user)
+  t.match(first, { status: 201, body: { success: true, data: { ...user, userId: new RegExp(UUID_PATTERN) } } })
   t.ok(first.headers.get('location') && first.headers.get('deprecation') && first.headers.get('sunset'))
-  t.match(await ask('POST', '/v1/users', person), { status: 409, body: { success: false, error: 'User already exists' } })
+  t.match(await ask('POST', '/v1/users', user), { status: 409, body: { success: false, error: 'User already exists' } })
 })
 
 t.test('v2 answers a new and a known address alike', async t => {
-  const person = { email: address(), name: 'Ada Lovelace' }
-  const answers = [await ask('POST', '/v2/users', person), await ask('POST', '/v2/users', person)]
+  const user = { email: address(), name: 'Ada Lovelace' }
+  const answers = [await ask('POST', '/v2/users', user), await ask('POST', '/v2/users', user)]
   for (const answer of answers) t.match(answer, { status: 202, body: { challengeId: String, expiresAt: String } })
   t.same(Object.keys(answers[0]!.body), Object.keys(answers[1]!.body))
 })
@@ -83,7 +83,7 @@ t.test('an answer carries the correlation id of its request', async t => {
   t.ok((await ask('GET', '/health/live')).headers.get('x-correlation-id'))
 })
 
-t.test('a person registers, proves the address, reads and changes the profile, and leaves', { skip: inbox === undefined ? 'mails cannot be read here' : false }, async t => {
+t.test('a user registers, proves the address, reads and changes the profile, and deletes the account', { skip: inbox === undefined ? 'mails cannot be read here' : false }, async t => {
   const email = address()
   const { body: { challengeId } } = await ask('POST', '/v2/users', { email, name: 'Ada Lovelace' })
   const tokens = await ask('POST', '/v2/auth/tokens', { grantType: 'code', challengeId, code: await codeFor(email) })

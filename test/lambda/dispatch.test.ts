@@ -65,7 +65,7 @@ t.test('an event of no known kind is an error, never an answer', async (t) => {
     'a notification of SNS, which spells it otherwise': { Records: [{ EventSource: 'aws:sns' }] },
     'an upload to another bucket': { Records: [fromBucket('other')] },
     'an upload to no bucket': { Records: [{ eventSource: 'aws:s3' }] },
-    'an event of another application': { source: 'someone.else', 'detail-type': 'sweep' },
+    'an event of another application': { source: 'another.app', 'detail-type': 'sweep' },
     'an event of AWS that is no schedule': { source: 'aws.ec2', 'detail-type': 'Scheduled Event' },
     'a request to an authorizer': { ...restEvent(get('/echo/a')), type: 'REQUEST', methodArn: 'arn:aws:execute-api:eu-central-1:0:abc/prod/GET/echo' },
     'a message of a web socket': { requestContext: { connectionId: 'a', eventType: 'MESSAGE' }, body: '{}' },
@@ -78,7 +78,7 @@ t.test('the handler takes two parameters, as nodejs24.x asks for', async (t) => 
   t.equal(handler.length, 2)
 })
 
-t.test('the client\'s address is what AWS saw, whatever the client says', async (t) => {
+t.test('the client\'s address is the one that AWS reports, not one that the client sends', async (t) => {
   const forged = get('/echo/a', [['X-Forwarded-For', '203.0.113.9'], ['Forwarded', 'for=203.0.113.9'], ['X-Real-IP', '203.0.113.9'], ['X-Forwarded-Host', 'evil.example']])
   for (const [name, toEvent] of Object.entries(EVENTS)) t.equal((await echo(toEvent(forged))).ip, '127.0.0.1', name)
 
@@ -154,7 +154,7 @@ t.test('a stage called v1 does not eat the path that begins with it', async (t) 
   t.equal((await echo(httpDomainEvent('echo')(get('/echo/v1')))).path, '/echo/v1')
 })
 
-t.test('a body is as long as it is, whatever its header says', async (t) => {
+t.test('a body has its real length, not that of its header', async (t) => {
   for (const header of ['Content-Length', 'content-length', 'Transfer-Encoding']) {
     const event = restEvent({ method: 'POST', target: '/echo/a', headers: [['content-type', 'text/plain']], body: 'twelve bytes' })
     delete event.multiValueHeaders['Content-Length']

@@ -12,7 +12,7 @@ export const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAA
 
 /**
  * What no route of the service shows: an app that answers with what it was asked, byte for byte, and with what
- * transports get wrong. Its e-mail worker and its relay return the event they were given.
+ * transports get wrong. Its consumers return the event they were given.
  */
 export async function buildEcho () {
   const app = Fastify({
@@ -48,7 +48,7 @@ export async function buildEcho () {
       const { 'x-forwarded-for': _address, 'content-length': _length, connection: _connection, ...headers } = request.headers
       return {
         method: request.method,
-        // The query is told as it was understood: a REST API decodes it, so that its spelling is lost.
+        // The query is reported decoded: a REST API decodes it, so its encoding is lost.
         path: request.url.split('?')[0],
         wildcard: (request.params as { '*': string })['*'],
         query: request.query,

@@ -24,7 +24,7 @@ const client = await runtimeClient(t)
 if (client !== undefined) {
   const directory = await buildArtifact(t)
 
-  t.test('a person registers, gets the mail, proves the address and reads the profile, each step an event of the one function', async (t) => {
+  t.test('a user registers, gets the mail, proves the address and reads the profile, each step an event of the one function', async (t) => {
     const engines = await startEngines(t)
     const runtime = await startRuntime(t, client, { directory, env: functionEnv(engines) })
     const send = overLambda(event => runtime.invoke(event), restEvent)
@@ -46,7 +46,7 @@ if (client !== undefined) {
     const profile = await send({ method: 'GET', target: '/v2/users/me', headers: [['Authorization', `Bearer ${exchange.body.accessToken}`]] })
     t.match(JSON.parse(profile.body.toString()) as User, { email: 'zoe@example.com', name: 'Zoë', status: 'ACTIVE' })
 
-    const known = await post('/v2/users', { email: 'zoe@example.com', name: 'Somebody' })
+    const known = await post('/v2/users', { email: 'zoe@example.com', name: 'Ada' })
     t.equal(known.status, 202)
     await pump(workersOf(runtime), engines)
     t.equal(engines.mails.length, 2, 'who is known already gets another mail, and the client the same answer')

@@ -86,7 +86,7 @@ async function serviceCases (socket: Send, { token, userId }: { token: string, u
     post('a registration', '/v2/users', '{"email":"person{n}@example.com","name":"Zoë 佐藤 🦊"}'),
     post('a registration with a charset', '/v2/users', '{"email":"person{n}@example.com","name":"Ab"}', [['content-type', 'application/json; charset=utf-8']]),
     post('a v1 registration', '/v1/users', '{"email":"Person{n}@Example.com","name":"Zoë 佐藤 🦊"}'),
-    post('an address that is taken', '/v1/users', '{"email":"reader@example.com","name":"Again"}'),
+    post('an address that exists', '/v1/users', '{"email":"reader@example.com","name":"Again"}'),
     post('a challenge', '/v2/auth/challenges', '{"email":"reader@example.com"}'),
     post('a wrong code', '/v2/auth/tokens', `{"grantType":"code","challengeId":"${userId}","code":"00000000"}`),
     post('a body that breaks every rule', '/v2/users', '{"email":"no address","name":"x","extra":true}'),
@@ -107,7 +107,7 @@ async function serviceCases (socket: Send, { token, userId }: { token: string, u
     post('a body at the limit', '/v2/users', '{}'.padEnd(64 * KIBIBYTE)),
     post('a body over the limit', '/v2/users', '{}'.padEnd(64 * KIBIBYTE + 1)),
     post('a body as large as Lambda takes', '/v2/users', Buffer.alloc(4.4 * KIBIBYTE * KIBIBYTE, 0xff), [['Content-Type', 'application/octet-stream']], { not: TEXT_ONLY }),
-    get('/v2/users/me', [bearer, JSON_TYPE], { title: 'a change', method: 'PATCH', body: '{"name":"Somebody Else"}', not: [] })
+    get('/v2/users/me', [bearer, JSON_TYPE], { title: 'a change', method: 'PATCH', body: '{"name":"Another Name"}', not: [] })
   ]
 }
 

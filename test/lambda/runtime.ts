@@ -9,7 +9,7 @@ import { buildRuntimeClient, builtRuntimeClient } from '../../scripts/ric.ts'
 /** Bytes of an event and of an answer that Lambda passes on. */
 const MAX_PAYLOAD = 6_291_556
 
-/** Seconds a function may run, and what it is told in its context. */
+/** Seconds a function may run, also given in its context. */
 const TIMEOUT = 10
 
 /** What the runtime client reported instead of an answer. */

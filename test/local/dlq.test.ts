@@ -43,7 +43,7 @@ async function setUp (t: Test) {
 
 const mail = (messageId: string) => JSON.stringify({ type: 'WELCOME_EMAIL', messageId, userId: 'u-1', email: 'ada@example.com', name: 'Ada', challengeId: 'c-1' })
 
-t.test('list tells what is there without a name or an address, and leaves it there', async t => {
+t.test('list shows the messages without a name or an address, and leaves them in the queue', async t => {
   const { put, dlq, ready } = await setUp(t)
   await put('EmailDeadLetterQueue', mail('m-1'), 'corr-1')
   await put('EmailDeadLetterQueue', 'no JSON, <ada@example.com>')

@@ -87,7 +87,7 @@ for (const engine of ['dynoxide', 'dynamodb-local'] as const) {
   })
 }
 
-t.test('a batch is taken up again at its first failed record', async t => {
+t.test('a batch is retried from its first failed record', async t => {
   const { put, startStream, warnings } = await setUp(t)
   for (const id of ['a', 'b', 'c', 'd']) await put(id)
   const batches: string[][] = []
@@ -103,7 +103,7 @@ t.test('a batch is taken up again at its first failed record', async t => {
   t.strictSame(warnings, [])
 })
 
-t.test('a record that always fails is bisected out, retried as often as the mapping says, and told to the failure queue', async t => {
+t.test('a record that always fails is bisected out, retried as often as the mapping says, and reported to the failure queue', async t => {
   const { put, startStream, messages } = await setUp(t)
   const ids = Array.from({ length: 8 }, (_, i) => `e${i}`)
   for (const id of ids) await put(id)
@@ -112,16 +112,16 @@ t.test('a record that always fails is bisected out, retried as often as the mapp
   startStream(async event => {
     const seen = idsOf(event)
     if (seen.length === 1 && seen[0] === 'e5') attemptsAlone++
-    if (seen.includes('e5')) throw new Error('cannot act on e5')
+    if (seen.includes('e5')) throw new Error('cannot handle e5')
     for (const id of seen) done.add(id)
   })
   const [message] = await until(() => messages('RelayFailureQueue').ready.length > 0 && messages('RelayFailureQueue').ready)
   await until(() => done.size === 7)
   t.strictSame([...done].sort(), ids.filter(id => id !== 'e5'))
   t.equal(attemptsAlone, 3, 'once and two retries')
-  const told = JSON.parse(message!.body) as { requestContext: object, DDBStreamBatchInfo: { startSequenceNumber: string, endSequenceNumber: string } }
-  t.match(told, { requestContext: { condition: 'RetryAttemptsExhausted', approximateInvokeCount: 3 }, DDBStreamBatchInfo: { batchSize: 1, streamArn: /UsersTable/, shardId: String } })
-  t.equal(told.DDBStreamBatchInfo.startSequenceNumber, told.DDBStreamBatchInfo.endSequenceNumber)
+  const report = JSON.parse(message!.body) as { requestContext: object, DDBStreamBatchInfo: { startSequenceNumber: string, endSequenceNumber: string } }
+  t.match(report, { requestContext: { condition: 'RetryAttemptsExhausted', approximateInvokeCount: 3 }, DDBStreamBatchInfo: { batchSize: 1, streamArn: /UsersTable/, shardId: String } })
+  t.equal(report.DDBStreamBatchInfo.startSequenceNumber, report.DDBStreamBatchInfo.endSequenceNumber)
   t.equal(messages('RelayFailureQueue').ready.length, 1, 'only that one')
 })
 

@@ -70,10 +70,10 @@ t.test('the plain server reads .env, says where one comes from, and lets the env
 })
 
 t.test('a server that cannot listen says so in one line that names the variable', async t => {
-  const taken = createServer()
-  await new Promise<void>(resolve => { taken.listen(0, '127.0.0.1', resolve) })
-  t.teardown(() => taken.close())
-  const port = String((taken.address() as AddressInfo).port)
+  const busy = createServer()
+  await new Promise<void>(resolve => { busy.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => busy.close())
+  const port = String((busy.address() as AddressInfo).port)
   const cases: [env: Record<string, string>, message: string][] = [
     [{ PORT: port }, `PORT: port ${port} is taken, set PORT to another port, or to 0 for a free one\n`],
     [{ PORT: '0', HOST: '192.0.2.1' }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)\n'],

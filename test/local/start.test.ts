@@ -5,7 +5,7 @@ import t from 'tap'
 import { until } from '../helper.ts'
 import { mailsIn, me, newDir, post, processesOf, register, run, SCRIPT, start } from './running.ts'
 
-t.test('a person registers, gets the mail, signs in, and is still there after a restart and after a crash', async t => {
+t.test('a user registers, gets the mail, signs in, and is still there after a restart and after a crash', async t => {
   const dir = newDir(t)
   const first = await start(t, dir)
   t.comment(`ready in ${first.seconds} s`)
@@ -50,7 +50,7 @@ t.test('a person registers, gets the mail, signs in, and is still there after a 
   t.pass('nothing outlives a kill -9')
 })
 
-t.test('the environment of the person counts, except where it would lead away from this machine', async t => {
+t.test('the developer\'s environment counts, except where it would lead away from this machine', async t => {
   const dir = newDir(t)
   const { api, output } = await start(t, dir, {
     LOG_LEVEL: 'info',
@@ -63,7 +63,7 @@ t.test('the environment of the person counts, except where it would lead away fr
   const answer = await post(`${api}/v2/users`, { email: 'ada@example.com', name: 'Ada' })
   t.equal(answer.status, 202)
   await until(() => /mail sent/.test(output()))
-  t.match(output(), /\d\d:\d\d:\d\d\.\d{3} INFO {2}answered .*route=\/v2\/users statusCode=202/, 'logs are for a person')
+  t.match(output(), /\d\d:\d\d:\d\d\.\d{3} INFO {2}answered .*route=\/v2\/users statusCode=202/, 'logs are readable text')
   const env = parseEnv(readFileSync(join(dir, 'env'), 'utf8'))
   t.match(env, { RATE_LIMIT_MAX: '7', USERS_TABLE: 'UsersTable' })
   t.notOk('EVENT_BUS_NAME' in env)
@@ -90,7 +90,7 @@ t.test('when the database engine ends by itself, all of it ends and says so', as
   t.match(output(), 'The DynamoDB engine has ended by itself')
 })
 
-t.test('an older Node is told which one it takes', async t => {
+t.test('an older Node is rejected with the version that is needed', async t => {
   // Stands in for an old Node: it says so, and would otherwise run the script.
   const preload = join(newDir(t), 'old.cjs')
   writeFileSync(preload, "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.19.0' } })")

@@ -13,7 +13,7 @@ function logged (write: (log: Logger) => void, withMetrics?: boolean): string {
   return text
 }
 
-t.test('a log line is one line for a person, with its fields and without what every line has', async t => {
+t.test('a log line is one readable line, with its fields and without those that every line has', async t => {
   const text = logged(log => log.info({ route: '/v2/users', statusCode: 202, name: 'two words' }, 'answered'))
   t.match(text, /^\d\d:\d\d:\d\d\.\d{3} INFO {2}answered route=\/v2\/users statusCode=202 name="two words"\n$/)
 })

@@ -36,7 +36,7 @@ t.test('the last line counts the tests, and the exit code is that of tap', async
   t.match(crashed.stdout.trim().split('\n').at(-1), /^1 passed, [1-9]\d* failed$/)
 })
 
-t.test('a missing Java is told, and is a failure where everything must run', async t => {
+t.test('a missing Java is reported, and is a failure where everything must run', async t => {
   const { test } = setUp(t)
   const body = "t.test('a', async t => { t.ok(true); t.ok(true) }); t.test('b', async t => { t.test('c', async () => {}) })"
   const [here, ci] = [await test(body), await test(body, { CI: 'true' })]

@@ -82,9 +82,9 @@ for (const [where, open] of Object.entries(stores)) {
     t.test('does not remember that there is nothing', async t => {
       const people = await openCache(t, env)
       const table = createTable()
-      t.equal(await people.read('nobody', table.get('nobody'), isPerson('nobody')), undefined)
-      table.set({ id: 'nobody', name: 'Ada', version: 1 })
-      t.match(await people.read('nobody', table.get('nobody'), isPerson('nobody')), { name: 'Ada' })
+      t.equal(await people.read('missing', table.get('missing'), isPerson('missing')), undefined)
+      table.set({ id: 'missing', name: 'Ada', version: 1 })
+      t.match(await people.read('missing', table.get('missing'), isPerson('missing')), { name: 'Ada' })
     })
 
     t.test('lets 1,000 concurrent readers of a cold key share one read of the table', async t => {
@@ -118,7 +118,7 @@ for (const [where, open] of Object.entries(stores)) {
       t.match(await people.read('order', createTable().get('order'), isPerson('order')), { name: 'Grace' })
     })
 
-    t.test('remembers that a record was deleted, whatever an older read brings', async t => {
+    t.test('remembers that a record was deleted, even after an older read', async t => {
       const people = await openCache(t, env)
       const table = createTable(20)
       table.set({ id: 'gone', name: 'Ada', version: 1 })
@@ -199,7 +199,7 @@ const inSeconds = (seconds: number) => Date.now() + seconds * 1000
 /** Whether a text is the entry that the service makes of a person. */
 const isEntry = (text: string | null, person: Person) => new RegExp(`^${person.version}@\\d+:`).test(text ?? '') && text!.slice(text!.indexOf(':') + 1) === JSON.stringify(person)
 
-t.test('what was planted neither hides a newer write nor lives for ever', async t => {
+t.test('a planted entry neither hides a newer write nor stays forever', async t => {
   const { url } = await openRedis(t)
   const [people, other] = [await openCache(t, { REDIS_URL: url }), await openCache(t, { REDIS_URL: url })]
   const raw = rawClient(t, url)
@@ -271,7 +271,7 @@ t.test('100 poisoned entries: none is served, none is an error, each is replaced
   const mallory = (id: string, version = 1) => JSON.stringify({ ...good(id), name: 'Mallory', version })
   const poisons: ((id: string) => string)[] = [
     () => '', () => ':', () => `${one}{`, () => 'hello', () => '12345', () => `-${one}{}`, () => `${one}null`, () => `${one}[]`, () => `${one}"text"`, () => `${one}7`,
-    () => `${one}${JSON.stringify(good('somebody-else'))}`,
+    () => `${one}${JSON.stringify(good('another-id'))}`,
     () => `${one}${'x'.repeat(1_000_000)}`,
     () => `${one}{"__proto__":{"name":"Mallory","version":1}}`,
     id => `${one}{"id":"${id}","__proto__":{"name":"Mallory","version":1}}`,
@@ -404,7 +404,7 @@ t.test(`Redis failing under ${READS_PER_SECOND} reads a second`, async t => {
       })
       t.equal(errors, 0, `${reads} reads without an error`)
       t.ok(backAfter < 5000, `cached again after ${backAfter.toFixed(0)} ms`)
-      // The 99th percentile is told below: on a busy machine it is the machine's. Held is what most readers see; without
+      // The 99th percentile is reported below: on a busy machine it is the machine's. Held is what most readers see; without
       // a time-out it would be seconds, and without a breaker the time-out each time.
       t.ok(first.overMachine(0.5) < 60, `median in the first second: ${first.overMachine(0.5).toFixed(1)} ms more than the table alone`)
       t.ok(after.overMachine(0.5) < 5, `median after it: ${after.overMachine(0.5).toFixed(1)} ms more`)

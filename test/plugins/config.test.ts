@@ -205,12 +205,12 @@ t.test('the root secret may be missing where there is a secret of codes, which m
   t.match(refusal({ ...GOOD, JWT_SECRET: undefined, JWT_SECRET_ARN: ARN, CODE_SECRET_ARN: ARN }), /^Configuration: CODE_SECRET_ARN is the root secret: [^;]+$/)
 })
 
-t.test('several faults are told at once, each variable once', async t => {
+t.test('several faults are reported at once, each variable once', async t => {
   const message = refusal({ ...GOOD, PORT: 'x', USERS_TABLE: undefined, CORS_ORIGIN: '*,https://x/' })
   t.same([...message.matchAll(/(?<=: |; )[A-Z][A-Z_0-9]+(?= is )/g)].map(String).sort(), ['CORS_ORIGIN', 'PORT', 'USERS_TABLE'])
 })
 
-t.test('the plugin gives the app what it was given, and nobody changes it afterwards', async t => {
+t.test('the plugin gives the app its configuration, which cannot be changed afterwards', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(config, { config: loadConfig(GOOD) })

@@ -35,7 +35,7 @@ t.test('with CORS_ORIGIN', async t => {
     }
   })
 
-  t.test('an error can be read by the page that caused it, whatever it is', async t => {
+  t.test('every error can be read by the page that caused it', async t => {
     const origin = 'https://app.example.com'
     const gone = await buildTestApp(t, engines, { env: { CORS_ORIGIN: origin, V1_ENABLED: 'false' } })
     for (const [answer, status] of [

@@ -17,7 +17,7 @@ const HEADER = { alg: 'EdDSA', typ: 'at+jwt', kid: jwk.kid }
 const CLAIMS = { ...PERSON, userId: PERSON.sub, iss: 'user-service', aud: 'user-service', jti: 'x', iat: seconds, exp: seconds + 60 }
 const ed25519 = (key: Parameters<typeof signWith>[2]) => (input: string) => signWith(null, Buffer.from(input), key).toString('base64url')
 
-/** A token as somebody would forge it: ours in all but what is given. */
+/** A forged token: like ours, except for what is given. */
 function forge ({ header = {}, claims = {}, sign = ed25519(privateKey) }: { header?: object, claims?: object, sign?: (input: string) => string } = {}) {
   const input = `${b64({ ...HEADER, ...header })}.${b64({ ...CLAIMS, ...claims })}`
   return `${input}.${sign(input)}`

@@ -86,7 +86,7 @@ t.test('an unknown kid is looked up, once for all who ask, and a flood of forged
   t.ok(performance.now() - start < 20_000, 'a hundred waits of a second would be longer')
 })
 
-t.test('a rotation right after a forged token does not cost anybody a 401', async (t) => {
+t.test('a rotation right after a forged token causes no 401', async (t) => {
   const manager = await startSecretsManager(t)
   const [app, stranger] = await Promise.all([buildTokenApp(t, manager.env), buildTokenApp(t, { JWT_SECRET: newSecret() })])
   t.equal(await who(app, await stranger.accessTokens.sign(PERSON)), 401)
@@ -95,7 +95,7 @@ t.test('a rotation right after a forged token does not cost anybody a 401', asyn
   t.equal(await who(app, await newer.accessTokens.sign(PERSON)), 200)
 })
 
-t.test('while Secrets Manager is away known keys work, and of unknown ones nobody can tell', async (t) => {
+t.test('while Secrets Manager is down known keys work, and unknown ones are answered with 503', async (t) => {
   const manager = await startSecretsManager(t)
   const app = await buildTokenApp(t, manager.env)
   manager.rotate()
@@ -192,7 +192,7 @@ t.test('with a secret of their own, codes have nothing to do with the root secre
   t.same(api.keys.jwks, derived.keys.jwks)
 })
 
-t.test('a process with the secret of codes alone makes the codes, and neither signs nor lets anybody in', async (t) => {
+t.test('a process with the secret of codes alone makes the codes, and neither signs nor accepts tokens', async (t) => {
   const manager = await startSecretsManager(t)
   const api = await buildTokenApp(t, { ...manager.env, CODE_SECRET_ARN: CODE_ARN })
   t.same([...new Set(manager.secrets)].sort(), [CODE_ARN, ARN])

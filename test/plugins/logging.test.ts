@@ -57,7 +57,7 @@ t.test('a request or an answer that gets into a line is reduced to its route and
   t.notMatch(JSON.stringify(lines), /hush/)
 })
 
-t.test('whatever text a line holds, it is one line of JSON', async t => {
+t.test('a line with any text is one line of JSON', async t => {
   const { lines, logger } = recorded()
   let written = ''
   const raw = createLogger(loadConfig(engines.env), { write: line => { written += line } })

@@ -11,7 +11,7 @@ async function start (t: Test) {
   for (const email of KNOWN) await app.users.register({ email, name: 'Known' }, 'c')
   await pump(app, engines)
   const flows = {
-    registration: (email: string, remoteAddress = '192.0.2.1') => app.inject({ method: 'POST', url: '/v2/users', remoteAddress, payload: { email, name: 'Somebody' } }),
+    registration: (email: string, remoteAddress = '192.0.2.1') => app.inject({ method: 'POST', url: '/v2/users', remoteAddress, payload: { email, name: 'Ada' } }),
     'sign-in': (email: string, remoteAddress = '192.0.2.1') => app.inject({ method: 'POST', url: '/v2/auth/challenges', remoteAddress, payload: { email } })
   }
   return { engines, app, flows }

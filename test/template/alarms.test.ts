@@ -120,7 +120,7 @@ t.test('each alarm says in words what it means, and links to the page of the run
   }
 })
 
-t.test('every alarm calls somebody, or is part of one that does, or of a rollback', async t => {
+t.test('every alarm notifies an operator, or is part of one that does, or of a rollback', async t => {
   const template = loadTemplate()
   const silent = resourcesOf(template, 'AWS::CloudWatch::Alarm').filter(([, { Properties }]) => Properties['AlarmActions'] === undefined).map(([id]) => id)
   const rules = resourcesOf(template, 'AWS::CloudWatch::CompositeAlarm').map(([, { Properties }]) => String(Properties['AlarmRule']['Fn::Sub'])).join()
@@ -169,7 +169,7 @@ t.test('the dashboard is JSON, and shows metrics that are emitted', async t => {
       const [Namespace, MetricName, ...rest] = metric.filter(part => typeof part === 'string')
       const Dimensions = rest.filter((_, index) => index % 2 === 0).map((Name, index) => ({ Name, Value: rest[index * 2 + 1] }))
       t.equal(metricFault({ Namespace: Namespace!, MetricName: MetricName!, Dimensions }), undefined, `${title}: ${MetricName!}`)
-      // An object ends a metric; what follows it would be taken for another dimension.
+      // An object ends a metric; what follows it would count as another dimension.
       t.ok(metric.slice(0, -1).every(part => typeof part === 'string'), `${title}: options come last`)
     }
   }

@@ -40,7 +40,7 @@ function throttleFaults (template: Template): string[] {
   return faults
 }
 
-t.test('what writes, mails or compares for anybody is throttled more strictly than the rest', async t => {
+t.test('requests that write without a token, mail or check a code have stricter throttles', async t => {
   t.strictSame(throttleFaults(loadTemplate()), [])
   t.match(settingsOf(loadTemplate())[0], { ResourcePath: '/*', HttpMethod: '*', ThrottlingRateLimit: { Ref: 'ThrottleRate' }, DataTraceEnabled: false })
 })

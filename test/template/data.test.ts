@@ -108,7 +108,7 @@ t.test('a worker of its own is given the secret of codes and not the root secret
   t.match(JSON.stringify([Resources['ApiFunction'], Resources['ApiFunctionRole']]), 'RootSecret')
 })
 
-t.test('an upload is told as S3 itself would tell it', async t => {
+t.test('an upload is announced in S3\'s own form', async t => {
   const [target] = loadTemplate().Resources['UploadedRule']!.Properties['Targets'] as [{ InputTransformer: { InputPathsMap: Record<string, string>, InputTemplate: string } }]
   const { InputPathsMap, InputTemplate } = target.InputTransformer
   const event = { time: '2026-01-01T00:00:00Z', detail: { bucket: { name: 'uploads' }, object: { key: 'incoming/1', size: 5 } } }

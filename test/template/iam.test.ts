@@ -35,7 +35,7 @@ t.test('no permission says * where a name could stand', async t => {
   t.strictSame(wildcardFaults(evaluate(loadTemplate(), { EmailWorker: 'extracted', Tracing: 'Active', LogArchive: 'true' })), [])
 })
 
-t.test('a wildcard that somebody adds is found', async t => {
+t.test('an added wildcard is found', async t => {
   const template = loadTemplate()
   const [statement] = template.Resources['ApiFunctionRole']!.Properties['Policies'][0].PolicyDocument.Statement
   Object.assign(statement, { Action: ['dynamodb:*', 's3:GetObject'], Resource: '*' })

@@ -15,7 +15,7 @@ const workflows = Object.fromEntries(readdirSync(DIRECTORY).map(file => {
   return [file, { text, workflow: parse(text) as Workflow }]
 }))
 
-/** Actions that somebody could change under our feet, and keys that would have to be stored. */
+/** Actions whose tag can be moved, and keys that would have to be stored. */
 function faultsOf (text: string): string[] {
   const uses = [...text.matchAll(/uses: (\S+)(.*)$/gm)]
   return [

@@ -17,12 +17,12 @@ const engines = await startEngines(t)
 type Invoke = (event: unknown) => Promise<unknown>
 let invoke: Invoke
 const invoked: { target: string, path: string }[] = []
-const told: Record<string, unknown>[] = []
+const reports: Record<string, unknown>[] = []
 const server = createServer((request, response) => {
   void (async () => {
     const body = JSON.parse(await text(request)) as Record<string, unknown>
     if (request.headers['x-amz-target'] === 'CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus') {
-      told.push(body)
+      reports.push(body)
       return response.setHeader('content-type', 'application/x-amz-json-1.1').end(JSON.stringify({ lifecycleEventHookExecutionId: body['lifecycleEventHookExecutionId'] }))
     }
     const target = /\/functions\/([^/]+)\/invocations/.exec(decodeURIComponent(request.url!))?.[1] ?? ''
@@ -53,10 +53,10 @@ async function functionWith (env: Record<string, string>): Promise<Invoke> {
 
 async function smoke (checks: 'ready' | 'live', fn: Invoke) {
   invoke = fn
-  invoked.length = told.length = 0
+  invoked.length = reports.length = 0
   process.env['CHECKS'] = checks
   const { status } = await handler({ DeploymentId: 'd-1', LifecycleEventHookExecutionId: 'h-1' })
-  t.strictSame(told, [{ deploymentId: 'd-1', lifecycleEventHookExecutionId: 'h-1', status }], 'CodeDeploy is told')
+  t.strictSame(reports, [{ deploymentId: 'd-1', lifecycleEventHookExecutionId: 'h-1', status }], 'CodeDeploy gets the result')
   return status
 }
 

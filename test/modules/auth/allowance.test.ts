@@ -14,7 +14,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
     const app = await buildTestApp(t, engines)
 
     let n = 0
-    const newAddress = () => `person-${++n}@example.com`
+    const newAddress = () => `user-${++n}@example.com`
     const ask = (service: Pick<TestApp['auth'], 'requestCode'>, email: string, network = '192.0.2.1') =>
       service.requestCode({ email, network }, 'test').then(() => true, (error: { code: string }) => { if (error.code === 'AUTH_CODES_EXHAUSTED') return false; throw error })
 
@@ -64,7 +64,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       t.equal(more.filter(Boolean).length, 15)
     })
 
-    t.test('tags behind a plus are one mailbox to whoever counts', async (t) => {
+    t.test('addresses that differ in their plus tag count as one mailbox', async (t) => {
       const email = newAddress()
       const answers = []
       for (let i = 0; i < 8; i++) answers.push(await ask(app.auth, email.replace('@', `+${i}@`)))
@@ -155,7 +155,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       const limited = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '1' } })
       const asked = async (domain: string) => {
         let count = 0
-        while (count < 300 && await limited.auth.requestCode({ email: `someone-${newId()}@${domain}`, network: newId() }, 'test').then(() => true, (error: { statusCode: number }) => { if (error.statusCode === 429) return false; throw error })) count++
+        while (count < 300 && await limited.auth.requestCode({ email: `user-${newId()}@${domain}`, network: newId() }, 'test').then(() => true, (error: { statusCode: number }) => { if (error.statusCode === 429) return false; throw error })) count++
         return count
       }
       t.equal(await asked('small.example'), 20)

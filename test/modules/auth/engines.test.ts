@@ -84,7 +84,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       t.ok(await repository.getSession(bystander.userId, bystander.sid))
     })
 
-    t.test('a person registers, signs in again, stays signed in, and signs out', async (t) => {
+    t.test('a user registers, signs in again, stays signed in, and signs out', async (t) => {
       const tokens = await signIn(app, engines, 'ada@example.com', 'Ada')
       const post = async (url: string, payload: object) => await app.inject({ method: 'POST', url, payload })
       const { challengeId, code } = await openChallenge(app, 'ada@example.com')

@@ -13,7 +13,7 @@ const app = await buildTestApp(t, engines)
 const admin = await adminOf(app)
 
 let n = 0
-const someone = () => signIn(app, engines, `person-${++n}@example.com`)
+const newSession = () => signIn(app, engines, `user-${++n}@example.com`)
 const refresh = (refreshToken: string, at: TestApp = app) => at.inject({ method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'refresh_token', refreshToken } })
 const refreshed = async (refreshToken: string, at?: TestApp) => (await refresh(refreshToken, at)).json<Tokens>().refreshToken
 const revoke = (refreshToken: string) => app.inject({ method: 'POST', url: '/v2/auth/revoke', payload: { refreshToken } })
@@ -28,8 +28,8 @@ function later () {
   return { service, refresh, pass: (ms: number) => { clock.now = new Date(clock.now.getTime() + ms) } }
 }
 
-t.test('each use gives a new token of the same session and the person as they are now', async (t) => {
-  const first = await someone()
+t.test('each use gives a new token of the same session and the current profile', async (t) => {
+  const first = await newSession()
   await app.users.update({ userId: first.user.id }, first.user.id, { name: 'Renamed' }, 'test')
   const answer = await refresh(first.refreshToken)
   t.equal(answer.statusCode, 200)
@@ -46,7 +46,7 @@ t.test('each use gives a new token of the same session and the person as they ar
 })
 
 t.test('a token is opaque, 256 bits of secret, and stored as its SHA-256 only', async (t) => {
-  const { refreshToken, user } = await someone()
+  const { refreshToken, user } = await newSession()
   t.match(refreshToken, /^[A-Za-z0-9_-]{107}$/)
   const [session] = await sessionsOf(user.id)
   t.equal(session!['currentHash'], createHash('sha256').update(refreshToken).digest('hex'))
@@ -57,7 +57,7 @@ t.test('a token is opaque, 256 bits of secret, and stored as its SHA-256 only', 
 
 t.test('within ten seconds an old token gives what it gave, however far the family has gone on', async (t) => {
   const { refresh: refreshBy, pass } = later()
-  const { refreshToken: first } = await someone()
+  const { refreshToken: first } = await newSession()
   const second = (await refreshBy(first)).refreshToken
   pass(9_000)
   t.equal((await refreshBy(first)).refreshToken, second)
@@ -72,7 +72,7 @@ t.test('two instances whose clocks are three seconds apart replay one lineage', 
     const service = serviceAt(app, { now: new Date(now + ms) })
     return async (refreshToken: string) => (await service.createTokens({ grantType: 'refresh_token', refreshToken }, 'test')).refreshToken
   }
-  const { refreshToken: first } = await someone()
+  const { refreshToken: first } = await newSession()
   // The fast clock, then the slow one, then nine seconds later by either of them.
   const second = await at(3000)(first)
   const third = await at(-3000)(second)
@@ -84,7 +84,7 @@ t.test('two instances whose clocks are three seconds apart replay one lineage', 
 })
 
 t.test('a token that was used by a clock an hour ahead is not good for that hour', async (t) => {
-  const { refreshToken: stolen } = await someone()
+  const { refreshToken: stolen } = await newSession()
   const ahead = serviceAt(app, { now: new Date(Date.now() + 3600_000) })
   const { refreshToken: current } = await ahead.createTokens({ grantType: 'refresh_token', refreshToken: stolen }, 'test')
   t.equal((await refresh(stolen)).statusCode, 401)
@@ -93,7 +93,7 @@ t.test('a token that was used by a clock an hour ahead is not good for that hour
 
 t.test('50 uses at once, over two instances, are one lineage', async (t) => {
   const other = await buildTestApp(t, engines)
-  const { refreshToken, user } = await someone()
+  const { refreshToken, user } = await newSession()
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(refreshToken, i % 2 === 0 ? app : other)))
   t.same(new Set(answers.map(answer => answer.statusCode)), new Set([200]))
   const next = new Set(answers.map(answer => answer.json<Tokens>().refreshToken))
@@ -102,10 +102,10 @@ t.test('50 uses at once, over two instances, are one lineage', async (t) => {
   t.equal((await refresh([...next][0]!)).statusCode, 200)
 })
 
-t.test('an old token that turns up later ends the session, for whoever holds which token', async (t) => {
+t.test('an old token that is used later ends the session, for the current token too', async (t) => {
   for (const generations of [1, 2, 12]) {
     const { refresh: refreshBy, pass } = later()
-    const { refreshToken: stolen, user } = await someone()
+    const { refreshToken: stolen, user } = await newSession()
     let current = stolen
     for (let i = 0; i < generations; i++) {
       current = (await refreshBy(current)).refreshToken
@@ -122,15 +122,15 @@ t.test('an old token that turns up later ends the session, for whoever holds whi
 t.test('and does so after a restart too', async (t) => {
   const { refresh: refreshBy, pass } = later()
   pass(-60_000)
-  const { refreshToken: stolen } = await someone()
+  const { refreshToken: stolen } = await newSession()
   const current = (await refreshBy(stolen)).refreshToken
   const restarted = await buildTestApp(t, engines)
   t.equal((await refresh(stolen, restarted)).statusCode, 401)
   t.equal((await refresh(current, restarted)).statusCode, 401)
 })
 
-t.test('a guess ends nobody\'s session, even one that knows whose it is', async (t) => {
-  const { refreshToken, user } = await someone()
+t.test('a guessed token ends no session, even with the right ids', async (t) => {
+  const { refreshToken, user } = await newSession()
   const bytes = Buffer.from(refreshToken, 'base64url')
   const before = counted(app, 'RefreshReuse')
   for (let i = 0; i < 20; i++) {
@@ -145,9 +145,9 @@ t.test('a guess ends nobody\'s session, even one that knows whose it is', async 
   t.equal((await refresh(refreshToken)).statusCode, 200)
 })
 
-t.test('whatever is no good token gets one answer', async (t) => {
-  const { refreshToken } = await someone()
-  const ended = await someone()
+t.test('every invalid token gets the same answer', async (t) => {
+  const { refreshToken } = await newSession()
+  const ended = await newSession()
   await revoke(ended.refreshToken)
   const bytes = Buffer.from(refreshToken, 'base64url')
   const bad = [
@@ -171,13 +171,13 @@ t.test('whatever is no good token gets one answer', async (t) => {
 
 t.test('a session ends after 30 days without use, and after 90 days in any case, before TTL removes it', async (t) => {
   const idle = later()
-  const { refreshToken, user } = await someone()
+  const { refreshToken, user } = await newSession()
   idle.pass(30 * DAY + 1000)
   await t.rejects(idle.refresh(refreshToken), { code: 'AUTH_REFRESH_TOKEN_INVALID' })
   t.equal((await sessionsOf(user.id)).length, 1, 'the table still has it')
 
   const { refresh: refreshBy, pass } = later()
-  let current = (await someone()).refreshToken
+  let current = (await newSession()).refreshToken
   for (let day = 29; day < 90; day += 29) {
     pass(29 * DAY)
     current = (await refreshBy(current)).refreshToken
@@ -190,7 +190,7 @@ t.test('a session ends after 30 days without use, and after 90 days in any case,
 
 t.test('signing out ends the session, with its current token or an old one', async (t) => {
   for (const which of ['current', 'old'] as const) {
-    const { refreshToken: old, user } = await someone()
+    const { refreshToken: old, user } = await newSession()
     const current = await refreshed(old)
     t.equal((await revoke(which === 'current' ? current : old)).statusCode, 204)
     t.same(await sessionsOf(user.id), [])
@@ -199,20 +199,20 @@ t.test('signing out ends the session, with its current token or an old one', asy
   }
 })
 
-t.test('who was suspended or deleted cannot refresh, and the session is gone', async (t) => {
-  const suspended = await someone()
+t.test('a suspended or deleted user cannot refresh, and the session is gone', async (t) => {
+  const suspended = await newSession()
   await app.users.update(admin, suspended.user.id, { status: 'SUSPENDED' }, 'test')
   t.equal((await refresh(suspended.refreshToken)).statusCode, 401)
   t.same(await sessionsOf(suspended.user.id), [])
-  const deleted = await someone()
+  const deleted = await newSession()
   await app.users.remove({ userId: deleted.user.id }, deleted.user.id, 'test')
   t.equal((await refresh(deleted.refreshToken)).statusCode, 401)
   t.same(await sessionsOf(deleted.user.id), [])
 })
 
-t.test('all sessions of a user end together, and nobody else\'s', async (t) => {
-  const { user } = await someone()
-  const bystander = await someone()
+t.test('all sessions of a user end together, and no other user\'s', async (t) => {
+  const { user } = await newSession()
+  const bystander = await newSession()
   const { service } = later()
   for (let i = 0; i < 59; i++) {
     const { challengeId, code } = await openChallenge(app, user.email)
@@ -226,7 +226,7 @@ t.test('all sessions of a user end together, and nobody else\'s', async (t) => {
 })
 
 t.test('a rotation whose answer from the table is lost gives the token it wrote', async (t) => {
-  const { refreshToken } = await someone()
+  const { refreshToken } = await newSession()
   const restore = intercept(app.dynamodb, { command: 'UpdateItemCommand' }, async ({ send, attempt }) => {
     const answer = await send()
     if (attempt === 1) throw lineError()
@@ -239,7 +239,7 @@ t.test('a rotation whose answer from the table is lost gives the token it wrote'
 })
 
 t.test('a session that ends while its token is being used stays ended', async (t) => {
-  const { refreshToken, user } = await someone()
+  const { refreshToken, user } = await newSession()
   const [session] = await sessionsOf(user.id)
   const restore = intercept(app.dynamodb, { command: 'UpdateItemCommand' }, async ({ send, attempt }) => {
     if (attempt === 1) await app.dynamodb.send(new DeleteCommand({ TableName: TABLE, Key: { pk: session!['pk'], sk: session!['sk'] } }))

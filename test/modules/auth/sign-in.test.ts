@@ -11,7 +11,7 @@ const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)
 
 let n = 0
-const newAddress = () => `person-${++n}@example.com`
+const newAddress = () => `user-${++n}@example.com`
 const post = (url: string, payload: object, headers: Record<string, string> = {}) => app.inject({ method: 'POST', url, payload, headers })
 const exchange = (challengeId: string, code: string) => post('/v2/auth/tokens', { grantType: 'code', challengeId, code })
 
@@ -83,7 +83,7 @@ t.test('bad input is refused with the field named, and nothing is asked of the t
   const bad: [url: string, body: object, pointer: string][] = [
     ['/auth/challenges', {}, '/email'],
     ['/auth/challenges', { email: 5 }, '/email'],
-    ['/auth/challenges', { email: 'nobody' }, '/email'],
+    ['/auth/challenges', { email: 'no-address' }, '/email'],
     ['/auth/challenges', { email: 'a@b.example\r\nBcc: c@d.example' }, '/email'],
     ['/auth/challenges', { email: 'a@example.com', role: 'admin' }, '/role'],
     ['/auth/tokens', {}, '/grantType'],
@@ -113,29 +113,29 @@ t.test('bad input is refused with the field named, and nothing is asked of the t
   t.same(calls.stop(), [])
 })
 
-t.test('whatever is wrong with a code, the answer is one', async (t) => {
+t.test('every kind of wrong code gets the same answer', async (t) => {
   const email = newAddress()
   const { user } = await signIn(app, engines, email)
   const answers: Record<string, ReturnType<typeof sameness>> = {}
-  const told = async (what: string, challengeId: string, code: string) => { answers[what] = sameness(await exchange(challengeId, code)) }
+  const tryCode = async (what: string, challengeId: string, code: string) => { answers[what] = sameness(await exchange(challengeId, code)) }
   const failuresBefore = counted(app, 'CodeFailures')
 
-  await told('unknown challenge', '0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42', '12345678')
+  await tryCode('unknown challenge', '0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42', '12345678')
   const challenge = await openChallenge(app, email)
-  await told('wrong code', challenge.challengeId, challenge.wrongCode)
+  await tryCode('wrong code', challenge.challengeId, challenge.wrongCode)
   t.equal((await exchange(challenge.challengeId, challenge.code)).statusCode, 200)
-  await told('used', challenge.challengeId, challenge.code)
+  await tryCode('used', challenge.challengeId, challenge.code)
   const late = await openChallenge(app, email, new Date(Date.now() - 10 * 60_000 - 1000))
   t.ok(await itemAt(app.dynamodb, `challenge#${late.challengeId}`, 'challenge'), 'the table still has the expired one')
-  await told('expired', late.challengeId, late.code)
+  await tryCode('expired', late.challengeId, late.code)
   const tried = await openChallenge(app, email)
   for (let i = 0; i < 5; i++) await exchange(tried.challengeId, tried.wrongCode)
-  await told('tried too often', tried.challengeId, tried.code)
-  const nobody = await openChallenge(app, newAddress())
-  await told('no account', nobody.challengeId, nobody.code)
+  await tryCode('tried too often', tried.challengeId, tried.code)
+  const unknown = await openChallenge(app, newAddress())
+  await tryCode('no account', unknown.challengeId, unknown.code)
   await app.users.update(await adminOf(app), user.id, { status: 'SUSPENDED' }, 'test')
   const suspended = await openChallenge(app, email)
-  await told('suspended', suspended.challengeId, suspended.code)
+  await tryCode('suspended', suspended.challengeId, suspended.code)
 
   for (const [what, answer] of Object.entries(answers)) t.same(answer, answers['unknown challenge'], what)
   t.match(answers['used'], { status: 401, body: { code: 'AUTH_CODE_INVALID', status: 401 } })
@@ -166,7 +166,7 @@ t.test('of 50 right codes at once, one starts a session', async (t) => {
   t.equal(counted(app, 'SignIns') - signInsBefore, 1)
 })
 
-t.test('no number of wrong codes by strangers makes the right code of the owner fail', async (t) => {
+t.test('wrong codes from other clients never make the owner\'s right code fail', async (t) => {
   const email = newAddress()
   await signIn(app, engines, email)
   const owner = await openChallenge(app, email)
@@ -209,7 +209,7 @@ t.test('confirming an address starts no session, and leaves the code good for on
   t.equal((await post('/v2/auth/verify', { challengeId, code })).statusCode, 401, 'and then it confirms nothing any more')
 })
 
-t.test('confirming with a wrong code takes a try, and is answered like every other wrong code', async (t) => {
+t.test('confirming with a wrong code uses a try, and gets the same answer as every other wrong code', async (t) => {
   const email = newAddress()
   await signIn(app, engines, email)
   const { challengeId, code, wrongCode } = await openChallenge(app, email)

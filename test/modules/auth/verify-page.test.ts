@@ -33,7 +33,7 @@ t.test('the page never makes mark-up of what it is given, and stores nothing', a
   t.notMatch(body, /localStorage|sessionStorage|indexedDB|document\.cookie/)
 })
 
-t.test('whatever the address says, the answer is the same page', async t => {
+t.test('every query of the URL gets the same page', async t => {
   const { body } = await app.inject('/verify')
   const asked = await app.inject('/verify?code=12345678&x=%3Cscript%3E')
   t.equal(asked.body, body)

@@ -7,7 +7,7 @@ import { canonicalEmail } from '../../../src/shared/email-address.ts'
 import { buildTestApp, startEngines } from '../../helper.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
-/** What an SMTP server was told, before anything parsed it. */
+/** What an SMTP server received, before parsing. */
 interface Delivery {
   from: string
   to: string[]
@@ -44,7 +44,7 @@ t.test('a mail has one sender, one recipient and always the same headers', async
   t.match(await simpleParser(raw), { from: { value: [{ name: 'Acme, Inc. (Notes)', address: 'no-reply@example.com' }] } })
 })
 
-t.test('whatever a name holds, the mail goes to the address alone and has no other headers', async (t) => {
+t.test('with any name, the mail goes to the address only and has no other headers', async (t) => {
   const names = ['Eve <eve@evil.example>', 'eve@evil.example,', '"Eve" <eve@evil.example>, "x', 'a, b, c', 'group: eve@evil.example;', '=?utf-8?Q?Bcc:_eve@evil.example?=',
     '=?utf-8?B?PGV2ZUBldmlsLmV4YW1wbGU+?=', '=?utf-8?Q?=0D=0ABcc:_eve@evil.example?=', '\\"\\', '" <eve@evil.example>', '(comment)', '<>', '@', ';', ':', '%0d%0aBcc: eve@evil.example',
     '\u202eelpmaxe.live@eve', '＜eve＠evil.example＞', 'Zoë 🙈'.repeat(16), 'é'.repeat(100), '\ufffe\uffff', "'; DROP TABLE users; --", '$' + '{jndi:ldap://evil}', '{{7*7}}', ' '.repeat(50)]

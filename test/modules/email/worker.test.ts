@@ -317,7 +317,7 @@ t.test('a correlation id that is not one is replaced', async (t) => {
   t.equal(mail!.bcc, undefined)
 })
 
-t.test('address, name, code and subject are in no log line, whatever goes wrong', async (t) => {
+t.test('address, name, code and subject are in no log line, after any failure', async (t) => {
   const message = emailMessage({ email: 'canary-address@example.com', name: 'Canary Nightingale' })
   const code = app.keys.codeOf(message.challengeId!)
   await app.email.enqueue(message, 'canary')

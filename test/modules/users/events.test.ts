@@ -28,7 +28,7 @@ async function deliverLate (entry: UsersEntry): Promise<string[]> {
   return await deliver(app, entryRecord(entry))
 }
 
-t.test('what happens to an account is announced in its order, with the version that tells it', async (t) => {
+t.test('changes of an account are announced in order, each with its version', async (t) => {
   const tokens = await signIn(app, engines, address())
   const userId = tokens.user.id
   for (const name of ['First Name', 'Second Name']) await app.users.update({ userId }, userId, { name }, 'x')

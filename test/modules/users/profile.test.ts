@@ -9,8 +9,8 @@ const engines = await startEngines(t)
 const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '100000', ADMIN_EMAILS: 'root@example.com' } })
 
 let n = 0
-async function person (name = 'Ada') {
-  const email = `person-${++n}@example.com`
+async function newUser (name = 'Ada') {
+  const email = `user-${++n}@example.com`
   const tokens = await signIn(app, engines, email, name)
   return { id: tokens.user.id, email, headers: { authorization: `Bearer ${tokens.accessToken}` } }
 }
@@ -21,8 +21,8 @@ async function admin () {
 const call = (method: 'GET' | 'PATCH' | 'DELETE', url: string, headers: Record<string, string>, payload?: object) =>
   app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) })
 
-t.test('a signed-in person reads their own profile, under both of its addresses', async (t) => {
-  const ada = await person()
+t.test('a signed-in user reads their own profile, under both of its paths', async (t) => {
+  const ada = await newUser()
   const me = await call('GET', '/v2/users/me', ada.headers)
   t.equal(me.statusCode, 200)
   t.match(me.json(), { id: ada.id, email: ada.email, name: 'Ada', status: 'ACTIVE', role: 'user', version: 2 })
@@ -36,7 +36,7 @@ t.test('a signed-in person reads their own profile, under both of its addresses'
 t.test('an uncached read is one AWS call, a cached one none', async (t) => {
   const cold = await buildTestApp(t, engines)
   // Names of a hundred characters that are two hundred units, too.
-  const ada = await person('👩'.repeat(100))
+  const ada = await newUser('👩'.repeat(100))
   const read = async () => {
     const calls = recordCalls(cold)
     t.equal((await cold.inject({ url: '/v2/users/me', headers: ada.headers })).statusCode, 200)
@@ -46,8 +46,8 @@ t.test('an uncached read is one AWS call, a cached one none', async (t) => {
   t.same(await read(), [])
 })
 
-t.test('a read says its version, and is not sent again to who has it', async (t) => {
-  const ada = await person()
+t.test('a read has an ETag, and a client that has that version gets 304', async (t) => {
+  const ada = await newUser()
   const { etag } = (await call('GET', '/v2/users/me', ada.headers)).headers as { etag: string }
   t.equal(etag, `"${ada.id}.2"`)
   for (const tags of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
@@ -61,7 +61,7 @@ t.test('a read says its version, and is not sent again to who has it', async (t)
 })
 
 t.test('a change is seen at once, in every version and by every address', async (t) => {
-  const ada = await person()
+  const ada = await newUser()
   for (const [i, [url, type]] of ([['/v2/users/me', 'application/merge-patch+json'], [`/v2/users/${ada.id}`, 'application/json'], [`/v1/users/${ada.id}`, 'application/json']] as const).entries()) {
     const name = `Name ${i}`
     const answer = await app.inject({ method: 'PATCH', url, headers: { ...ada.headers, 'content-type': type }, payload: JSON.stringify({ name }) })
@@ -73,7 +73,7 @@ t.test('a change is seen at once, in every version and by every address', async 
 })
 
 t.test('twenty changes from all sides at once leave one line of versions', async (t) => {
-  const ada = await person()
+  const ada = await newUser()
   const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => call('PATCH', '/v2/users/me', ada.headers, { name: `Name ${i}` })))
   const done = answers.filter(answer => answer.statusCode === 200)
   t.same(answers.filter(answer => ![200, 409].includes(answer.statusCode)).map(answer => answer.body), [])
@@ -82,8 +82,8 @@ t.test('twenty changes from all sides at once leave one line of versions', async
   t.equal((await call('GET', '/v2/users/me', ada.headers)).json().version, versions.at(-1))
 })
 
-t.test('what a person may not say in a change is refused and changes nothing', async (t) => {
-  const ada = await person()
+t.test('an invalid change is rejected and changes nothing', async (t) => {
+  const ada = await newUser()
   for (const [body, status, code] of [
     [{}, 400, 'VALIDATION_FAILED'],
     [{ name: null }, 400, 'VALIDATION_FAILED'],
@@ -102,23 +102,23 @@ t.test('what a person may not say in a change is refused and changes nothing', a
   t.match((await call('GET', '/v2/users/me', ada.headers)).json(), { name: 'Ada', version: 2, role: 'user' })
 })
 
-t.test("somebody else's account looks like none at all", async (t) => {
-  const [ada, eve] = [await person(), await person()]
+t.test("another user's account looks like one that does not exist", async (t) => {
+  const [ada, eve] = [await newUser(), await newUser()]
   for (const method of ['GET', 'PATCH', 'DELETE'] as const) {
     for (const version of ['v1', 'v2']) {
       const payload = method === 'PATCH' ? { name: 'Eve was here' } : undefined
       const theirs = await call(method, `/${version}/users/${ada.id}`, eve.headers, payload)
-      const nobodys = await call(method, `/${version}/users/00000000-0000-4000-8000-000000000000`, eve.headers, payload)
+      const missing = await call(method, `/${version}/users/00000000-0000-4000-8000-000000000000`, eve.headers, payload)
       t.equal(theirs.statusCode, 404, `${method} ${version}`)
       const shape = (body: string) => body.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'id')
-      t.equal(shape(theirs.body), shape(nobodys.body))
+      t.equal(shape(theirs.body), shape(missing.body))
     }
   }
   t.equal((await call('GET', '/v2/users/me', ada.headers)).json().name, 'Ada')
 })
 
 t.test('an id can address nothing but a user', async (t) => {
-  const ada = await person()
+  const ada = await newUser()
   const root = await admin()
   for (const id of [`email%23${ada.email}`, 'outbox%23x', 'me%20', '..', '%00', 'not-a-uuid', ada.id.toUpperCase()]) {
     t.equal((await call('GET', `/v2/users/${id}`, root.headers)).statusCode, 404, id)
@@ -128,7 +128,7 @@ t.test('an id can address nothing but a user', async (t) => {
 t.test('without a token there is nothing to see', async (t) => {
   for (const method of ['GET', 'PATCH', 'DELETE'] as const) {
     for (const url of ['/v2/users/me', '/v2/users/00000000-0000-4000-8000-000000000000', '/v1/users/00000000-0000-4000-8000-000000000000']) {
-      const answer = await call(method, url, {}, method === 'PATCH' ? { name: 'Nobody' } : undefined)
+      const answer = await call(method, url, {}, method === 'PATCH' ? { name: 'Changed' } : undefined)
       t.equal(answer.statusCode, 401, `${method} ${url}`)
       t.equal(answer.headers['www-authenticate'], 'Bearer realm="user-service"')
     }
@@ -136,7 +136,7 @@ t.test('without a token there is nothing to see', async (t) => {
 })
 
 t.test('an admin reads, changes, suspends and deletes others', async (t) => {
-  const [root, ada] = [await admin(), await person()]
+  const [root, ada] = [await admin(), await newUser()]
   t.equal((await call('GET', '/v2/users/me', root.headers)).json().role, 'admin')
   t.equal((await call('GET', `/v2/users/${ada.id}`, root.headers)).json().email, ada.email)
   t.equal((await call('GET', `/v1/users/${ada.id}`, root.headers)).statusCode, 200)
@@ -148,8 +148,8 @@ t.test('an admin reads, changes, suspends and deletes others', async (t) => {
   t.equal((await call('GET', `/v2/users/${ada.id}`, root.headers)).statusCode, 404)
 })
 
-t.test('who is no admin any more is none, whatever their token says', async (t) => {
-  const [ada, bob] = [await person(), await person()]
+t.test('a former admin has no admin rights, even with an admin\'s token', async (t) => {
+  const [ada, bob] = [await newUser(), await newUser()]
   await app.users.update(await adminOf(app), ada.id, { role: 'admin' }, 'c')
   const headers = { authorization: `Bearer ${await app.accessTokens.sign({ sub: ada.id, email: ada.email, role: 'admin', sid: crypto.randomUUID() })}` }
   t.equal((await call('GET', `/v2/users/${bob.id}`, headers)).statusCode, 200)
@@ -159,7 +159,7 @@ t.test('who is no admin any more is none, whatever their token says', async (t) 
 })
 
 t.test('a deleted account leaves no trace, its token is worth nothing, its address is free', async (t) => {
-  const ada = await person('Ada Vanishing')
+  const ada = await newUser('Ada Vanishing')
   await call('GET', '/v2/users/me', ada.headers)
   t.equal((await call('DELETE', '/v2/users/me', ada.headers)).statusCode, 204)
   t.equal((await call('GET', '/v2/users/me', ada.headers)).statusCode, 401)
@@ -174,9 +174,9 @@ t.test('a deleted account leaves no trace, its token is worth nothing, its addre
   t.not(again.user.id, ada.id)
 })
 
-t.test('who may do what is read from the table: a suspended and demoted admin does nothing on an instance that still has them in its cache', async (t) => {
+t.test('permissions are read from the table: a suspended and demoted admin can do nothing on an instance that still has them in its cache', async (t) => {
   const other = await buildTestApp(t, engines)
-  const [victim, eve] = [await person(), await person()]
+  const [victim, eve] = [await newUser(), await newUser()]
   const root = await adminOf(app)
   await app.users.update(root, eve.id, { role: 'admin' }, 'c')
   t.equal((await other.inject({ url: '/v2/users/me', headers: eve.headers })).json().role, 'admin', 'the other instance has cached the admin')
@@ -197,8 +197,8 @@ t.test('who may do what is read from the table: a suspended and demoted admin do
   t.match(await app.users.getFresh(root.userId), { status: 'ACTIVE', role: 'admin' })
 })
 
-t.test('an entry planted in the cache makes nobody an admin', async (t) => {
-  const [eve, victim] = [await person(), await person()]
+t.test('an entry planted in the cache does not make a user an admin', async (t) => {
+  const [eve, victim] = [await newUser(), await newUser()]
   await call('GET', '/v2/users/me', eve.headers)
   const stored = (await app.users.getFresh(eve.id))!
   await app.cache.write(`user:${eve.id}`, { ...stored, role: 'admin', version: 1000 } as never)
@@ -209,7 +209,7 @@ t.test('an entry planted in the cache makes nobody an admin', async (t) => {
 })
 
 t.test('an admin who is demoted between the look and the write changes nothing', async (t) => {
-  const [ada, eve] = [await person(), await person()]
+  const [ada, eve] = [await newUser(), await newUser()]
   const root = await adminOf(app)
   await app.users.update(root, eve.id, { role: 'admin' }, 'c')
   let demoted = false
@@ -227,7 +227,7 @@ t.test('an admin who is demoted between the look and the write changes nothing',
 })
 
 t.test('what the browser has kept of one account is never confirmed for another', async (t) => {
-  const [ada, bob] = [await person('Alice'), await person('Robert')]
+  const [ada, bob] = [await newUser('Alice'), await newUser('Robert')]
   const first = await call('GET', '/v2/users/me', ada.headers)
   t.match(first.headers, { 'cache-control': 'private, no-cache', vary: /\bAuthorization\b/ })
   const second = await call('GET', '/v2/users/me', { ...bob.headers, 'if-none-match': first.headers.etag as string })
@@ -237,7 +237,7 @@ t.test('what the browser has kept of one account is never confirmed for another'
 })
 
 t.test('`me` is no id in version 1', async (t) => {
-  const ada = await person()
+  const ada = await newUser()
   for (const method of ['GET', 'PATCH', 'DELETE'] as const) {
     t.equal((await call(method, '/v1/users/me', ada.headers, method === 'PATCH' ? { name: 'Ada' } : undefined)).statusCode, 404, method)
   }
@@ -245,7 +245,7 @@ t.test('`me` is no id in version 1', async (t) => {
 })
 
 t.test('every field of a patch is stored, answered and announced as changed', async (t) => {
-  const ada = await person()
+  const ada = await newUser()
   const root = await adminOf(app)
   const values: Record<keyof typeof UserPatch.properties, string> = { name: 'Ada King', locale: 'de-AT', status: 'SUSPENDED', role: 'admin' }
   t.same(Object.keys(values).sort(), Object.keys(UserPatch.properties).sort())
@@ -258,7 +258,7 @@ t.test('every field of a patch is stored, answered and announced as changed', as
 })
 
 t.test('a language is stored in its canonical form, and is that of Accept-Language when none is given', async (t) => {
-  const ada = await person()
+  const ada = await newUser()
   t.equal((await call('GET', '/v2/users/me', ada.headers)).json().locale, 'en')
   t.equal((await call('PATCH', '/v2/users/me', ada.headers, { locale: 'PT-br' })).json().locale, 'pt-BR')
   for (const locale of ['x', 'deutsch-deutsch-deutsch', 'de_DE', '-', 'a-b', 'de-']) {

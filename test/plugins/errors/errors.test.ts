@@ -194,7 +194,7 @@ t.test('with V1_ENABLED=false every v1 path is 410 and v2 goes on', async t => {
   t.equal((await after.inject({ method: 'POST', url: '/v2/users', payload: { email: 'ada@example.com', name: 'Ada' } })).statusCode, 202)
 })
 
-t.test('v1 tells on its good answers as well that it ends; v2 and its namesakes do not', async t => {
+t.test('v1 announces its end on successful answers too; v2 and similar paths do not', async t => {
   const answer = await post('/v1/users', { email: 'lifecycle@example.com', name: 'Ada' })
   t.equal(answer.statusCode, 201)
   // RFC 9745: @ and seconds; RFC 8594: an HTTP date.
@@ -225,7 +225,7 @@ t.test('what is no HTTP at all is answered in the same shape, and the line is cl
   }
 })
 
-t.test('with the database gone: 503 with Retry-After, within two and a half seconds, and nothing of it is told', async t => {
+t.test('with the database gone: 503 with Retry-After, within two and a half seconds, and no detail is shown', async t => {
   const { accessToken, user } = await signIn(app, engines, 'outage@example.com')
   await engines.faults.dynamodb.stop('SIGKILL')
   t.teardown(() => engines.faults.dynamodb.start())

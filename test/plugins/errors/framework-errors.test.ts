@@ -60,7 +60,7 @@ t.test('a request to switch protocols is a request like any other', async t => {
   }
 })
 
-t.test('what follows an answer that is on its way cannot be taken for a part of it', async t => {
+t.test('bytes after an answer cannot be read as a part of it', async t => {
   const gate = Promise.withResolvers<void>()
   const server = await buildTestApp(t, engines)
   t.teardown(() => gate.resolve())

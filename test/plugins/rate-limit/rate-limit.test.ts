@@ -41,7 +41,7 @@ t.test('a client address has RATE_LIMIT_MAX requests in a window, and another ad
   t.equal(await ask('192.0.2.1'), 401, 'after the time in Retry-After')
 })
 
-t.test('an IPv6 client is its /64, whatever it puts behind it', async t => {
+t.test('an IPv6 client is its /64, with any suffix', async t => {
   const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '3' } })
   const ask = async (remoteAddress: string) => (await app.inject({ url: '/v2/users/me', remoteAddress })).statusCode
   t.same([await ask('2001:db8:1:2::1'), await ask('2001:db8:1:2::2'), await ask('2001:db8:1:2:ffff::3'), await ask('2001:db8:1:2::4')], [401, 401, 401, 429])
