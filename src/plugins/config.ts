@@ -71,7 +71,7 @@ export const ConfigSchema = Type.Object({
   AUTH_TABLE: Text({ description: 'table of the auth module', example: 'AuthTable', ...TABLE }),
   EMAIL_TABLE: Text({ description: 'table of the email module', example: 'EmailTable', ...TABLE }),
   EMAIL_QUEUE_URL: Url({
-    description: 'queue between the relay and the e-mail worker',
+    description: 'queue of the e-mail worker',
     example: 'http://localhost:4566/000000000000/EmailQueue',
     pattern: `^${HTTP}/${PATH}$`,
     expected: 'the URL of an SQS queue, not its name or ARN'

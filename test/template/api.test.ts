@@ -30,7 +30,7 @@ t.test('every request reaches the function, by its alias', async t => {
 
 function throttleFaults (template: Template): string[] {
   const settings = settingsOf(template)
-  const strict = ['/v1/users', '/v1/auth/challenges', '/v1/auth/tokens', '/v2/users', '/v2/auth/challenges', '/v2/auth/tokens']
+  const strict = ['/v1/users', '/v1/auth/challenges', '/v1/auth/tokens', '/v2/users', '/v2/auth/challenges', '/v2/auth/tokens', '/v2/auth/verify']
   const faults = strict.filter(path => !settings.some(({ ResourcePath, HttpMethod, ThrottlingRateLimit }) =>
     ResourcePath === `/${path.replaceAll('/', '~1')}` && HttpMethod === 'POST' && Number(ThrottlingRateLimit) <= 50)).map(path => `POST ${path} has no stricter throttle`)
   for (const { ResourcePath, HttpMethod } of settings.filter(({ HttpMethod }) => HttpMethod !== '*')) {
@@ -65,7 +65,7 @@ t.test('with keys, the link of a mail, preflights, health, documents and signing
     t.ok(needsKey(path, method), `${method} ${path} needs one`)
     t.notOk(needsKey(path, 'options'), 'its preflight does not')
   }
-  for (const [path, method] of [['/v2/auth/tokens', 'post'], ['/v1/auth/tokens', 'post'], ['/{proxy+}', ANY], ['/', ANY], ['/v1/health', ANY]] as const) t.notOk(needsKey(path, method), `${method} ${path} needs none`)
+  for (const [path, method] of [['/v2/auth/tokens', 'post'], ['/v2/auth/verify', 'post'], ['/v1/auth/tokens', 'post'], ['/{proxy+}', ANY], ['/', ANY], ['/v1/health', ANY]] as const) t.notOk(needsKey(path, method), `${method} ${path} needs none`)
   for (const id of ['UsagePlan', 'ClientKey', 'ClientKeyInPlan']) t.ok(id in template.Resources)
 })
 
