@@ -75,7 +75,7 @@ t.test('a server that cannot listen says so in one line that names the variable'
   t.teardown(() => taken.close())
   const port = String((taken.address() as AddressInfo).port)
   const cases: [env: Record<string, string>, message: string][] = [
-    [{ PORT: port }, `PORT: port ${port} is taken, set PORT to another port, or to 0 for a free one\n`],
+    [{ PORT: port }, `PORT: port ${port} is in use, set PORT to another port, or to 0 for a free one\n`],
     [{ PORT: '0', HOST: '192.0.2.1' }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)\n'],
     [{ PORT: '0', HOST: 'no-such-host.invalid' }, 'HOST: no-such-host.invalid is not an address of this machine (ENOTFOUND)\n']
   ]
