@@ -70,7 +70,7 @@ const SHARED_FAULTS: Record<number, SharedFault> = {
   415: {
     name: 'UnsupportedMediaType',
     description: 'The body is of another content type, in another charset than UTF-8, or compressed',
-    error: () => new UnsupportedMediaType('The body must be application/json; this one says "text/plain"'),
+    error: () => new UnsupportedMediaType('The body must be application/json; this one is "text/plain"'),
     applies: mayHaveBody
   },
   429: {
