@@ -201,8 +201,8 @@ t.test('the root secret may be missing where there is a secret of codes, which m
     t.equal(refusal({ ...GOOD, ...env }), 'accepted')
     t.equal(refusal({ ...GOOD, JWT_SECRET: undefined, ...env }), 'accepted')
   }
-  t.match(refusal({ ...GOOD, CODE_SECRET: GOOD.JWT_SECRET }), /^Configuration: CODE_SECRET is the root secret: [^;]+$/)
-  t.match(refusal({ ...GOOD, JWT_SECRET: undefined, JWT_SECRET_ARN: ARN, CODE_SECRET_ARN: ARN }), /^Configuration: CODE_SECRET_ARN is the root secret: [^;]+$/)
+  t.match(refusal({ ...GOOD, CODE_SECRET: GOOD.JWT_SECRET }), /^Configuration: CODE_SECRET is the same as the root secret, [^;]+$/)
+  t.match(refusal({ ...GOOD, JWT_SECRET: undefined, JWT_SECRET_ARN: ARN, CODE_SECRET_ARN: ARN }), /^Configuration: CODE_SECRET_ARN is the same as the root secret, [^;]+$/)
 })
 
 t.test('several faults are told at once, each variable once', async t => {
