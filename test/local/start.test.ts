@@ -87,7 +87,7 @@ t.test('when the database engine ends by itself, all of it ends and says so', as
   const { exited, output } = await start(t, dir)
   for (const pid of processesOf(dir)) process.kill(pid, 'SIGKILL')
   t.strictSame(await exited, [1, null])
-  t.match(output(), 'The DynamoDB engine has ended by itself')
+  t.match(output(), 'The DynamoDB engine has ended unexpectedly')
 })
 
 t.test('an older Node is told which one it takes', async t => {
