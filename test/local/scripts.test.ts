@@ -97,6 +97,6 @@ t.test('npm run sam:local says what is missing before it builds anything', async
   command('docker', 'echo "Cannot connect to the Docker daemon at unix:///var/run/docker.sock." >&2; exit 1')
   t.match(await outcome(), { code: 1, stdout: '', stderr: 'Docker does not run (Cannot connect to the Docker daemon at unix:///var/run/docker.sock.)\n' })
   command('docker', 'echo 27.0')
-  t.match(await outcome(), { code: 1, stdout: '', stderr: '.local/env is not there: start the engines with npm start in another terminal\n' })
+  t.match(await outcome(), { code: 1, stdout: '', stderr: '.local/env does not exist: start the engines with npm start in another terminal\n' })
   t.strictSame(readdirSync(dir).sort(), ['docker', 'sam'])
 })

@@ -96,7 +96,7 @@ t.test('an older Node is told which one it takes', async t => {
   writeFileSync(preload, "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.19.0' } })")
   const { exited, output } = run(t, newDir(t), { NODE_OPTIONS: `--require ${preload}` })
   t.strictSame(await exited, [1, null])
-  t.match(output(), /^This is Node 20\.19\.0, and Node 24 or newer is needed: on Linux npm ci brings it along/)
+  t.match(output(), /^This is Node 20\.19\.0, but Node 24 or newer is needed: on Linux npm ci installs it/)
 })
 
 t.test('--help says what can be set, at once', async t => {
