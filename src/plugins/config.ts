@@ -209,7 +209,7 @@ function secretFaults (config: Partial<Config>): [Name, string][] {
   if (CODE_SECRET !== undefined && CODE_SECRET_ARN !== undefined) faults.push(['CODE_SECRET', 'and CODE_SECRET_ARN are both set: set one of them'])
   // A process that only mails codes needs only the secret of codes.
   if ((JWT_SECRET ?? JWT_SECRET_ARN ?? CODE_SECRET ?? CODE_SECRET_ARN) === undefined) {
-    faults.push(['JWT_SECRET', 'is missing (set it, or JWT_SECRET_ARN; openssl rand -base64 48 makes a secret). A separate e-mail worker needs CODE_SECRET or CODE_SECRET_ARN instead'])
+    faults.push(['JWT_SECRET', 'is missing (set it, or JWT_SECRET_ARN: openssl rand -base64 48 makes one). A separate e-mail worker needs CODE_SECRET or CODE_SECRET_ARN instead'])
   }
   if (JWT_SECRET_PREVIOUS !== undefined && JWT_SECRET === undefined) faults.push(['JWT_SECRET_PREVIOUS', 'is set without JWT_SECRET: Secrets Manager keeps the previous version by itself'])
   if (JWT_SECRET_PREVIOUS !== undefined && JWT_SECRET_PREVIOUS === JWT_SECRET) faults.push(['JWT_SECRET_PREVIOUS', 'is the same as JWT_SECRET'])

@@ -117,7 +117,7 @@ t.test('a value in literal quotes is refused with the reason', async t => {
 })
 
 t.test('a refused value is answered with what is expected and an example', async t => {
-  t.equal(refusal({ ...GOOD, CORS_ORIGIN: 'http://localhost:5173/' }), "Configuration: CORS_ORIGIN is not valid: expected origins as a browser sends them, comma separated: scheme and host in lower case, a port where it is not the scheme's own, no slash at the end, for example https://app.example.com")
+  t.equal(refusal({ ...GOOD, CORS_ORIGIN: 'http://localhost:5173/' }), "Configuration: CORS_ORIGIN is not valid: expected origins as a browser sends them, comma separated: scheme and host in lower case, a port if it is not the scheme's default, no slash at the end, for example https://app.example.com")
   t.equal(refusal({ ...GOOD, PORT: '007' }), 'Configuration: PORT is not valid: expected a whole number from 0 to 65535, for example 3000')
   t.equal(refusal({ ...GOOD, JWT_SECRET: 'short' }), 'Configuration: JWT_SECRET is not valid: expected 32 characters or more, for example from openssl rand -base64 48')
 })
