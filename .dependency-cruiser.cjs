@@ -1,4 +1,4 @@
-// Who may import whom. test/house/boundaries.test.ts runs these rules, and shows for each that it catches a violation.
+// The allowed imports. test/house/boundaries.test.ts runs these rules, and shows that each one catches a violation.
 // A `$1` in a pattern is always followed by a `/`: without it, `user` would match `users`.
 
 const AWS = 'node_modules/(@aws-sdk|@smithy)/'
@@ -10,26 +10,26 @@ const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error',
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
-    forbid('module-to-module-only-through-contract', 'a module can leave for a service of its own only if no other module imports its inside',
+    forbid('module-to-module-only-through-contract', 'a module can become its own service only if no other module imports its internals',
       { path: '^src/modules/([^/]+)/' }, { path: '^src/modules/', pathNot: ['^src/modules/$1/', '^src/modules/[^/]+/contract\\.ts$'] }),
-    forbid('contract-only-as-type', 'a contract is types: at run time modules meet through decorators of the app',
+    forbid('contract-only-as-type', 'a contract contains only types: at run time modules use each other through decorators of the app',
       { path: '^src/' }, { path: '^src/modules/[^/]+/contract\\.ts$', dependencyTypesNot: ['type-only'] }),
-    forbid('module-to-plugin-only-as-type', 'modules use what plugins decorate the app with',
+    forbid('module-to-plugin-only-as-type', 'modules use plugins through decorators of the app',
       { path: '^src/modules/' }, { path: '^src/plugins/', dependencyTypesNot: ['type-only'] }),
-    forbid('plugin-knows-no-module', 'infrastructure serves every module alike',
+    forbid('plugin-knows-no-module', 'infrastructure is independent of modules',
       { path: '^src/plugins/' }, { path: '^src/modules/' }),
-    forbid('shared-is-a-leaf', 'everything may import shared, so shared imports nothing of ours',
+    forbid('shared-is-a-leaf', 'everything may import shared, so shared imports no other folder',
       { path: '^src/shared/' }, { path: '^(src|local|scripts|test|bench)/', pathNot: '^src/shared/' }),
-    forbid('src-stands-alone', 'what runs in production does not need what surrounds it',
+    forbid('src-stands-alone', 'production code must not depend on tests, scripts or the local system',
       { path: '^src/' }, { path: '^(test|local|bench|scripts)/' }),
-    forbid('these-modules-know-no-other', 'accounts and mails are what others build on, and health looks at plugin decorators only',
+    forbid('these-modules-know-no-other', 'other modules build on users and email, and health uses only decorators of plugins',
       { path: '^src/modules/(users|email|health)/' }, { path: '^src/modules/', pathNot: '^src/modules/$1/' }),
-    { ...forbid('no-cycle-of-modules', 'of two modules that need each other, neither can leave; contracts and types count', { path: MODULE }, { path: MODULE, circular: true }), scope: 'folder' },
-    forbid('no-cycle', 'one direction: routes, service, repository',
+    { ...forbid('no-cycle-of-modules', 'two modules that need each other cannot be extracted; contracts and types count', { path: MODULE }, { path: MODULE, circular: true }), scope: 'folder' },
+    forbid('no-cycle', 'imports go in one direction: routes, service, repository',
       { path: '^(src|local|scripts)/' }, { circular: true }),
-    forbid('aws-only-at-the-edges', 'the rules of a module must not depend on who stores or sends',
+    forbid('aws-only-at-the-edges', 'the rules of a module must not depend on how data is stored or sent',
       { path: '^src/', pathNot: ['^src/plugins/', '^src/modules/[^/]+/(repository|queue|sender|client|probes)\\.ts$'] }, { path: AWS }),
-    forbid('rules-know-no-framework', 'a service, and what follows from an event, is plain functions over a repository',
+    forbid('rules-know-no-framework', 'services and event handlers are plain functions over a repository',
       { path: '^src/modules/[^/]+/(service|events)\\.ts$' }, { path: [AWS, FASTIFY] }),
     forbid('no-dev-dependency-in-src', 'the artifact has no devDependencies',
       { path: '^src/' }, { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] }),

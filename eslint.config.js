@@ -1,27 +1,27 @@
 import neostandard, { resolveIgnoresFromGitignore } from 'neostandard'
 
 export default [
-  // Fixtures are wrong on purpose; test/house lints them through ESLint's API with their own path.
+  // Fixtures contain errors on purpose; test/house lints them through ESLint's API with their own path.
   { ignores: [...resolveIgnoresFromGitignore(), 'test/**/fixtures/**'] },
   ...neostandard({ ts: true }),
   {
     files: ['**/*.ts'],
     rules: {
-      // `import type` and `import { type X }` say what is gone at run time, which the boundaries' rules rest on.
+      // `import type` and `import { type X }` mark imports that do not exist at run time. The boundary rules depend on it.
       '@typescript-eslint/consistent-type-imports': ['error', { disallowTypeAnnotations: false }],
       '@typescript-eslint/no-explicit-any': 'error',
-      // A TypeBox value and its type share a name; the compiler refuses every other redeclaration.
+      // A TypeBox value and its type share a name; the compiler rejects every other redeclaration.
       '@typescript-eslint/no-redeclare': 'off',
-      // Neither understands TypeScript: `throw errors[0]!` throws an error, and a loop may wait for what a signal changes.
+      // Neither rule understands TypeScript: `throw errors[0]!` does throw an error, and a signal handler may change a loop's condition.
       'no-throw-literal': 'off',
       'no-unmodified-loop-condition': 'off',
-      // `void promise` says that nobody waits for it.
+      // `void promise` marks a promise that is not awaited on purpose.
       'no-void': 'off',
       'no-console': 'error'
     }
   },
   {
-    // With types. A promise that is lost loses its error too, and ends the process at a moment of its own.
+    // Rules with types. The rejection of a forgotten promise is unhandled and ends the process at an unexpected time.
     files: ['{src,local,scripts,test,bench}/**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
@@ -31,12 +31,12 @@ export default [
     }
   },
   {
-    // A listener of a test that rejects ends the test, which is what it shall do.
+    // When an async listener in a test rejects, the test fails, as it should.
     files: ['test/**/*.ts'],
     rules: { '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }] }
   },
   {
-    // A person at a terminal reads these; the service itself logs.
+    // These print to a terminal for the user; the service itself logs.
     files: ['scripts/**', 'local/**', 'test/**', 'bench/**', 'src/server.ts'],
     rules: { 'no-console': 'off' }
   }

@@ -1,8 +1,8 @@
-/** Region and credentials of everything local. The engines check neither; the SDK wants both. */
+/** Region and credentials for the local engines. The engines check neither, but the SDK requires both. */
 export const LOCAL_AWS = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
 
-/** How a container calls the machine it runs on: Docker Desktop knows the name, on Linux it is given one. */
+/** The name by which a container reaches its host. Docker Desktop resolves it; on Linux it must be added. */
 export const CONTAINER_HOST = 'host.docker.internal'
 
-/** Account that the local engines put into their ARNs. */
+/** The account id in the ARNs of the local engines. */
 export const LOCAL_ACCOUNT = '000000000000'

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { StartError } from './start-error.ts'
 
-/** How far each shard of each stream has been read. */
+/** The last position read in each shard of each stream. */
 export interface Checkpoints {
   get (streamArn: string, shardId: string): string | undefined
   set (streamArn: string, shardId: string, sequenceNumber: string): void
@@ -12,15 +12,15 @@ type Positions = Record<string, Record<string, string>>
 function load (file: string): Positions {
   try {
     const positions: unknown = JSON.parse(readFileSync(file, 'utf8'))
-    if (typeof positions !== 'object' || positions === null) throw new Error('it is no object')
+    if (typeof positions !== 'object' || positions === null) throw new Error('it is not an object')
     return positions as Positions
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new StartError(`LOCAL_DATA_DIR: ${file} cannot be read (${(error as Error).message}); without it the streams are read again from their beginning`)
+    throw new StartError(`LOCAL_DATA_DIR: ${file} cannot be read (${(error as Error).message}); delete it to read the streams again from their beginning`)
   }
 }
 
-/** Checkpoints that survive a restart in a file; without one they live as long as the object. */
+/** Checkpoints in a file, so that they survive a restart. Without a file they are kept in memory. */
 export function createCheckpoints (file?: string): Checkpoints {
   const positions: Positions = file === undefined ? {} : load(file)
   return {
@@ -28,7 +28,7 @@ export function createCheckpoints (file?: string): Checkpoints {
     set (streamArn, shardId, sequenceNumber) {
       positions[streamArn] = { ...positions[streamArn], [shardId]: sequenceNumber }
       if (file === undefined) return
-      // Renamed into place: a kill in between leaves the old one whole. At worst a batch is handed over twice.
+      // Renamed into place, so that a kill leaves the old file intact. At worst a batch is delivered twice.
       writeFileSync(`${file}.new`, JSON.stringify(positions, undefined, 2))
       renameSync(`${file}.new`, file)
     }

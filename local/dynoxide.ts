@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 
 const require = createRequire(import.meta.url)
 
-/** The engine's binary for this machine, where there is one. */
+/** The engine's binary for this machine; `undefined` if there is none. */
 export function dynoxideBinary (): string | undefined {
   try {
     return join(dirname(require.resolve(`@dynoxide/${process.platform}-${process.arch}/package.json`)), 'dynoxide')
@@ -14,9 +14,9 @@ export function dynoxideBinary (): string | undefined {
 }
 
 /**
- * Where the engine listens so that no web page finds it: dynoxide answers every page, and by every name. One of the 16
- * million addresses of the loopback interface; a page would have to try them all, and each port of each. DynamoDB Local
- * listens on every address and cannot be hidden.
+ * A loopback address for the engine that web pages cannot find: dynoxide answers requests of every origin and host name.
+ * It is one of 16 million loopback addresses; a page would have to try all of them, and every port. DynamoDB Local listens
+ * on every address and cannot be hidden.
  */
 export function hiddenHost (): string {
   if (dynoxideBinary() === undefined) return '127.0.0.1'

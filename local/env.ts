@@ -10,8 +10,8 @@ export const ENV_EXAMPLE = new URL('../.env.example', import.meta.url)
 const JWT_SECRET = 'a root secret for tests and scripts that everyone can read'
 
 /**
- * The one complete environment: a copy of `.env.example` with its secret filled in. Tests and scripts change single
- * values of it; `undefined` removes one.
+ * The one complete environment: a copy of `.env.example` with its secret filled in. Tests and scripts override single
+ * values; `undefined` removes a value.
  */
 export function completeEnv (changes: Record<string, string | undefined> = {}): Record<string, string> {
   const env = { ...parseEnv(readFileSync(ENV_EXAMPLE, 'utf8')), JWT_SECRET, ...changes }
@@ -27,8 +27,8 @@ interface Engines {
 }
 
 /**
- * The part of the environment that points at local engines. Local tables and queues are named by their logical ids, as
- * the examples of their variables are: a new table needs no line here.
+ * The part of the environment that points to the local engines. Local tables and queues have their logical ids as names,
+ * like the examples of their variables, so a new table needs no line here.
  */
 export function engineEnv ({ template, dynamodb, sqs, smtp }: Engines): Record<string, string> {
   const names = Object.entries(completeEnv()).flatMap(([name, example]): [string, string][] => {

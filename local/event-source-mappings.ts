@@ -10,24 +10,24 @@ import type { Checkpoints } from './checkpoints.ts'
 import { matches } from './filters.ts'
 import type { QueueMapping, StreamMapping } from './template.ts'
 
-// What AWS runs between a table's stream or a queue and a function, after its documentation:
+// Event-source mappings between a stream or a queue and a function, implemented after the AWS documentation:
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html
 
-/** By when an invocation has to end, in milliseconds since the epoch: a function's timeout counts from its start. */
+/** The deadline of an invocation, in milliseconds since the epoch: its start plus the function's timeout. */
 export interface Invocation { deadline: number }
 
 export type StreamHandler = (event: DynamoDBStreamEvent, invocation: Invocation) => Promise<DynamoDBBatchResponse | void>
 export type QueueHandler = (event: SQSEvent, invocation: Invocation) => Promise<SQSBatchResponse | void>
 
-/** Milliseconds between two looks at a stream that has nothing new. AWS looks four times a second; a person is waiting here. */
+/** Milliseconds between two reads of an idle stream. AWS reads four times a second; here a developer is waiting. */
 const POLL_INTERVAL = 100
 
-/** What is told of things that go wrong behind the requests. */
+/** The part of a logger that reports failures in the background. */
 export interface Reporter {
   warn (details: object, message: string): void
 }
 
-/** Index of the first record that a handler named as failed; -1 when it named none, 0 when what it named is not in the batch. */
+/** Index of the first record that a handler reported as failed; -1 for none, 0 when the reported record is not in the batch. */
 function firstFailure (response: DynamoDBBatchResponse | SQSBatchResponse | void, ids: string[]): number {
   const failed = response?.batchItemFailures ?? []
   if (failed.length === 0) return -1
@@ -37,7 +37,7 @@ function firstFailure (response: DynamoDBBatchResponse | SQSBatchResponse | void
 
 // ── Streams ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Records of one shard, in order, and how to go on after them. */
+/** Records of one shard, in order, with the position after them. */
 export interface StreamPage {
   shardId: string
   records: DynamoDBRecord[]
@@ -45,13 +45,13 @@ export interface StreamPage {
 
 export interface StreamReader {
   streamArn (): Promise<string>
-  /** The next records of any shard after what was committed; `undefined` when there are none at this moment. */
+  /** The next records of any shard after the committed position; `undefined` when there are none now. */
   read (): Promise<StreamPage | undefined>
-  /** Moves on to after a record of the last page. */
+  /** Moves the position to after a record of the last page. */
   commit (shardId: string, sequenceNumber: string): void
 }
 
-/** Lambda's JSON form of an attribute value: binary as base64, which the SDK has as bytes. */
+/** Lambda's JSON form of an attribute value: binary data is base64, not bytes as in the SDK. */
 function lambdaImage (image: Record<string, unknown> | undefined) {
   if (image === undefined) return undefined
   return JSON.parse(JSON.stringify(image, (_key, value: unknown) => value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value))
@@ -76,7 +76,7 @@ function lambdaRecord ({ dynamodb, ...record }: _Record, streamArn: string): Dyn
   } as DynamoDBRecord
 }
 
-/** Reads a table's stream from its oldest record on, or from where the checkpoints say. */
+/** Reads a table's stream from its oldest record, or from its checkpoints. */
 export function createStreamReader (client: DynamoDBStreamsClient, tableName: string, checkpoints: Checkpoints): StreamReader {
   let arn: string | undefined
   const iterators = new Map<string, string>()
@@ -111,7 +111,7 @@ export function createStreamReader (client: DynamoDBStreamsClient, tableName: st
     const { ShardIterator } = SequenceNumber === undefined
       ? await oldest()
       : await client.send(new GetShardIteratorCommand({ ...start, ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', SequenceNumber })).catch((error: Error) => {
-        // What the checkpoint names has left the stream, or belongs to another one: all there is comes after it.
+        // The checkpoint's record has left the stream or belongs to another stream, so read from the oldest record.
         if (error.name === 'TrimmedDataAccessException' || error.name === 'ValidationException') return oldest()
         throw error
       })
@@ -123,11 +123,11 @@ export function createStreamReader (client: DynamoDBStreamsClient, tableName: st
     async read () {
       for (const shardId of await shards()) {
         const ShardIterator = iterators.get(shardId) ?? await iteratorOf(shardId)
-        iterators.delete(shardId) // only kept when there was nothing behind it; else the commit says where to go on
+        iterators.delete(shardId) // kept only while there are no records after it; otherwise the commit sets the position
         const page = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 1000 })).catch((error: Error) => {
           if (error.name !== 'TrimmedDataAccessException' && error.name !== 'ExpiredIteratorException') throw error
         })
-        // The iterator was kept for too long: the next reading makes a new one, from where the last commit was.
+        // The iterator has expired. The next read makes a new one from the last commit.
         if (page === undefined) continue
         const { Records = [], NextShardIterator } = page
         if (Records.length > 0) return { shardId, records: await Promise.all(Records.map(async record => lambdaRecord(record, await streamArn()))) }
@@ -143,9 +143,9 @@ export function createStreamReader (client: DynamoDBStreamsClient, tableName: st
 export interface StreamDelivery {
   mapping: StreamMapping
   handler: StreamHandler
-  /** called with the last record that is done with, whether it was handled or given up */
+  /** called with the last finished record, whether it was handled or discarded */
   onDone: (record: DynamoDBRecord) => void
-  /** called with the records of a batch that is given up */
+  /** called with the records of a batch that is discarded */
   onDiscard: (records: DynamoDBRecord[], cause: { attempts: number, error: unknown }) => Promise<void>
   /** milliseconds before the n-th retry, counted from 1 */
   backOff: (retry: number) => number
@@ -154,7 +154,7 @@ export interface StreamDelivery {
 
 const sequenceNumber = (record: DynamoDBRecord): string => record.dynamodb!.SequenceNumber!
 
-/** One batch, in order: retried from its first failed record on, bisected, and in the end given up, as the mapping says. */
+/** Handles one batch in order. As the mapping says, it is retried from its first failed record, bisected, and in the end discarded. */
 async function deliverBatch (batch: DynamoDBRecord[], delivery: StreamDelivery): Promise<void> {
   const { mapping, handler, onDone, onDiscard, backOff, signal } = delivery
   let rest = batch
@@ -172,11 +172,11 @@ async function deliverBatch (batch: DynamoDBRecord[], delivery: StreamDelivery):
       const done = failedAt === -1 ? rest : rest.slice(0, failedAt)
       onDone(done.at(-1)!)
       rest = rest.slice(done.length)
-      if (rest.length > 0) attempts = 0 // what failed is a new batch: its first attempt was part of another
+      if (rest.length > 0) attempts = 0 // the failed rest is a new batch: its first attempt was part of another batch
       continue
     }
     if (mapping.bisects && rest.length > 1) {
-      // Splitting is not counted as a retry.
+      // Splitting does not count as a retry.
       const middle = Math.ceil(rest.length / 2)
       await deliverBatch(rest.slice(0, middle), delivery)
       signal?.throwIfAborted()
@@ -193,7 +193,7 @@ async function deliverBatch (batch: DynamoDBRecord[], delivery: StreamDelivery):
   }
 }
 
-/** The records of a page that the mapping asks for, batch by batch. */
+/** The records of a page that pass the mapping's filter, in batches. */
 export async function deliverPage (page: StreamPage, delivery: StreamDelivery): Promise<void> {
   const { mapping, onDone, signal } = delivery
   const wanted = page.records.filter(record => matches(mapping.filters, record))
@@ -204,7 +204,7 @@ export async function deliverPage (page: StreamPage, delivery: StreamDelivery): 
   onDone(page.records.at(-1)!)
 }
 
-/** What AWS sends to the failure destination: where the records are, not what they are. */
+/** The message that AWS sends to the failure destination: the position of the records, without their content. */
 function failureMessage (mapping: StreamMapping, streamArn: string, shardId: string, records: DynamoDBRecord[], attempts: number, error: unknown) {
   const time = (record: DynamoDBRecord) => new Date(record.dynamodb!.ApproximateCreationDateTime! * 1000).toISOString()
   return {
@@ -226,11 +226,11 @@ function failureMessage (mapping: StreamMapping, streamArn: string, shardId: str
 }
 
 export interface Mapping {
-  /** Stops taking new batches and resolves when the one in hand is done, or has been put back. */
+  /** Stops accepting new batches. Resolves when the current batch is done or has been put back. */
   stop (): Promise<void>
 }
 
-/** Runs `step` again and again until stopped; an error of the engine is reported once and waited out. */
+/** Repeats `step` until stopped. An error of the engine is reported once, and `step` is retried until the engine answers. */
 function runLoop (name: string, log: Reporter, step: (signal: AbortSignal) => Promise<void>): Mapping {
   const stopping = new AbortController()
   const { signal } = stopping
@@ -242,7 +242,7 @@ function runLoop (name: string, log: Reporter, step: (signal: AbortSignal) => Pr
         isFailing = false
       } catch (error) {
         if (signal.aborted) return
-        if (!isFailing) log.warn({ err: error }, `${name}: interrupted, going on when the engine answers`)
+        if (!isFailing) log.warn({ err: error }, `${name}: interrupted, continues when the engine answers`)
         isFailing = true
         await sleep(500, undefined, { signal }).catch(() => {})
       }
@@ -256,7 +256,7 @@ function runLoop (name: string, log: Reporter, step: (signal: AbortSignal) => Pr
   }
 }
 
-/** Half a second, doubled with each retry up to half a minute; AWS does not publish its own figures. */
+/** Half a second, doubled with each retry, up to half a minute. AWS does not publish its own figures. */
 const defaultBackOff = (retry: number) => Math.min(30_000, 250 * 2 ** retry)
 
 export interface StreamMappingOptions {
@@ -270,7 +270,7 @@ export interface StreamMappingOptions {
   backOff?: (retry: number) => number
 }
 
-/** Feeds a table's stream to a function, as its event-source mapping in the template says. */
+/** Passes a table's stream to a function, as its event-source mapping in the template says. */
 export function startStreamMapping ({ mapping, handler, streams, sqs, queueUrl, checkpoints, log, backOff = defaultBackOff }: StreamMappingOptions): Mapping {
   const reader = createStreamReader(streams, mapping.table, checkpoints)
   return runLoop(`stream of ${mapping.table}`, log, async signal => {
@@ -283,7 +283,7 @@ export function startStreamMapping ({ mapping, handler, streams, sqs, queueUrl, 
       signal,
       onDone: record => reader.commit(page.shardId, sequenceNumber(record)),
       async onDiscard (records, { attempts, error }) {
-        log.warn({ err: error instanceof Error ? error : undefined, records: records.length }, `stream of ${mapping.table}: given up after ${attempts} attempts`)
+        log.warn({ err: error instanceof Error ? error : undefined, records: records.length }, `stream of ${mapping.table}: discarded after ${attempts} attempts`)
         if (mapping.failureQueue === undefined) return
         const body = failureMessage(mapping, await reader.streamArn(), page.shardId, records, attempts, error)
         await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl(mapping.failureQueue), MessageBody: JSON.stringify(body) }))
@@ -323,12 +323,12 @@ export interface QueueStep {
   queueArn: string
   /** seconds to wait for a first message */
   wait: number
-  /** seconds after which a failed message is shown again; unset leaves it to the queue's visibility time-out, as AWS does */
+  /** seconds until a failed message is visible again; unset uses the queue's visibility timeout, like AWS */
   retryAfter?: number
   signal?: AbortSignal
 }
 
-/** Receives one batch, hands it over and deletes what was handled. Resolves to what came and what failed. */
+/** Receives one batch, passes it on and deletes the handled messages. Resolves to the received and the failed messages. */
 export async function deliverMessages ({ mapping, handler, sqs, queueUrl, queueArn, wait, retryAfter, signal }: QueueStep): Promise<{ received: number, error?: unknown, failed: number }> {
   const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({
     QueueUrl: queueUrl,
@@ -343,7 +343,7 @@ export async function deliverMessages ({ mapping, handler, sqs, queueUrl, queueA
   try {
     const response = await handler({ Records: Messages.map(message => lambdaMessage(message, queueArn)) }, { deadline: Date.now() + mapping.timeout })
     const ids = (mapping.reportsItemFailures ? response?.batchItemFailures ?? [] : []).map(({ itemIdentifier }) => itemIdentifier)
-    // An id that is not in the batch fails the whole of it.
+    // An id that is not in the batch makes the whole batch fail.
     const isKnown = ids.every(id => Messages.some(({ MessageId }) => MessageId === id))
     failed = isKnown ? Messages.filter(({ MessageId }) => ids.includes(MessageId!)) : Messages
   } catch (error) {
@@ -361,16 +361,16 @@ export async function deliverMessages ({ mapping, handler, sqs, queueUrl, queueA
 
 export interface QueueMappingOptions extends Pick<QueueStep, 'mapping' | 'handler' | 'sqs' | 'queueUrl' | 'queueArn'> {
   log: Reporter
-  /** batches at once; AWS starts with five */
+  /** parallel batches; AWS starts with five */
   concurrency?: number
 }
 
-/** Feeds a queue to a function, as its event-source mapping in the template says. */
+/** Passes a queue's messages to a function, as its event-source mapping in the template says. */
 export function startQueueMapping ({ log, concurrency = 5, ...step }: QueueMappingOptions): Mapping {
   const name = `queue ${step.mapping.queue}`
   const loops = Array.from({ length: concurrency }, () => runLoop(name, log, async signal => {
     const { failed, error } = await deliverMessages({ ...step, wait: 20, signal })
-    if (failed > 0) log.warn({ err: error, messages: failed }, `${name}: failed, shown again after the visibility time-out`)
+    if (failed > 0) log.warn({ err: error, messages: failed }, `${name}: failed, visible again after the visibility timeout`)
   }))
   return { async stop () { await Promise.all(loops.map(loop => loop.stop())) } }
 }

@@ -1,4 +1,4 @@
-// Filter patterns of event-source mappings, as far as templates here use them:
+// The filter patterns of event-source mappings that this project's templates use:
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html
 
 type Condition = string | number | boolean | null | Record<string, unknown>
@@ -20,7 +20,7 @@ function fits (pattern: Pattern, value: unknown): boolean {
   })
 }
 
-/** Whether a record fits one of a mapping's patterns; everything does when there are none. */
+/** Whether a record matches one of a mapping's patterns. Without patterns every record matches. */
 export function matches (patterns: Pattern[], record: object): boolean {
   return patterns.length === 0 || patterns.some(pattern => fits(pattern, record))
 }

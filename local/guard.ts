@@ -2,20 +2,20 @@ import { Agent, createServer, request as send, type IncomingHttpHeaders, type In
 import { isIP, type ListenOptions, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-// Any web page that is open in a browser of this machine can send requests to its ports. What is served here is for this
-// machine alone, so a request that a foreign page made is refused: by its Host, which is the page's own name where that
-// name was pointed at 127.0.0.1 (DNS rebinding), and by its Origin or Sec-Fetch-Site, which browsers always send.
+// Any web page that is open in a browser on this machine can send requests to its ports. The servers here are only for
+// this machine, so requests from foreign pages are rejected. They are recognised by their Host, which is the page's own
+// name after DNS rebinding, and by their Origin or Sec-Fetch-Site, which browsers always send.
 
 export interface GuardOptions {
-  /** names that a request may call this server by, besides those of the loopback interface */
+  /** host names that requests may use for this server, besides those of the loopback interface */
   hosts?: string[]
-  /** whether any IP address will do: no name server can point one elsewhere */
+  /** whether any IP address is allowed as Host: DNS rebinding needs a name */
   allowsAddresses?: boolean
-  /** whether pages of other origins are left to the server: the API has CORS_ORIGIN for them */
+  /** whether the server itself checks pages of other origins: the API does, by CORS_ORIGIN */
   allowsForeignOrigins?: boolean
 }
 
-/** The events that a request can arrive as. */
+/** The events by which a request can arrive. */
 const REQUESTS = ['request', 'upgrade', 'checkContinue', 'checkExpectation', 'connect']
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']
@@ -23,15 +23,15 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']
 /** A Host header without its port, in lower case. */
 const nameOf = (host: string): string => host.toLowerCase().replace(/:\d*$/, '')
 
-// A name without a dot is of this machine or its network (a container's, say): no public name server has it.
+// A name without a dot belongs to this machine or its network, for example a container. Public DNS has no such names.
 const isPublicName = (name: string): boolean => name.includes('.') || name.includes(':')
 
 const isAddress = (name: string): boolean => isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
 
-/** Why a request is refused, in one line; `undefined` when it is not. */
+/** The reason for rejecting a request, in one line; `undefined` when it is allowed. */
 function refusal ({ method, headers }: { method?: string | undefined, headers: IncomingHttpHeaders }, { hosts = [], allowsAddresses = false, allowsForeignOrigins = false }: GuardOptions): string | undefined {
   const { host, origin } = headers
-  // Without one it is no browser's.
+  // A request without Host does not come from a browser.
   const name = host === undefined ? undefined : nameOf(host)
   if (name !== undefined && isPublicName(name) && !LOOPBACK.includes(name) && !hosts.includes(name) && !(allowsAddresses && isAddress(name))) return `Host ${name} is not a name of this server`
   if (allowsForeignOrigins) return undefined
@@ -42,10 +42,10 @@ function refusal ({ method, headers }: { method?: string | undefined, headers: I
   return undefined
 }
 
-/** Makes a server answer requests that foreign web pages made with 403 and one line that says why. To be called before it listens. */
+/** Makes a server reject requests of foreign web pages with 403 and one line with the reason. Call it before the server listens. */
 export function guard (server: Server, options: GuardOptions = {}): void {
   const emit = server.emit as (event: string, ...args: unknown[]) => boolean
-  // Listeners come and go, socket.io puts its own in front: a request is looked at before any of them.
+  // Listeners change, and socket.io puts its own first, so the check runs before all of them.
   server.emit = function (this: Server, event: string, ...args: unknown[]): boolean {
     if (!REQUESTS.includes(event)) return emit.call(this, event, ...args)
     const [request, answer] = args as [IncomingMessage, ServerResponse | Duplex]
@@ -60,8 +60,8 @@ export function guard (server: Server, options: GuardOptions = {}): void {
 }
 
 /**
- * Runs `start`. Each server that begins to listen meanwhile is shown to `prepare` first, with where it is going to
- * listen, which `prepare` may change: the engines' packages have no other way in.
+ * Runs `start` and calls `prepare` for each server that starts to listen meanwhile, with its listen options, which
+ * `prepare` may change. The engines' packages have no option for it.
  */
 export async function onListen<T> (prepare: (server: NetServer, options: ListenOptions) => void, start: () => Promise<T>): Promise<T> {
   const { listen } = NetServer.prototype
@@ -86,7 +86,7 @@ export interface Guarded {
   stop (): Promise<void>
 }
 
-/** A guard in front of a server that is another process: listens on loopback and passes on what it does not refuse. */
+/** A guarding proxy in front of a server in another process: listens on loopback and passes allowed requests on. */
 export async function startGuard ({ port, target, ...options }: GuardOptions & { port: number, target: { host: string, port: number } }): Promise<Guarded> {
   const agent = new Agent({ keepAlive: true })
   const server = createServer((request, response) => {
@@ -96,7 +96,7 @@ export async function startGuard ({ port, target, ...options }: GuardOptions & {
       response.writeHead(answer.statusCode!, answer.rawHeaders)
       answer.pipe(response)
     })
-    // The engine is gone: what its client then sees of us is what it would see of it.
+    // The engine has ended. The client gets the same broken connection as without the proxy.
     passed.once('error', () => request.destroy())
     response.once('close', () => passed.destroy())
     request.pipe(passed)

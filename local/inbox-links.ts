@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { MailDev } from 'maildev'
 
-// maildev 3.0 shows a mail in a frame that may open nothing: a click on a link does nothing at all.
+// maildev 3.0 shows a mail in a frame that may not open windows, so links in mails do nothing.
 const FRAME = 'sandbox:"allow-same-origin"'
 const FRAME_WITH_LINKS = 'sandbox:"allow-same-origin allow-popups allow-popups-to-escape-sandbox"'
 
-/** Lets the links of mails open in a new tab when they are clicked in the inbox. To be called once it has started. */
+/** Makes links in mails open in a new tab when clicked in the inbox. Call it once the inbox has started. */
 export function makeLinksClickable (maildev: MailDev): void {
   const { server } = maildev.getServers()!.api!.server
   const handlers = server.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]

@@ -7,7 +7,7 @@ import { makeLinksClickable } from './inbox-links.ts'
 
 export interface Inbox {
   readonly smtpUrl: string
-  /** the web page; JSON of the mails at /api/email */
+  /** URL of the web page; the mails are at /api/email as JSON */
   readonly url: string
   stop (): Promise<void>
 }
@@ -15,23 +15,23 @@ export interface Inbox {
 export interface ReceivedMail {
   to: string
   subject: string
-  /** where it can be read in the inbox */
+  /** URL of the mail in the inbox */
   url: string
 }
 
 export interface InboxOptions {
   smtpPort: number
   webPort: number
-  /** where the mails are kept; they come back with the next start */
+  /** directory for the mails, so that they survive a restart */
   mailDirectory: string
   /** called with each new mail */
   onMail?: (mail: ReceivedMail) => void
 }
 
-/** As many mails as can have been on their way in when a process was killed, and more. */
+/** More mails than can have been in transfer when a process was killed. */
 const LAST = 50
 
-/** Whether a mail was received to its end: a multipart body ends with its boundary, and the header with an empty line. */
+/** Whether a mail was received completely: a multipart body ends with its boundary, and the header with an empty line. */
 export function isWhole (mail: string): boolean {
   const [header, ...body] = mail.split(/\r?\n\r?\n/)
   if (header === '' || body.length === 0) return false
@@ -40,7 +40,7 @@ export function isWhole (mail: string): boolean {
   return boundary === undefined || mail.includes(`\n--${boundary}--`)
 }
 
-/** Removes what a kill has left of mails that were being received: they were not acknowledged, and come again. */
+/** Removes incomplete mails that a kill has left. They were not acknowledged and will be sent again. */
 async function removeHalves (directory: string): Promise<void> {
   const names = (await readdir(directory).catch(() => [])).filter(name => name.endsWith('.eml'))
   const files = await Promise.all(names.map(async name => ({ path: join(directory, name), time: (await stat(join(directory, name))).mtimeMs })))
@@ -49,11 +49,11 @@ async function removeHalves (directory: string): Promise<void> {
   }
 }
 
-/** Starts a real inbox in this process: takes every mail, shows it in the browser, delivers none. */
+/** Starts a real inbox in this process. It accepts every mail, shows it in the browser and delivers none. */
 export async function startInbox ({ smtpPort, webPort, mailDirectory, onMail }: InboxOptions): Promise<Inbox> {
   await removeHalves(mailDirectory)
   const maildev = new MailDev({ smtp: smtpPort, ip: '127.0.0.1', web: webPort, webIp: '127.0.0.1', mailDirectory, silent: true })
-  // It announces its web page even when it is told to be silent.
+  // It prints the URL of its web page even in silent mode.
   const { info } = console
   console.info = () => {}
   try {

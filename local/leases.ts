@@ -3,10 +3,10 @@ import { LOCAL_AWS } from './aws.ts'
 import type { Template } from './template.ts'
 
 /**
- * Ends every lease (`leaseUntil`, milliseconds). To be called after the engine has started and before the app has: the
- * process that held them is gone then.
+ * Ends every lease (`leaseUntil`, milliseconds). Call it after the engine and before the app has started: at that time the
+ * process that held the leases no longer runs.
  *
- * @returns how many there were
+ * @returns the number of leases
  */
 export async function endLeases (endpoint: string, tables: Template['tables']): Promise<number> {
   const client = new DynamoDBClient({ ...LOCAL_AWS, endpoint, maxAttempts: 1 })

@@ -8,28 +8,28 @@ import { freePort, portOf } from './ports.ts'
 import { StartError } from './start-error.ts'
 import { readTemplate, type Template } from './template.ts'
 
-/** Everything that is settled before anything starts. */
+/** The decisions that are made before anything starts. */
 export interface Plan {
   dir: string
   data: DataDir
   host: string
   ports: { api: number, inbox: number, dynamodb: number, sqs: number, smtp: number }
-  /** where the DynamoDB engine itself listens; what the port above leads to asks who is there */
+  /** the address of the DynamoDB engine itself; the port above belongs to the guard in front of it */
   engine: { host: string, port: number }
   template: Template
   config: Config
-  /** the environment of the app, and of every other process that is to join it */
+  /** the environment of the app, and of other processes that use the same engines */
   env: Record<string, string>
 }
 
-/** Variables that would lead to AWS, or to another end point than the engines started here. */
+/** Variables that would connect to AWS, or to endpoints other than the engines started here. */
 const NOT_LOCAL = ['AWS_PROFILE', 'AWS_SESSION_TOKEN', 'AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3', 'EVENT_BUS_NAME', 'UPLOADS_BUCKET', 'JWT_SECRET_ARN']
 
 /**
- * Takes the data directory, finds the ports and settles the configuration. The person's environment counts, but for
- * what names resources: those are started here.
+ * Locks the data directory, finds the ports and builds the configuration. The user's environment is used, except for
+ * variables that name resources, because the resources are started here.
  *
- * @throws {StartError} and ConfigError, with one line for a person
+ * @throws {StartError} and ConfigError, with one line for the user
  */
 export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   const dir = given['LOCAL_DATA_DIR']?.trim() || '.local'
@@ -44,7 +44,7 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
     sqs: await freePort(),
     smtp: await freePort()
   }
-  if (ports.inbox === ports.api) throw new StartError(`INBOX_PORT: port ${ports.inbox} is PORT's already, set one of the two to another port, or to 0 for a free one`)
+  if (ports.inbox === ports.api) throw new StartError(`INBOX_PORT: port ${ports.inbox} is already used for PORT, set one of the two to another port, or to 0 for a free one`)
   const defaults = completeEnv({
     NODE_ENV: 'development',
     PUBLIC_URL: `http://localhost:${ports.api}`,
@@ -60,15 +60,15 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   })
   const env: Record<string, string> = { ...defaults, ...Object.fromEntries(wanted), ...enginesAt(`http://127.0.0.1:${ports.dynamodb}`) }
   for (const name of NOT_LOCAL) delete env[name]
-  // This process needs no guard before the engine. It is the only one to serve the tables, so it may cache what it reads;
-  // a process beside it may not.
+  // This process needs no guard in front of the engine. It is the only process that serves the tables, so it may cache
+  // reads; another process may not.
   const own = enginesAt(`http://${engine.host}:${engine.port}`)
   const config = loadConfig({ LOG_LEVEL: 'warn', CACHE_TTL_SECONDS: '60', ...env, ...own, PORT: String(ports.api), HOST: host })
-  // The file is for processes beside this one: they listen elsewhere.
+  // The file is for other processes, which listen on other ports.
   delete env['PORT']
   delete env['HOST']
   if (env['REDIS_URL'] === undefined) env['CACHE_TTL_SECONDS'] = '0'
-  // The SDK takes its credentials from the environment itself.
+  // The SDK reads its credentials from the environment itself.
   for (const name of NOT_LOCAL) delete process.env[name]
   Object.assign(process.env, own)
   return { dir, data, host, ports, engine, template, config, env }

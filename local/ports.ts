@@ -2,7 +2,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { listenProblem } from '../src/shared/listen-error.ts'
 import { StartError } from './start-error.ts'
 
-/** Listens once, to see whether it can be done, and resolves to the port. */
+/** Checks that a port can be listened on, and resolves to the port. */
 async function tryListen (port: number, host: string): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, host, resolve) })
@@ -11,15 +11,15 @@ async function tryListen (port: number, host: string): Promise<number> {
   return bound
 }
 
-/** A port of this machine that is free at this moment. */
+/** A port of this machine that is free now. */
 export async function freePort (): Promise<number> {
   return await tryListen(0, '127.0.0.1')
 }
 
 /**
- * A port that a variable asks for, or a free one for 0.
+ * The port that a variable sets, or a free one for 0.
  *
- * @throws {StartError} when it is no port or cannot be listened on
+ * @throws {StartError} when it is not a port or cannot be listened on
  */
 export async function portOf (env: NodeJS.ProcessEnv, variable: string, byDefault: number, host: string): Promise<number> {
   const text = env[variable]?.trim() || String(byDefault)

@@ -4,10 +4,10 @@ import { startChild, type Child } from './child.ts'
 import { freePort } from './ports.ts'
 import { StartError } from './start-error.ts'
 
-/** Redis, or Valkey, its fork: either will do. */
+/** Redis or its fork Valkey; either works. */
 export const REDIS_COMMANDS = ['redis-server', 'valkey-server'] as const
 
-/** The Redis server of this machine; `undefined` when none is installed. */
+/** The command of the Redis server on this machine; `undefined` when none is installed. */
 export function findRedis (): string | undefined {
   return REDIS_COMMANDS.find(command => {
     try {
@@ -32,7 +32,7 @@ function ping (port: number): Promise<boolean> {
   })
 }
 
-/** Starts a Redis server that keeps nothing and ends with this process. */
+/** Starts a Redis server that stores nothing on disk and ends with this process. */
 export async function startRedis ({ port }: { port?: number } = {}): Promise<RedisEngine> {
   const command = findRedis()
   if (command === undefined) throw new StartError(`Redis cannot start: neither ${REDIS_COMMANDS.join(' nor ')} is installed (Debian: apt-get install redis-server)`)

@@ -9,9 +9,9 @@ import { guard, onListen } from './guard.ts'
 import type { Template } from './template.ts'
 
 export interface SqsOptions {
-  /** default: a free one */
+  /** default: a free port */
   port?: number | undefined
-  /** directory the messages are kept in; in memory when absent */
+  /** directory for the messages; default: in memory */
   dataDir?: string | undefined
   queues: Template['queues']
 }
@@ -26,15 +26,15 @@ export interface SqsEngine {
   stop (): Promise<void>
 }
 
-/** fauxqs binds every interface and asks nothing of a request, and has no option for either. */
+/** fauxqs listens on every interface and does not check requests, and has no option for either. */
 function confine (server: NetServer, options: ListenOptions): void {
   options.host = '127.0.0.1'
   if (server instanceof Server) guard(server, { hosts: [CONTAINER_HOST] })
 }
 
 /**
- * Makes every message visible that was in flight when an earlier run ended: its consumer is gone. That receive is taken
- * back too, because a crash says nothing against a message, and three would send it to the dead-letter queue.
+ * Makes messages visible that were in flight when an earlier run ended, because their consumer no longer runs. Their
+ * receive is not counted either: a crash is not the message's fault, and three receives move it to the dead-letter queue.
  */
 function endReceives (dataDir: string): void {
   const file = join(dataDir, 'fauxqs.db')
@@ -50,14 +50,14 @@ function endReceives (dataDir: string): void {
 
 export const queueArn = (id: string): string => `arn:aws:sqs:${LOCAL_AWS.region}:${LOCAL_ACCOUNT}:${id}`
 
-/** Starts the SQS engine in this process, with the template's queues, named by their logical ids; queues that exist keep their messages. */
+/** Starts the SQS engine in this process, with the template's queues, named by their logical ids. Existing queues keep their messages. */
 export async function startSqs ({ port = 0, dataDir, queues }: SqsOptions): Promise<SqsEngine> {
   if (dataDir !== undefined) {
     mkdirSync(dataDir, { recursive: true })
     endReceives(dataDir)
   }
   const server = await onListen(confine, () => startFauxqs({ port, logger: false, defaultRegion: LOCAL_AWS.region, ...(dataDir === undefined ? {} : { dataDir }) }))
-  // setup() and not createQueue(): the latter empties a queue that a data directory has brought back.
+  // setup() and not createQueue(): the latter would empty queues that were loaded from a data directory.
   server.setup({
     queues: Object.entries(queues).map(([name, { VisibilityTimeout, MessageRetentionPeriod, redrive }]) => ({
       name,

@@ -1,4 +1,4 @@
-/** A start that cannot be; its message is one line for a person. */
+/** An error that prevents the start. Its message is one line for the user. */
 export class StartError extends Error {
   override name = 'StartError'
 }

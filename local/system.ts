@@ -20,17 +20,17 @@ import { printable, terminalLog } from './terminal-log.ts'
 
 export interface System {
   urls: { api: string, docs: string, inbox: string }
-  /** Resolves with a reason when a part has ended by itself. */
+  /** Resolves with a reason when a part ends unexpectedly. */
   readonly broken: Promise<string>
-  /** Stops everything in order; what is under way is finished or put back. */
+  /** Stops all parts in order. Running work is finished or put back. */
   stop (): Promise<void>
 }
 
 /**
- * Starts the whole system in this process: engines, inbox, app, and what AWS runs between them. When a part cannot
- * start, the parts that have are stopped again.
+ * Starts the whole system in this process: engines, inbox, app, and the event-source mappings between them. When a part
+ * cannot start, the parts that have started are stopped again.
  *
- * @throws {StartError} with one line for a person
+ * @throws {StartError} with one line for the user
  */
 export async function startSystem (plan: Plan): Promise<System> {
   const stops: (() => unknown)[] = [() => plan.data.release()]
@@ -45,12 +45,12 @@ export async function startSystem (plan: Plan): Promise<System> {
   }
 }
 
-/** What a developer waits for: one line for each mail, with where it can be read. Only here; the service logs no address. */
+/** Prints one line for each mail, with its URL in the inbox. Only done locally; the service logs no address. */
 function onMail ({ to, subject, url }: ReceivedMail): void {
   console.log(printable(`mail to ${to}: ${subject} → ${url}`).replaceAll('\n', ' '))
 }
 
-/** Starts a part that keeps its data in a directory: whatever stops it, the message names the directory. */
+/** Starts a part that keeps its data in a directory. Errors name the directory. */
 async function startPart<T> (directory: string, start: (directory: string) => Promise<T>): Promise<T> {
   try {
     return await start(directory)
@@ -59,7 +59,7 @@ async function startPart<T> (directory: string, start: (directory: string) => Pr
   }
 }
 
-/** Starts the parts in order; what stops each is added to `stops` as soon as it runs. */
+/** Starts the parts in order. The function that stops a part is added to `stops` as soon as the part runs. */
 async function startParts ({ dir, data, host, ports, engine, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
   const startEngine = () => startPart(data.path('dynamodb'), dataDir => startDynamodb({ ...engine, dataDir }))
   let dynamodb = await startEngine()
@@ -82,7 +82,7 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
   const names = { hosts: [isIPv6(host) ? `[${host}]` : host, new URL(config.PUBLIC_URL).hostname], allowsAddresses: ['0.0.0.0', '::'].includes(host), allowsForeignOrigins: true }
   await onListen(server => { if (server instanceof Server) guard(server, names) }, () => app.listen({ host, port: ports.api }))
 
-  // Each kind of batch is answered as its mapping expects.
+  // Each kind of batch gets the answer that its mapping expects.
   const deliver = async (event: { Records: unknown }, invocation: { deadline: number }) => await app.consumers.deliver(event, invocation) as never
   const streams = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: dynamodb.endpoint })
   const queues = new SQSClient({ ...LOCAL_AWS, endpoint: sqs.endpoint })
@@ -96,9 +96,10 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
     }))
   ]
   const sweep = (minAge?: number) => {
-    app.outbox.sweep({ deadline: Date.now() + template.sweep.timeout, ...(minAge === undefined ? {} : { minAge }) }).catch((err: unknown) => app.log.warn({ err }, 'the sweep has left something behind'))
+    app.outbox.sweep({ deadline: Date.now() + template.sweep.timeout, ...(minAge === undefined ? {} : { minAge }) }).catch((err: unknown) => app.log.warn({ err }, 'the sweep could not handle every entry'))
   }
-  // What left the streams while the system was stopped is only in the outboxes; and it was a kill that stopped it, maybe.
+  // Records may have left the streams while the system was stopped. Then only the outboxes have the entries. The last stop
+  // may also have been a kill.
   sweep(0)
   const sweeper = setInterval(() => sweep(), template.sweep.interval)
   stops.push(async () => {
@@ -111,13 +112,13 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
   const disk = watchDisk(dir, console.error)
   stops.push(() => disk.stop())
 
-  /** Starts the engine again where a full disk has ended it; resolves when something else has. */
+  /** Restarts the engine when a full disk has ended it. Resolves when it has ended for another reason. */
   async function watchEngine (): Promise<string> {
     for (;;) {
       await dynamodb.ended
       if (isStopping) return await new Promise<never>(() => {})
-      if (!isFull(dir)) return 'The DynamoDB engine has ended by itself'
-      await spaceOn(dir, () => {}) // the watch says it
+      if (!isFull(dir)) return 'The DynamoDB engine has ended unexpectedly'
+      await spaceOn(dir, () => {}) // the watch reports it
       if (isStopping) continue
       try {
         dynamodb = await startEngine()

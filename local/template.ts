@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Node } from 'yaml'
 import type { Pattern } from './filters.ts'
 
-/** `AWS::DynamoDB::Table`, as far as an engine needs it: names and shapes are CreateTable's. */
+/** The parts of `AWS::DynamoDB::Table` that an engine needs, with the names and shapes of CreateTable. */
 export interface TableDefinition {
   AttributeDefinitions: { AttributeName: string, AttributeType: 'S' | 'N' | 'B' }[]
   KeySchema: { AttributeName: string, KeyType: 'HASH' | 'RANGE' }[]
@@ -11,20 +11,20 @@ export interface TableDefinition {
   StreamSpecification?: { StreamViewType: 'NEW_AND_OLD_IMAGES' | 'NEW_IMAGE' | 'OLD_IMAGE' | 'KEYS_ONLY' }
 }
 
-/** `AWS::SQS::Queue`, as far as an engine needs it. */
+/** The parts of `AWS::SQS::Queue` that an engine needs. */
 export interface QueueDefinition {
-  /** seconds; SQS's own default is 30 */
+  /** seconds; the default of SQS is 30 */
   VisibilityTimeout: number
-  /** seconds; SQS's own default is four days */
+  /** seconds; the default of SQS is four days */
   MessageRetentionPeriod: number
   redrive?: { queue: string, maxReceiveCount: number }
 }
 
-/** How a function reads a table's stream. */
+/** The event-source mapping of a table's stream. */
 export interface StreamMapping {
   table: string
   batchSize: number
-  /** `Infinity` when the template sets none: until the record leaves the stream */
+  /** `Infinity` when the template sets none: retried until the record leaves the stream */
   maximumRetries: number
   bisects: boolean
   reportsItemFailures: boolean
@@ -34,7 +34,7 @@ export interface StreamMapping {
   timeout: number
 }
 
-/** How a function reads a queue. */
+/** The event-source mapping of a queue. */
 export interface QueueMapping {
   queue: string
   batchSize: number
@@ -43,19 +43,19 @@ export interface QueueMapping {
   timeout: number
 }
 
-/** What of a deployment the local engines stand in for, by logical id. Local resources are named by their logical ids. */
+/** The parts of a deployment that the local engines replace, by logical id. Local resources have their logical ids as names. */
 export interface Template {
   tables: Record<string, TableDefinition>
   queues: Record<string, QueueDefinition>
   streamMappings: StreamMapping[]
   queueMappings: QueueMapping[]
-  /** milliseconds between two sweeps of the outboxes, and what the function has for one */
+  /** milliseconds between two sweeps of the outboxes, and the timeout of one */
   sweep: { interval: number, timeout: number }
 }
 
 interface Resource { Type: string, Properties?: Record<string, unknown> }
 
-/** `AWS::Lambda::EventSourceMapping`, as far as it is followed here. Not its record age: what a machine slept through still counts. */
+/** The parts of `AWS::Lambda::EventSourceMapping` that are used here. The maximum record age is ignored, so that records survive the sleep of a laptop. */
 interface MappingProperties {
   FunctionName?: unknown
   BatchSize?: number
@@ -84,7 +84,7 @@ function plain (node: unknown, document: Document): unknown {
   return tag?.startsWith('!') === true ? untag(tag, value) : value
 }
 
-/** A CloudFormation template as plain data, with its short tags in their long form. */
+/** Parses a CloudFormation template into plain data, with short tags in their long form. */
 export function parseTemplate (text: string): { Globals?: { Function?: { Timeout?: number } }, Resources: Record<string, Resource> } {
   const document = parseDocument(text, { logLevel: 'silent' })
   if (document.errors.length > 0) throw document.errors[0]!
@@ -127,7 +127,7 @@ function queueMappingOf (queue: string, { BatchSize = 10, FunctionResponseTypes 
   return { queue, batchSize: BatchSize, reportsItemFailures: FunctionResponseTypes.includes('ReportBatchItemFailures'), timeout }
 }
 
-/** The function that a reference leads to. Of two, the second: locally no condition holds, and nothing is extracted. */
+/** The function that a reference points to. Of an `If`, the second branch: locally no condition holds, and no module is extracted. */
 function functionOf (reference: unknown): string {
   const { 'Fn::If': branches, Ref } = reference as { 'Fn::If'?: [string, unknown, unknown], Ref?: string }
   return branches === undefined ? (Ref ?? logicalId(reference)).replace(/\..*$/, '') : functionOf(branches[2])
@@ -141,12 +141,12 @@ function rateOf (expression: string): number {
 }
 
 /**
- * Tables, queues, event-source mappings and the sweeper's schedule as `template.yaml` has them: the one source of keys,
+ * Reads tables, queues, event-source mappings and the sweeper's schedule from `template.yaml`, the one source of keys,
  * indexes, redrive policies, batch sizes and filters.
  */
 export function readTemplate (file: string | URL = new URL('../template.yaml', import.meta.url)): Template {
   const { Globals, Resources } = parseTemplate(readFileSync(file, 'utf8'))
-  /** milliseconds; Lambda's own default is three seconds */
+  /** milliseconds; the default of Lambda is three seconds */
   const timeoutOf = (reference: unknown) => 1000 * Number(Resources[functionOf(reference)]?.Properties?.['Timeout'] ?? Globals?.Function?.Timeout ?? 3)
   const all = Object.entries(Resources).map(([id, { Type, Properties = {} }]) => ({ id, Type, Properties }))
   const ofType = (type: string) => all.filter(({ Type }) => Type === type)

@@ -8,21 +8,21 @@ interface LogLine {
   [field: string]: unknown
 }
 
-/** Fields that are the same on every line, or say nothing to a person at a terminal. */
+/** Fields that are the same on every line, or of no use in a terminal. */
 const LEFT_OUT = new Set(['level', 'time', 'msg', 'err', 'service', 'environment', '_aws'])
 
 const plain = (value: unknown) => typeof value === 'string' && /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value)
 
-/** A text without what a terminal takes for a command, or shows in another order than it is written: it may hold anything. */
+/** Removes terminal control sequences and direction marks from a text, which may contain user input. */
 export const printable = (text: string): string => text.replace(/[^\P{Cc}\n]|\p{Cf}/gu, '?')
 
 interface TerminalLogOptions {
   write?: (text: string) => unknown
-  /** whether lines that only carry metrics are shown; the service writes them at every level */
+  /** whether to show lines that contain only metrics; the service writes them at every level */
   withMetrics?: boolean
 }
 
-/** Writes the service's JSON log lines in a form for a terminal: time, level, message, fields, stack. */
+/** Prints the service's JSON log lines for a terminal: time, level, message, fields, stack. */
 export function terminalLog ({ write = text => process.stdout.write(text), withMetrics = true }: TerminalLogOptions = {}): DestinationStream {
   return {
     write (line) {

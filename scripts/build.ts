@@ -10,15 +10,15 @@ import { readOptions } from './options.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** The major version that the Lambda runtime nodejs24.x runs. */
+/** The major version of Node in the Lambda runtime nodejs24.x. */
 const TARGET = 'node24'
 
-/** Read at run time from beside the module, so it lies beside what is made of it. */
+/** Read at run time from beside its module, so the build copies it beside the bundle. */
 const PAGE = 'src/modules/auth/verify-page'
 
 /**
- * Built-ins through `require`: an ESM import of one reads each of its exports, and reading those of `http` loads
- * Node's whole fetch. 28–38 ms of a cold start against 3.
+ * Loads built-ins through `require`: an ESM import reads every export, and reading those of `http` loads Node's whole
+ * fetch. That costs a cold start 28–38 ms, `require` 3 ms.
  */
 const builtinsByRequire: Plugin = {
   name: 'builtins-by-require',
@@ -30,14 +30,14 @@ const builtinsByRequire: Plugin = {
   }
 }
 
-/** What the service can do without on Lambda: each has something in its place that says so, or does it. */
+/** Replaces packages that the service does not need on Lambda by a stub that throws, or by a smaller equivalent. */
 const leftOut: Plugin = {
   name: 'left-out',
   setup ({ onResolve, onLoad }) {
-    // Swagger UI and the generator of the documents: here they are files.
+    // Swagger UI and the generator of the documents are left out, because the artifact serves files.
     onResolve({ filter: /\/from-routes\.ts$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
     onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({ contents: `throw new Error('${path} is not part of the Lambda artifact')` }))
-    // Lambda puts a role's credentials into the environment and nowhere else: no profile files, SSO, or instance metadata.
+    // Lambda provides a role's credentials only in the environment, so profile files, SSO and instance metadata are not needed.
     onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, ({ resolveDir }) => ({ path: 'credentials', namespace: 'credentials', pluginData: resolveDir }))
     onLoad({ filter: /.*/, namespace: 'credentials' }, ({ pluginData }) => ({
       contents: "export { fromEnv as defaultProvider } from '@aws-sdk/credential-provider-env'",
@@ -47,16 +47,16 @@ const leftOut: Plugin = {
 }
 
 /**
- * The Lambda artifact in a directory: `index.mjs` and what must lie beside it, Swagger UI included only if asked for:
- * it is as large as everything else.
+ * Builds the Lambda artifact in a directory: `index.mjs` and the files that it reads. Swagger UI is optional, because it
+ * is as large as everything else together.
  *
- * @returns what is in the bundle, as esbuild tells it
+ * @returns the contents of the bundle, as esbuild reports them
  */
 export async function buildLambda (directory: string, { withUi = false } = {}): Promise<Metafile> {
   const { metafile, outputFiles } = await build({
     absWorkingDir: ROOT,
     entryPoints: { index: 'src/lambda.ts' },
-    // Wherever it is written to: the names of the files depend on where their source maps think they are.
+    // Independent of the target directory: the names of the files depend on the paths in their source maps.
     outdir: 'dist/lambda',
     write: false,
     outExtension: { '.js': '.mjs' },
@@ -64,15 +64,15 @@ export async function buildLambda (directory: string, { withUi = false } = {}): 
     platform: 'node',
     target: TARGET,
     format: 'esm',
-    // What is imported only when it is needed (mailers, Redis, other AWS clients) is in files of its own, which no cold
-    // start of the API reads: 11 % of its CPU time.
+    // Lazy imports (mailers, Redis, other AWS clients) get separate files, which the API does not read at a cold start.
+    // That saves 11 % of its CPU time.
     splitting: true,
     chunkNames: '[name]-[hash]',
-    // The SDK's ES modules, of which unused parts are left out.
+    // Use the SDK's ES modules, so that unused parts are removed.
     mainFields: ['module', 'main'],
-    // Beside the artifact and not in it: Lambda would not read them, and they are larger than the code.
+    // Source maps are written beside the artifact: Lambda would not read them, and they are larger than the code.
     sourcemap: 'external',
-    // A third off the upload. Names stay: a stack trace is read without the source map.
+    // Makes the upload a third smaller. Names are kept, so that stack traces are readable without source maps.
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'none',
@@ -92,7 +92,7 @@ export async function buildLambda (directory: string, { withUi = false } = {}): 
   return metafile
 }
 
-/** The plain server in one file, which finds its packages in `node_modules`: `node dist/server/index.mjs`. */
+/** Builds the plain server as one file, which loads its packages from `node_modules`: `node dist/server/index.mjs`. */
 export async function buildServer (directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true })
   await build({
@@ -111,11 +111,11 @@ export async function buildServer (directory: string): Promise<void> {
   await cp(join(ROOT, PAGE), join(directory, 'verify-page'), { recursive: true })
 }
 
-/** A directory as a zip file that depends on nothing but what is in it: names in order, one date, one mode. */
+/** Zips a directory reproducibly: sorted names, one date, one mode. */
 export async function zipDirectory (directory: string): Promise<Uint8Array> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true })
   const files = entries.filter(entry => entry.isFile()).map(entry => relative(directory, join(entry.parentPath, entry.name))).sort()
-  // The date is written in local time: this one is the same day everywhere.
+  // Zip files store local time. This date gives the same bytes in every time zone.
   const options = { level: 9, mtime: new Date(2000, 0, 1), os: 3, attrs: 0o644 << 16 } as const
   const contents: Parameters<typeof zipSync>[0] = {}
   for (const file of files) contents[file.replaceAll('\\', '/')] = [await readFile(join(directory, file)), options]
@@ -138,8 +138,8 @@ const kib = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
 
 const HELP = `npm run build [-- --composition]: the Lambda artifact in dist/lambda and dist/lambda.zip, the plain server in dist/server.
 
-  DOCS_ENABLED=true   puts Swagger UI into the Lambda artifact; the function serves it where it has the variable too
-  --composition       lists what the bundle is made of
+  DOCS_ENABLED=true   puts Swagger UI into the Lambda artifact; the function serves it if it has the variable too
+  --composition       lists the packages in the bundle
 `
 
 async function main () {

@@ -6,8 +6,8 @@ import { readOptions } from './options.ts'
 const HELP = `npm run check [-- --without-tests]: types, lint, tests (boundaries and documents among them), API documents, template,
 and a fuzzer that knows the API documents.
 
-The checks of the template and the fuzzer need python3, and the network for their tools. Without python3 they are told as not run, which
-is a failure with CI=true.
+The checks of the template and the fuzzer need python3, and the network for their tools. Without python3 they are reported as not run,
+which is a failure with CI=true.
 `
 
 const ROOT = join(import.meta.dirname, '..')
@@ -16,9 +16,9 @@ interface Step {
   name: string
   command: string
   args: string[]
-  /** shown while it runs, and counted by its own last line */
+  /** its output is shown while it runs, and its last line has the counts */
   isSuite?: boolean
-  /** what the step cannot be run without, when that is missing */
+  /** the missing tool that the step needs, if any */
   missing?: string | undefined
 }
 
@@ -26,7 +26,7 @@ interface Outcome { passed: number, failed: number }
 
 const COUNTS = /^(?:\w+: )?(\d+) passed, (\d+) failed$/gm
 
-/** Runs a command; what it says is kept and, where wanted, shown at once. */
+/** Runs a command and returns its output, which can also be shown as it comes. */
 function run ({ command, args, isSuite = false }: Step): Promise<{ status: number, output: string }> {
   return new Promise(resolve => {
     const child = spawn(command, args, { cwd: ROOT, env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -42,11 +42,11 @@ function run ({ command, args, isSuite = false }: Step): Promise<{ status: numbe
   })
 }
 
-/** What a suite counted, in its last such line; a step that counts nothing is one check itself. */
+/** The counts in the last such line of a suite's output. A step without counts is one check. */
 function outcomeOf ({ isSuite }: Step, status: number, output: string): Outcome {
   const [, passed, failed] = isSuite ? [...stripVTControlCharacters(output).matchAll(COUNTS)].at(-1) ?? [] : []
   if (passed === undefined) return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
-  // A suite that failed although nothing in it did, has failed.
+  // A suite that exits with an error counts as failed, even when none of its tests failed.
   return { passed: Number(passed), failed: status === 0 ? Number(failed) : Math.max(1, Number(failed)) }
 }
 

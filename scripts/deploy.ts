@@ -7,9 +7,9 @@ const ROOT = join(import.meta.dirname, '..')
 const STAGES = ['dev', 'staging', 'prod']
 
 /**
- * Hash of everything that makes a deployment what it is: the artifact, the smoke test, the template and every stage's
- * parameters. SAM publishes a version for each; without it, a parameter that changed would leave the alias on a version
- * with the old value.
+ * Hash of all inputs of a deployment: the artifact, the smoke test, the template and every stage's parameters. SAM
+ * publishes a version for each new hash. Without it, the alias would stay on a version with the old value when only a
+ * parameter has changed.
  *
  * @returns SHA-256, hex
  */
@@ -26,7 +26,7 @@ export function releaseOf (root: string): string {
   return hash.digest('hex')
 }
 
-const HELP = `npm run deploy -- ${STAGES.join('|')} [options of sam deploy]: deploys the artifact in dist/lambda, which npm run build writes,
+const HELP = `npm run deploy -- ${STAGES.join('|')} [options of sam deploy]: deploys the artifact that npm run build wrote to dist/lambda,
 with the stage's parameters of samconfig.toml. Needs the AWS SAM CLI and credentials.
 `
 
@@ -41,11 +41,11 @@ if (import.meta.main) {
     process.exit(2)
   }
   if (!existsSync(join(ROOT, 'dist/lambda/index.mjs'))) {
-    console.error('There is no artifact: npm run build writes it')
+    console.error('There is no artifact: run npm run build first')
     process.exit(1)
   }
   const release = releaseOf(ROOT)
-  // samconfig.toml takes it from here, beside the stage's own parameters.
+  // samconfig.toml reads it from the environment, in addition to the stage's parameters.
   writeFileSync(join(ROOT, 'dist/release.yaml'), `Release: '${release}'\n`)
   console.log(`release ${release.slice(0, 10)} to ${stage}`)
   const { status, error } = spawnSync('sam', ['deploy', '--config-env', stage, ...options], { cwd: ROOT, stdio: 'inherit' })

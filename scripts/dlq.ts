@@ -5,17 +5,17 @@ import {
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 
-const HELP = `npm run dlq -- list | redrive | purge: what the e-mail worker gave up on after three receives.
+const HELP = `npm run dlq -- list | redrive | purge: the messages that the e-mail worker could not handle in three receives.
 
   list      type, ids, age and receive count of each message; no addresses
-  redrive   sends each message to the e-mail queue again, once what made it fail is mended
-  purge     removes them all, for good
+  redrive   sends each message to the e-mail queue again; use it once the cause of the failures is fixed
+  purge     removes all messages permanently
 
-The queue is the dead-letter queue of EMAIL_QUEUE_URL: from the environment, with AWS's own variables for region and
-credentials; else of the npm start that is running, from LOCAL_DATA_DIR/env (.local/env).
+The queue is the dead-letter queue of EMAIL_QUEUE_URL. The variable is read from the environment, with AWS's own variables
+for region and credentials, or else from the running npm start, in LOCAL_DATA_DIR/env (.local/env).
 `
 
-/** Seconds for which messages in hand are hidden from others. */
+/** Seconds for which received messages are hidden from other consumers. */
 const IN_HAND = 60
 
 function environment (): void {
@@ -27,7 +27,7 @@ function environment (): void {
 
 class UsageError extends Error {}
 
-/** URL of the queue that the redrive policy names; both queues belong to one stack, so account and region are the same. */
+/** URL of the queue in the redrive policy. Both queues belong to one stack, so account and region are the same. */
 async function deadLetterQueueOf (sqs: SQSClient, queueUrl: string): Promise<string> {
   const { Attributes } = await sqs.send(new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ['RedrivePolicy'] }))
   const policy = Attributes?.['RedrivePolicy']
@@ -36,7 +36,7 @@ async function deadLetterQueueOf (sqs: SQSClient, queueUrl: string): Promise<str
   return new URL(deadLetterTargetArn.split(':').at(-1)!, queueUrl).href
 }
 
-/** Every message of a queue, each once, hidden from others while it is in hand. */
+/** Every message of a queue, each once, hidden from other consumers meanwhile. */
 async function * messagesOf (sqs: SQSClient, queueUrl: string): AsyncGenerator<Message> {
   const seen = new Set<string>()
   for (;;) {
@@ -44,7 +44,7 @@ async function * messagesOf (sqs: SQSClient, queueUrl: string): AsyncGenerator<M
       QueueUrl: queueUrl,
       MaxNumberOfMessages: 10,
       VisibilityTimeout: IN_HAND,
-      WaitTimeSeconds: 1, // a short poll asks some of SQS's servers only, and may find nothing where there is something
+      WaitTimeSeconds: 1, // a short poll asks only some of SQS's servers and may miss messages
       MessageSystemAttributeNames: ['All'],
       MessageAttributeNames: ['All']
     }))
@@ -61,7 +61,7 @@ const putBack = (sqs: SQSClient, QueueUrl: string, { ReceiptHandle }: Message) =
 
 const sentAt = ({ Attributes }: Message) => Number(Attributes?.SentTimestamp)
 
-/** A value for a terminal: what a poisoned message may hold is not shown. */
+/** A value in a form that is safe for a terminal, because a message may contain anything. */
 const word = (value: unknown): string => typeof value === 'string' && /^[\w.-]{1,64}$/.test(value) ? value : '?'
 
 function ageOf (message: Message, now: number): string {
@@ -75,7 +75,7 @@ function rowOf (message: Message, now: number): string[] {
   try {
     body = Object(JSON.parse(message.Body!)) as typeof body
   } catch {
-    // Not JSON: that is why it is here.
+    // The message is not JSON, which is why it is in this queue.
   }
   return [word(body.type), word(body.messageId), word(message.MessageAttributes?.['correlationId']?.StringValue), ageOf(message, now), word(message.Attributes?.ApproximateReceiveCount)]
 }
@@ -98,12 +98,12 @@ async function redrive (sqs: SQSClient, queueUrl: string, dlq: string): Promise<
   let sent = 0
   const late: Message[] = []
   for await (const message of messagesOf(sqs, dlq)) {
-    // One of those just sent, back already: what made it fail is not mended, and to send it again would go on for ever.
+    // A message that was just sent has come back: the cause is not fixed, and sending it again would loop forever.
     if (sentAt(message) >= start) {
       late.push(message)
       continue
     }
-    // Sent before it is deleted: a stop in between makes a second one, which the worker knows by its messageId.
+    // Sent before it is deleted: an interruption in between causes a duplicate, which the worker detects by its messageId.
     await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: message.Body, MessageAttributes: message.MessageAttributes }))
     await sqs.send(new DeleteMessageCommand({ QueueUrl: dlq, ReceiptHandle: message.ReceiptHandle }))
     sent++
@@ -117,7 +117,7 @@ async function purge (sqs: SQSClient, dlq: string): Promise<void> {
   const count = Attributes?.['ApproximateNumberOfMessages'] ?? '?'
   if (process.stdin.isTTY) {
     const terminal = createInterface({ input: process.stdin, output: process.stdout })
-    const answer = await terminal.question(`Remove ${count} messages of ${dlq} for good? (yes/no) `)
+    const answer = await terminal.question(`Remove ${count} messages of ${dlq} permanently? (yes/no) `)
     terminal.close()
     if (answer !== 'yes') return console.log('Nothing removed')
   }

@@ -19,10 +19,10 @@ interface Variable {
   isRequired: boolean
 }
 
-/** A value as it stands in the environment. */
+/** A value as it is written in the environment. */
 const textOf = (value: unknown): string => Array.isArray(value) ? value.join(',') : String(value)
 
-/** The variables of the schema. JWT_SECRET counts as required: it, or JWT_SECRET_ARN in its place, must be set. */
+/** The variables of the schema. JWT_SECRET counts as required, because it or JWT_SECRET_ARN must be set. */
 function variablesOf (): Variable[] {
   const required = new Set<string>([...ConfigSchema.required ?? [], 'JWT_SECRET'])
   return Object.entries(ConfigSchema.properties as unknown as Record<string, Omit<Variable, 'name' | 'isRequired'>>)
@@ -35,17 +35,17 @@ function block ({ name, description, default: byDefault, examples = [], isRequir
   return `# ${description}\n# (${kind})\n${isRequired ? '' : '# '}${line}\n`
 }
 
-/** `.env.example`: every variable with what it means, its default or an example. */
+/** `.env.example`: every variable with its meaning and its default or an example. */
 export function makeEnvExample (): string {
   return `# Every variable the service reads. Copy this file to .env and fill in JWT_SECRET (openssl rand -base64 48): npm run serve
-# reads .env from the project's folder, and the environment goes first. npm start needs no .env and reads none.
-# A line that is commented out shows a default, or an example of what may be left unset.
+# reads .env from the project's folder; variables that are already set take precedence. npm start does not read .env.
+# A line that is commented out shows a default, or an example for an optional variable.
 # Generated from src/plugins/config.ts by npm run env.
 
 ${variablesOf().map(block).join('\n')}`
 }
 
-/** The rows of README's configuration table, with its head. */
+/** The configuration table of the README, with its head. */
 export function makeConfigurationTable (): string {
   const cell = (text: string) => text.replaceAll('|', '\\|')
   const rows = variablesOf().map(({ name, description, default: byDefault, isRequired }) => {
@@ -55,7 +55,7 @@ export function makeConfigurationTable (): string {
   return `| variable | default | meaning |\n|---|---|---|\n${rows.join('')}`
 }
 
-/** README.md with its configuration table replaced. */
+/** Replaces the configuration table in README.md. */
 export function withConfigurationTable (readme: string): string {
   const table = /^\| variable \| default \| meaning \|\n(?:\|.*\n)*/m
   if (!table.test(readme)) throw new Error('README.md has no table that begins with "| variable | default | meaning |"')

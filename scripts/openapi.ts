@@ -6,15 +6,15 @@ import { buildApp } from '../src/app.ts'
 import { ConfigError, loadConfig } from '../src/plugins/config.ts'
 import { readOptions } from './options.ts'
 
-const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json, made from the routes. Nothing is connected to.
+const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json from the routes. It connects to nothing.
 `
 
-/** Where the committed documents are. */
+/** The folder of the committed documents. */
 export const DOCUMENTS_DIR = fileURLToPath(new URL('../docs/openapi/', import.meta.url))
 
-/** The documents of both versions as files: the same text on every machine. */
+/** Writes the documents of both versions. The text is the same on every machine. */
 export async function makeDocuments (): Promise<Record<'v1.json' | 'v2.json', string>> {
-  // The documents are made from the routes alone: nothing is connected to, and no value here can be seen in them.
+  // The documents depend only on the routes: nothing is connected to, and no value here appears in them.
   const config = loadConfig(completeEnv({ LOG_LEVEL: 'silent', DOCS_ENABLED: 'false' }))
   const app = await buildApp({ config, docs: { source: 'routes' }, logger: pino({ level: 'silent' }) })
   try {
@@ -33,8 +33,8 @@ if (import.meta.main) {
   readOptions(HELP)
   const documents = await makeDocuments().catch((error: unknown) => {
     if (!(error instanceof ConfigError)) throw error
-    // The environment is .env.example, which is made of the schema.
-    console.error(`${error.message}: npm run env brings .env.example in step with the schema`)
+    // The environment is .env.example, which is generated from the schema.
+    console.error(`${error.message}: npm run env updates .env.example from the schema`)
     process.exit(1)
   })
   await mkdir(DOCUMENTS_DIR, { recursive: true })

@@ -1,10 +1,10 @@
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
 
 /**
- * Reads the options of a script. `--help` prints the text and ends the script; an argument that the script does not know
- * ends it too, with one line and exit code 2, before anything is done.
+ * Reads the options of a script. `--help` prints the text and ends the script. An unknown argument ends it with one line
+ * and exit code 2, before the script does anything.
  */
-export function readOptions (help: string, options: ParseArgsOptionsConfig = {}, hint = '--help lists what there is') {
+export function readOptions (help: string, options: ParseArgsOptionsConfig = {}, hint = '--help lists the options') {
   try {
     const all: ParseArgsOptionsConfig = { ...options, help: { type: 'boolean', short: 'h' } }
     const { values } = parseArgs({ args: process.argv.slice(2), options: all, strict: true })

@@ -1,5 +1,5 @@
 'use strict'
-// CommonJS and plain JavaScript, so that an old Node gets as far as this line. Older ones stop at the first type.
+// CommonJS and plain JavaScript, so that an old Node can run this file. It would fail at the first type annotation.
 const { existsSync } = require('node:fs')
 const { join } = require('node:path')
 
@@ -10,6 +10,6 @@ if (!existsSync(join(__dirname, '../node_modules'))) {
   process.exit(1)
 }
 if (Number.parseInt(process.versions.node, 10) < NEEDED) {
-  console.error(`This is Node ${process.versions.node}, and Node ${NEEDED} or newer is needed: on Linux npm ci brings it along for the commands of npm, elsewhere it comes from https://nodejs.org`)
+  console.error(`This is Node ${process.versions.node}, but Node ${NEEDED} or newer is needed: on Linux npm ci installs it for npm's commands, elsewhere get it from https://nodejs.org`)
   process.exit(1)
 }

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path'
 import { readOptions } from './options.ts'
 
-/** The client that runs in Lambda's own Node images, as AWS publishes it. */
+/** The runtime client of Lambda's Node images, as AWS publishes it. */
 const PACKAGE = 'aws-lambda-ric'
 const VERSION = '4.0.2'
 
@@ -16,15 +16,15 @@ const CLIENT = join(DIRECTORY, 'node_modules', PACKAGE, 'rapid-client.node')
 /** The entry of the runtime client, if it has been built. */
 export const builtRuntimeClient = (): string | undefined => existsSync(CLIENT) ? ENTRY : undefined
 
-/** Node's own headers, where the Node that runs this brought them along; else node-gyp fetches them. */
+/** Node's headers, if this Node installation has them; otherwise node-gyp downloads them. */
 const NODE_DIRECTORY = join(dirname(process.execPath), '..')
 
 /**
- * Builds Lambda's runtime client once, in about a minute (cmake, make, a C++ compiler and Python are needed), and keeps
- * it out of `package.json`: nobody who only works on the service has to wait for it.
+ * Builds Lambda's runtime client once, in about a minute; needs cmake, make, a C++ compiler and Python. It is not in
+ * `package.json`, so that `npm ci` does not have to build it.
  *
  * @returns the path of its entry
- * @throws when it cannot be built, with the end of what the build said
+ * @throws when it cannot be built, with the end of the build's output
  */
 export async function buildRuntimeClient (): Promise<string> {
   if (existsSync(CLIENT)) return ENTRY
@@ -36,7 +36,7 @@ export async function buildRuntimeClient (): Promise<string> {
     const log = join(directory, 'build.log')
     const code = await run(directory, log, ['install', `${PACKAGE}@${VERSION}`, '--no-audit', '--no-fund', '--foreground-scripts', ...headers])
     if (code !== 0) throw new Error(`${PACKAGE} cannot be built: …${(await readFile(log, 'utf8')).slice(-600)}`)
-    // Whoever is first wins: two test files may have built it at the same time.
+    // Two test files may build it at the same time; the first one wins.
     await rename(directory, DIRECTORY).catch(error => { if (!existsSync(CLIENT)) throw error })
     return ENTRY
   } finally {

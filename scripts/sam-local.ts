@@ -7,7 +7,7 @@ import { parseDocument, type Document } from 'yaml'
 import { CONTAINER_HOST as HOST } from '../local/aws.ts'
 import { buildLambda } from './build.ts'
 
-/** The next after that of `npm start`, which runs beside this. */
+/** The port after that of `npm start`, which runs at the same time. */
 const DEFAULT_PORT = '3001'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -20,24 +20,24 @@ npm start. Needs Docker and the SAM CLI.
   SAM_PORT        port of the API (${DEFAULT_PORT})
   LOCAL_DATA_DIR  the data directory of that npm start (.local)`
 
-/** The environment of a running `npm start`, as a container sees it: its engines are on another machine. */
+/** The environment of a running `npm start` for a container: to it, the engines are on another machine. */
 export function containerEnv (dotenv: string, publicUrl: string): Record<string, string> {
   const given = parseEnv(dotenv) as Record<string, string>
   const env = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value.replace(/(?<=:\/\/(?:[^@/]*@)?)(?:127\.0\.0\.1|localhost)(?=[:/]|$)/, HOST)]))
-  // Nobody tells a container's cache what the others wrote: as in the template, where no cache is shared there is none.
+  // A container's own cache would not see the writes of others. As in the template, there is no cache unless it is shared.
   return { ...env, PUBLIC_URL: publicUrl, CACHE_TTL_SECONDS: '0' }
 }
 
-/** Ports on this machine that an environment for containers names. */
+/** The ports on this machine that occur in an environment for containers. */
 export function portsOf (env: Record<string, string>): number[] {
   const ports = Object.values(env).map(value => new RegExp(`${HOST.replaceAll('.', '\\.')}:(\\d+)`).exec(value)?.[1])
   return [...new Set(ports.filter(port => port !== undefined).map(Number))]
 }
 
 /**
- * The template for `sam local`: variables it does not declare would be dropped, the artifact's path is relative to
- * another file, another architecture than this machine's would be emulated, and an API is found at a function's ARN
- * only, not at its alias.
+ * Adapts the template for `sam local`. It declares all variables, because undeclared ones would be dropped. It corrects
+ * the relative path of the artifact. It sets this machine's architecture, because another one would be emulated. And the
+ * API refers to the function's ARN, because `sam local` does not resolve aliases.
  */
 export function localTemplate (source: string, names: string[]): Document {
   const template = parseDocument(source.replaceAll('Function.Alias}', 'Function.Arn}'), { logLevel: 'silent' })
@@ -50,7 +50,7 @@ export function localTemplate (source: string, names: string[]): Document {
   return template
 }
 
-/** Values for every variable that the template declares: what it would set itself is mostly names of what exists only on AWS. */
+/** Values for every variable in the template, because most of its own values name resources that exist only on AWS. */
 export function overrides (template: Document, env: Record<string, string>): Record<string, string> {
   const { Globals, Resources } = template.toJS() as { Globals: { Function: FunctionProperties }, Resources: Record<string, { Properties?: FunctionProperties }> }
   const declared = [Globals.Function, ...Object.values(Resources).map(({ Properties }) => Properties)].flatMap(properties => Object.keys(properties?.Environment?.Variables ?? {}))
@@ -59,7 +59,7 @@ export function overrides (template: Document, env: Record<string, string>): Rec
 
 interface FunctionProperties { Environment?: { Variables?: Record<string, unknown> } }
 
-/** The machine's address in Docker's network on Linux; `undefined` where Docker runs in a virtual machine that has a name for it. */
+/** The host's address in Docker's network on Linux; `undefined` when Docker runs in a virtual machine, which has a name for the host. */
 function bridgeAddress (): string | undefined {
   if (process.platform !== 'linux') return undefined
   const format = '{{range .IPAM.Config}}{{.Gateway}}{{end}}'
@@ -67,27 +67,27 @@ function bridgeAddress (): string | undefined {
     const address = execFileSync('docker', ['network', 'inspect', 'bridge', '--format', format], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
     if (address !== '') return address
   } catch {
-    // No command of that name, or another engine behind it: what Docker uses unless it is told otherwise.
+    // Without the command, or with another engine behind it: Docker's default address.
   }
   return '172.17.0.1'
 }
 
-/** Runs a command for what it says; `undefined` when there is no such command. */
+/** Runs a command and returns its output; `undefined` when the command does not exist. */
 function ask (command: string, args: string[]): { status: number, said: string } | undefined {
   const { error, status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
   return error === undefined ? { status: status ?? 1, said: (stderr || stdout).trim().split('\n')[0]! } : undefined
 }
 
-/** @throws with one line, when what this needs is not there */
+/** @throws with one line, when a required tool is missing */
 function requireTools (): void {
   if (ask('sam', ['--version']) === undefined) throw new Error('The SAM CLI is missing (pip install aws-sam-cli)')
   const docker = ask('docker', ['version', '--format', '{{.Server.Version}}'])
-  // Another engine may be behind the variable, without the command.
+  // With DOCKER_HOST set, another engine may be in use without the docker command.
   if (docker === undefined && !process.env['DOCKER_HOST']) throw new Error('Docker is missing')
   if (docker !== undefined && docker.status !== 0) throw new Error(`Docker does not run (${docker.said})`)
 }
 
-/** The engines listen on the loopback interface alone, which no container reaches: lets them in by the bridge's address. */
+/** Forwards ports from the bridge's address to the engines, which listen only on loopback, where no container reaches them. */
 async function forward (address: string, ports: number[]): Promise<Server[]> {
   return await Promise.all(ports.map(port => new Promise<Server>((resolve, reject) => {
     const server = createServer(client => {
@@ -108,7 +108,7 @@ async function main () {
   try {
     dotenv = readFileSync(envFile, 'utf8')
   } catch {
-    throw new Error(`${envFile} is not there: start the engines with npm start in another terminal`)
+    throw new Error(`${envFile} does not exist: start the engines with npm start in another terminal`)
   }
   const port = process.env['SAM_PORT']?.trim() || DEFAULT_PORT
   const env = containerEnv(dotenv, `http://localhost:${port}`)
@@ -131,7 +131,7 @@ async function main () {
     ...(address === undefined ? [] : ['--add-host', `${HOST}:${address}`]),
     ...args
   ], { stdio: 'inherit', env: { SAM_CLI_TELEMETRY: '0', ...process.env } })
-  // Ctrl-C reaches both: this waits while the other removes its containers, which it does on no other signal.
+  // Ctrl-C reaches both processes. This one waits while sam removes its containers, which sam does only on this signal.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => sam.kill('SIGINT'))
   process.exitCode = await new Promise<number>((resolve, reject) => {

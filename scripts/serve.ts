@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs'
 import { ConfigError, loadConfig } from '../src/plugins/config.ts'
 import { readOptions } from './options.ts'
 
-const HELP = `npm run serve: the plain server, with everything from the environment, against whatever that points at.
+const HELP = `npm run serve: the plain server, configured only by the environment.
 
-It reads .env from the project's folder if there is one; a variable that is set already goes first. .env.example lists
+It reads .env from the project's folder if it exists; variables that are already set take precedence. .env.example lists
 every variable: cp .env.example .env, and fill in JWT_SECRET.
 
 To use the engines of a running npm start instead: npm exec -- node --env-file=.local/env src/server.ts

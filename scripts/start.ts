@@ -4,22 +4,22 @@ import { readOptions } from './options.ts'
 
 const HELP = `npm start: the whole system on this machine, without Docker and without a cloud account.
 
-It starts a DynamoDB engine, an SQS engine, what AWS runs between them and the service, an inbox that
-takes every mail, and the HTTP server, and prints where they are. Ctrl-C stops everything.
+It starts a DynamoDB engine, an SQS engine, the event-source mappings between them and the service, an
+inbox that accepts every mail, and the HTTP server, and prints their URLs. Ctrl-C stops everything.
 
-  PORT=3000           port of the API; 0 takes a free one
-  INBOX_PORT=1080     port of the inbox; 0 takes a free one
+  PORT=3000           port of the API; 0 selects a free one
+  INBOX_PORT=1080     port of the inbox; 0 selects a free one
   LOCAL_DATA_DIR=.local
-                      where everything is kept, from one start to the next. While the system runs, the file
-                      env in it points any other process at it: node --env-file=.local/env …
+                      the data directory, kept between starts. While the system runs, the file env in it
+                      connects another process to the engines: node --env-file=.local/env …
   HOST=127.0.0.1      address the API listens on
   LOG_LEVEL=warn      info shows one line for each answer
 
-Every variable of .env.example counts, but for those that name AWS resources and the mail server. No .env is read.
-To begin anew, stop it and remove the data directory.
+Every variable of .env.example applies, except those for AWS resources and the mail server. No .env is read.
+To start from scratch, stop it and remove the data directory.
 `
 
-/** Milliseconds for an orderly stop. A mail that is being sent takes less; what is not done by then is done after the next start. */
+/** Milliseconds for an orderly stop. Sending a mail takes less. Unfinished work continues after the next start. */
 const GRACE = 8000
 
 async function main () {
@@ -27,14 +27,14 @@ async function main () {
   const began = performance.now()
   const parent = process.ppid
   const plan = await planSystem(process.env)
-  // Loaded when there is something to start: it is most of the time of a start.
+  // Loaded only when it is needed, because loading takes most of the start time.
   const { startSystem } = await import('../local/system.ts')
   const system = await startSystem(plan)
 
   let stoppingSince: number | undefined
   async function stop (exitCode: number) {
     if (stoppingSince !== undefined) {
-      // npm passes on the Ctrl-C that the terminal has sent to us already: within a second it is the same one.
+      // npm forwards the Ctrl-C that the terminal has already sent to this process: within a second it counts as the same one.
       if (Date.now() - stoppingSince > 1000) process.exit(1)
       return
     }
@@ -44,7 +44,7 @@ async function main () {
     await system.stop()
     process.exit(exitCode)
   }
-  // npm, killed, tells nobody. The script of package.json has us in the place of npm's shell, so npm is our parent.
+  // When npm is killed, it sends no signal. The script in package.json replaces npm's shell with this process, so npm is the parent.
   if (process.env['npm_lifecycle_event'] !== undefined) setInterval(() => { if (process.ppid !== parent) void stop(1) }, 500).unref()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0))
   void system.broken.then(reason => {
@@ -63,7 +63,7 @@ Its data is in ${plan.dir}, the environment for other processes in ${plan.dir}/e
 }
 
 main().catch((error: NodeJS.ErrnoException) => {
-  // What a person can mend is one line; everything else comes with its stack.
+  // An error that the user can fix is printed as one line; every other error with its stack.
   console.error(error.code === undefined && !['StartError', 'ConfigError'].includes(error.name) ? error : error.message)
   process.exit(1)
 })

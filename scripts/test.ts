@@ -10,12 +10,12 @@ import { findRedis, REDIS_COMMANDS } from '../local/redis.ts'
 
 const HELP = `npm test [-- file or folder …]: every test, or those of the files and folders, on real engines.
 
-Needs redis-server or valkey-server, and installs it with apt-get where it may. With Java ${JAVA_NEEDED} the tests of
-tables run on AWS's DynamoDB Local too; with CI=true they must. Options of tap are passed on:
+Needs redis-server or valkey-server, and installs it with apt-get if possible. With Java ${JAVA_NEEDED} the tests of
+tables also run on AWS's DynamoDB Local; with CI=true Java is required. Options of tap are passed on:
 
   npm test -- test/local                      the tests in a folder
-  npm test -- test/local --grep=/inbox/       of these, those whose names fit
-  npm test -- test/local/inbox.test.ts --only those that say { only: true }
+  npm test -- test/local --grep=/inbox/       tests in it whose names match
+  npm test -- test/local/inbox.test.ts --only tests with { only: true }
 `
 
 /** One file, or one test with the tests in it. */
@@ -24,10 +24,10 @@ interface Node {
   children: Node[]
 }
 
-/** Reads TAP into a tree of tests, and what is to be said of each failure. */
+/** Parses TAP into a tree of tests and a report of each failure. */
 function readTap (text: string): { root: Node, failures: string[] } {
   const failures: string[] = []
-  const tell = ({ fullname, diag }: Result) => {
+  const report = ({ fullname, diag }: Result) => {
     failures.push(`✖ ${fullname}\n${stringify(diag ?? {}).replace(/^/gm, '    ').trimEnd()}`)
   }
   const watch = (parser: Parser): Node => {
@@ -36,9 +36,9 @@ function readTap (text: string): { root: Node, failures: string[] } {
     parser.on('assert', (result: Result) => {
       const { ok, todo, skip, closingTestPoint } = result
       if (ok || todo || skip) return
-      // A line that closes a test says how that test ended, a crash or a time-out included.
+      // The line that closes a test has its result, including a crash or a timeout.
       const failed = closingTestPoint ? node.children.at(-1)! : node
-      if (!closingTestPoint || tally(failed).failed === 0) tell(result)
+      if (!closingTestPoint || tally(failed).failed === 0) report(result)
       failed.isOk = false
     })
     return node
@@ -49,38 +49,38 @@ function readTap (text: string): { root: Node, failures: string[] } {
   return { root, failures }
 }
 
-/** Counts the tests that have no tests in them; one that failed although all in it passed counts as a failure of its own. */
+/** Counts the tests without subtests. A test that failed although all its subtests passed counts as one more failure. */
 function tally ({ isOk, children }: Node): { passed: number, failed: number } {
   if (children.length === 0) return isOk ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
   const total = children.map(tally).reduce((sum, { passed, failed }) => ({ passed: sum.passed + passed, failed: sum.failed + failed }))
   return !isOk && total.failed === 0 ? { ...total, failed: 1 } : total
 }
 
-/** Installs Redis where that is possible without asking: as root on Debian and its kin. */
+/** Installs Redis if that is possible without a prompt: as root on Debian and its derivatives. */
 function installRedis (): void {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return
   console.log('Installing redis-server with apt-get …')
-  // No prompts, and no Redis of the system's own on port 6379 afterwards.
+  // No prompts, and the package must not start a Redis on port 6379.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   const apt = (...args: string[]) => spawnSync('apt-get', ['-qq', '-y', ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
   const install = () => apt('install', '--no-install-recommends', 'redis-server')
-  if (!install() && apt('update')) install() // the list of packages may be missing or old
+  if (!install() && apt('update')) install() // the package list may be missing or old
 }
 
-/** The tests in a folder, in its place: tap would run the helpers among them as tests too. */
+/** Replaces a folder by the tests in it, because tap would also run the helper files as tests. */
 function expand (argument: string): string[] {
   if (argument.startsWith('-') || !statSync(argument, { throwIfNoEntry: false })?.isDirectory()) return [argument]
   return globSync('**/*.test.ts', { cwd: argument, exclude: ['**/fixtures/**'] }).sort().map(file => join(argument, file))
 }
 
-/** Runs tap. What it says is shown as it comes on a terminal; in a log, a line for each file that is done. */
+/** Runs tap. On a terminal its output is shown as it comes; in a log, one line for each finished file. */
 async function run (tap: string, args: string[], isTerminal: boolean): Promise<number> {
   const child = spawn(process.execPath, [tap, 'run', ...(isTerminal ? [] : ['--reporter=tap']), ...args], { stdio: ['inherit', isTerminal ? 'inherit' : 'pipe', 'pipe'] })
   if (child.stdout !== null) {
     const parser = new Parser()
     const done = new Set<string>()
     parser.on('assert', ({ ok, name, time }: Result) => {
-      if (!/\.[cm]?[jt]s$/.test(name) || done.has(name)) return // what failed comes again at the end
+      if (!/\.[cm]?[jt]s$/.test(name) || done.has(name)) return // failed files are listed again at the end
       done.add(name)
       console.log(`${ok ? 'ok    ' : 'FAILED'} ${name}${time === null ? '' : ` (${(time / 1000).toFixed(1)} s)`}`)
     })
@@ -89,12 +89,12 @@ async function run (tap: string, args: string[], isTerminal: boolean): Promise<n
   let complaint = ''
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-10_000)
-    // An option that tap does not know ends it with a stack; what it says is in the first line of the error.
+    // An unknown option ends tap with a stack trace. Only the first line of the error is useful.
     if (!complaint.includes('jackspeak')) process.stderr.write(text)
   })
   const status = await new Promise<number>(resolve => { child.once('close', code => resolve(code ?? 1)) })
   const [, message] = complaint.includes('jackspeak') ? /^Error: (.*?)(?:\. |$)/m.exec(complaint) ?? [] : []
-  if (message !== undefined) console.error(`${message}: npm test -- --help shows what can be asked for`)
+  if (message !== undefined) console.error(`${message}: npm test -- --help shows the usage`)
   return status
 }
 
@@ -105,7 +105,7 @@ async function main (args: string[]): Promise<number> {
   }
   const empty = args.find(argument => expand(argument).length === 0)
   if (empty !== undefined) {
-    console.error(`${empty} has no tests`) // and without a name tap would run all
+    console.error(`${empty} has no tests`) // without a name, tap would run all tests
     return 1
   }
   if (findRedis() === undefined) installRedis()
@@ -121,10 +121,10 @@ async function main (args: string[]): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'user-service-tap-'))
   const output = join(dir, 'output.tap')
   try {
-    // tap's reporters draw for a terminal, and in a log, with CI set, say nothing of failures: there this does.
+    // tap's reporters are made for a terminal. In a log with CI set they do not show failures, so this script does.
     const isTerminal = process.stdout.isTTY
     const status = await run(tap, [`--output-file=${output}`, ...args.flatMap(expand)], isTerminal)
-    if (!existsSync(output)) return status // no file fits the arguments, and tap has said so
+    if (!existsSync(output)) return status // no file matches the arguments, and tap has reported it
     const { root, failures } = readTap(readFileSync(output, 'utf8'))
     const { passed, failed } = tally(root)
     if (!isTerminal && failures.length > 0) console.log(`${failures.join('\n\n')}\n`)

@@ -31,16 +31,16 @@ import versions from './plugins/versions.ts'
 
 export interface AppOptions {
   config: Config
-  /** where the API documents come from; see plugins/docs */
+  /** the source of the API documents; see plugins/docs */
   docs: DocsSource
   logger?: FastifyBaseLogger
-  /** further options of the server: time-outs of the plain one, say */
+  /** further server options, such as the timeouts of the plain server */
   server?: FastifyHttpOptions<Server>
-  /** stands in for modules/email where it has been extracted */
+  /** replaces modules/email when the module runs as its own service */
   email?: typeof email
 }
 
-/** THE list: what this service is made of, plugins first, then modules. */
+/** THE list of everything in this service: plugins first, then modules. */
 export async function buildApp (options: AppOptions) {
   const app = Fastify({
     // v1's and v2's bodies are under 1 KB; batches of 100 users under 64.
@@ -52,13 +52,13 @@ export async function buildApp (options: AppOptions) {
     rewriteUrl: routableTarget,
     frameworkErrors: sendFrameworkError,
     clientErrorHandler: answerClientError,
-    // How long an id may be is the schemas' to say: they answer as the API documents say.
+    // The schemas limit the length of ids, so that errors have the documented form.
     routerOptions: { maxParamLength: 16_384 },
-    // Strict: nothing is coerced, dropped or filled in behind the client's back. Ajv's optimizer is off: it took 4 % of a
-    // cold start (15 interleaved rounds), and validation is a few microseconds of a request either way.
+    // Strict: Ajv does not coerce, drop or fill in any value. Its optimizer is off: it took 4 % of a cold start (15
+    // interleaved rounds), and validation is a few microseconds of a request either way.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, discriminator: true, keywords: ['x-expected'], code: { optimize: false } } },
     ...options.server,
-    // A missing Host is answered by plugins/request-target, in the shape of everything else.
+    // plugins/request-target answers a missing Host, in the common error format.
     http: { requireHostHeader: false, ...options.server?.http }
   }).withTypeProvider<TypeBoxTypeProvider>()
 
@@ -72,7 +72,7 @@ export async function buildApp (options: AppOptions) {
   await app.register(cors)
   await app.register(metrics)
   await app.register(rateLimit)
-  // Once CORS and the limit had their turn: what these refuse can be read by a page, and is counted.
+  // After CORS and the rate limit, so that web pages can read these errors and they count towards the limit.
   await app.register(versions)
   await app.register(requestTarget)
   await app.register(bodies)

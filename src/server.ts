@@ -6,18 +6,18 @@ import { ConfigError, loadConfig } from './plugins/config.ts'
 import { listenProblem } from './shared/listen-error.ts'
 import { createProxyTrust } from './shared/network.ts'
 
-/** Milliseconds a stopping server goes on answering, each answer the last of its connection: until no client is connected, and long enough for a load balancer to see the red readiness. */
+/** Milliseconds for which a stopping server still answers, closing each connection with its answer. Long enough for a load balancer to see the failing readiness. It ends earlier when no client is connected. */
 const DRAIN = { least: 2000, most: 5000 }
 
-/** Milliseconds that requests still have after that; no request takes longer. */
+/** Milliseconds that running requests have after that; no request takes longer. */
 const LAST_REQUESTS = 2500
 
-/** Milliseconds after which it is gone, whatever still runs: orchestrators kill after ten seconds or more. */
+/** Milliseconds after which the process exits, whatever still runs. Orchestrators kill after ten seconds or more. */
 const GRACE = 9000
 
 /**
- * The connections of a server by what goes on in them. Node's `close` waits for one that has sent nothing, or half of a
- * request's headers, as if a request were running (nodejs/node#63452).
+ * Tracks the connections of a server and whether a request runs on them. Node's `close` waits for connections that have
+ * sent nothing, or only half of a request's headers, as if a request were running (nodejs/node#63452).
  */
 function trackConnections (server: Server) {
   const open = new Set<Socket>()
@@ -35,7 +35,7 @@ function trackConnections (server: Server) {
     })
   })
   return {
-    /** connections that were used; others are opened ahead of need and cost no request when they are closed */
+    /** connections that have carried a request; the others were opened in advance, and closing them loses no request */
     used: () => [...open].filter(({ bytesRead }) => bytesRead > 0).length,
     closeIdle () { for (const socket of open) if (!answering.has(socket)) socket.destroy() }
   }
@@ -47,14 +47,14 @@ async function main () {
     config,
     docs: { source: 'routes' },
     server: {
-      // Some proxies write the client's port behind its address, and their own.
+      // Some proxies append the port to the client's address and to their own.
       trustProxy: config.TRUST_PROXY === undefined ? false : createProxyTrust(config.TRUST_PROXY),
-      // Fastify turns Node's own limit off. A client that drips bytes is closed after ten seconds at the most.
+      // Fastify turns Node's own limit off. A client that sends its request too slowly is closed after ten seconds at most.
       requestTimeout: 9_000,
       http: { headersTimeout: 8_000, connectionsCheckingInterval: 1_000 },
-      // And one that does not read its answer, after twenty without any progress. Longer than any request takes.
+      // A client that does not read its answer is closed after twenty seconds without progress. No request takes that long.
       connectionTimeout: 20_000,
-      // What arrives while the last connections end is still answered.
+      // Requests that arrive while the last connections end are still answered.
       return503OnClosing: false,
       forceCloseConnections: 'idle'
     }
@@ -66,17 +66,17 @@ async function main () {
     if (stopping) response.setHeader('connection', 'close')
   })
   async function stop (signal: NodeJS.Signals) {
-    if (stopping) process.exit(1) // asked twice: now
+    if (stopping) process.exit(1) // a second signal ends the process at once
     stopping = true
     app.log.info({ signal }, 'stopping')
     setTimeout(() => process.exit(1), GRACE).unref()
-    // Readiness turns red first; a client that still holds a connection learns with its next answer that it ends.
+    // Readiness fails first. Clients with an open connection get `Connection: close` with their next answer.
     app.health.drain()
     const start = Date.now()
     const drained = () => Date.now() > start + DRAIN.most || (Date.now() > start + DRAIN.least && connections.used() === 0)
     while (signal === 'SIGTERM' && !drained()) await sleep(50)
     const closed = app.close()
-    // Again and again: a connection that was accepted last is seen late.
+    // Repeated, because a connection that was accepted last appears late.
     const idle = setInterval(() => connections.closeIdle(), 20)
     setTimeout(() => app.server.closeAllConnections(), LAST_REQUESTS).unref()
     await closed
@@ -103,7 +103,7 @@ async function main () {
 }
 
 main().catch((error: unknown) => {
-  // A bad configuration is one line; everything else comes with its stack.
+  // A bad configuration is reported in one line; every other error with its stack.
   console.error(error instanceof ConfigError ? error.message : error)
   process.exit(1)
 })

@@ -26,7 +26,7 @@ t.test('with the e-mail module extracted, a message that is none cannot be queue
 })
 
 t.test('with the e-mail module extracted, the app sends no mail itself', async t => {
-  await t.rejects(deliverMails(app, { Records: [sqsRecord('x')] }), { message: 'Records of no known source: queue EmailQueue' })
+  await t.rejects(deliverMails(app, { Records: [sqsRecord('x')] }), { message: 'Records of an unknown source: queue EmailQueue' })
 })
 
 t.test('with the e-mail module extracted, users register, sign in, read, change and delete as before', async t => {
@@ -67,7 +67,7 @@ t.test('with the e-mail module extracted, the tests of the other modules still p
   process.env['EMAIL_EXTRACTED'] = 'true'
   t.teardown(() => { delete process.env['EMAIL_EXTRACTED'] })
   const extracted = await buildTestApp(t, engines)
-  await t.rejects(deliverMails(extracted, { Records: [sqsRecord('x')] }), { message: 'Records of no known source: queue EmailQueue' }, 'what they are run with')
+  await t.rejects(deliverMails(extracted, { Records: [sqsRecord('x')] }), { message: 'Records of an unknown source: queue EmailQueue' }, 'what they are run with')
   t.ok(files.length > 3, `${files.length} files`)
   for (const file of files) {
     const child = spawn(process.execPath, [file], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })

@@ -1,9 +1,9 @@
-// What CodeDeploy calls before and after a new version gets traffic. Plain JavaScript: nothing builds it, what stands here
-// is what runs; the SDK is the runtime's own.
+// CodeDeploy calls this before and after a new version gets traffic. It is plain JavaScript and runs without a build; the
+// SDK is the runtime's own.
 import { CodeDeployClient, PutLifecycleEventHookExecutionStatusCommand } from '@aws-sdk/client-codedeploy'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 
-// A cold start and the slowest answer fit into ten seconds; CodeDeploy counts a hook that stays silent as failed after an hour.
+// A cold start and the slowest answer fit into ten seconds. CodeDeploy waits an hour for a hook that does not report.
 const options = { maxAttempts: 3 }
 const lambda = new LambdaClient(options)
 const codedeploy = new CodeDeployClient(options)
@@ -11,7 +11,7 @@ const codedeploy = new CodeDeployClient(options)
 /** @typedef {{ statusCode: number, body: string }} Answer */
 /** @typedef {{ name: string, method: string, path: string, body?: object, holds: (answer: Answer, json: any) => boolean }} Check */
 
-/** @type {Check[]} nothing is written: each asks, or is refused */
+/** @type {Check[]} none of them writes: each one reads, or is rejected */
 const LIVE = [
   { name: 'is alive', method: 'GET', path: '/health/live', holds: ({ statusCode }) => statusCode === 200 },
   { name: 'has read the root secret', method: 'GET', path: '/.well-known/jwks.json', holds: ({ statusCode }, json) => statusCode === 200 && json.keys.length > 0 }
@@ -25,7 +25,7 @@ const READY = [
   { name: 'refuses to show a profile without a token', method: 'GET', path: '/v2/users/me', holds: ({ statusCode }, json) => statusCode === 401 && json.code === 'AUTH_TOKEN_INVALID' }
 ]
 
-/** A request as API Gateway's REST APIs hand it to a function. */
+/** A request in the form in which API Gateway's REST APIs pass it to a function. */
 const restEvent = ({ method, path, body }) => ({
   resource: '/{proxy+}',
   path,
@@ -57,7 +57,7 @@ async function holds (target, check) {
   }
 }
 
-/** Tries the version in `TARGET` and reports to CodeDeploy; `CHECKS` is `ready` (the API) or `live` (a worker). */
+/** Checks the version in `TARGET` and reports to CodeDeploy; `CHECKS` is `ready` (the API) or `live` (a worker). */
 export async function handler ({ DeploymentId: deploymentId, LifecycleEventHookExecutionId: lifecycleEventHookExecutionId }) {
   const { TARGET, CHECKS } = process.env
   const results = []

@@ -2,7 +2,7 @@ import type { Context } from 'aws-lambda'
 import type { App } from '../app.ts'
 import { createHttp, isHttp } from './http.ts'
 
-/** The event that EventBridge Scheduler, or an operator, sends to have the outbox swept. */
+/** The event with which EventBridge Scheduler, or an operator, starts a sweep of the outboxes. */
 const SWEEP = { source: 'user-service.schedule', detailType: 'sweep' }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
@@ -13,10 +13,10 @@ function isSchedule (event: Record<string, unknown>): boolean {
 }
 
 /**
- * The one Lambda handler: looks at where an event comes from and hands it to what takes events from there.
+ * The Lambda handler: finds the source of an event and passes the event to the handler of that source.
  *
- * @throws when the event is of no known kind: AWS then retries it, or keeps it in a dead-letter queue. An HTTP-shaped
- * answer to a batch would count as success, and the batch would be gone.
+ * @throws when the kind of event is unknown, so that AWS retries it or moves it to a dead-letter queue. A normal answer
+ * to a batch would count as success, and the batch would be lost.
  */
 export function createDispatch (app: App) {
   const http = createHttp(app)
@@ -27,7 +27,7 @@ export function createDispatch (app: App) {
     if ('Records' in event) return await app.consumers.deliver({ Records: event['Records'] }, invocation)
     if (isHttp(event)) return await http(event, context)
     if (isSchedule(event)) return await app.outbox.sweep(invocation)
-    // Nothing of the event is repeated: it may hold anything.
-    throw new Error(`An event of no known kind, with ${Object.keys(event).length} keys`)
+    // The message quotes nothing from the event, because it may contain personal data.
+    throw new Error(`An event of unknown kind, with ${Object.keys(event).length} keys`)
   }
 }

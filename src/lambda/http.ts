@@ -13,7 +13,7 @@ import { renderFault } from '../shared/problem.ts'
 type RequestHeaders = Record<string, string | string[] | undefined>
 export type HttpEvent = APIGatewayProxyEvent | APIGatewayProxyEventV2 | ALBEvent
 
-/** What is answered to every kind of HTTP event; each source takes of it what it knows. */
+/** The answer to every kind of HTTP event; each source uses the fields that it knows. */
 interface HttpAnswer {
   statusCode: number
   headers?: Record<string, string>
@@ -23,7 +23,7 @@ interface HttpAnswer {
   isBase64Encoded?: boolean
 }
 
-/** Bytes of an answer, as JSON, that Lambda passes on; behind a load balancer it is 1 MB. */
+/** Maximum bytes of an answer as JSON that Lambda passes on; behind a load balancer it is 1 MB. */
 const MAX_ANSWER = 6_291_556
 const MAX_ALB_ANSWER = 1_048_576
 
@@ -32,7 +32,7 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 /** Whether an event carries an HTTP request. */
 export function isHttp (event: Record<string, unknown>): event is Record<string, unknown> & HttpEvent {
   const context = event['requestContext']
-  // An authorizer's event looks like the request it is about: an answer to that request would be read as a policy.
+  // An authorizer's event looks like an HTTP request, but its answer would be read as a policy.
   if (!isObject(context) || 'methodArn' in event || 'routeArn' in event) return false
   return typeof event['httpMethod'] === 'string' || (isObject(context['http']) && typeof context['http']['method'] === 'string')
 }
@@ -40,7 +40,7 @@ export function isHttp (event: Record<string, unknown>): event is Record<string,
 const isV2 = (event: HttpEvent): event is APIGatewayProxyEventV2 => 'http' in event.requestContext
 const isAlb = (event: HttpEvent): event is ALBEvent => 'elb' in event.requestContext
 
-/** The path without the stage, which an HTTP API puts in front of it unless it is the default one, or has a domain of its own. */
+/** The path without the stage. An HTTP API puts the stage in front, unless it is the default stage or has a custom domain. */
 function withoutStage (event: HttpEvent): string {
   if (!isV2(event)) return event.path
   const { rawPath, requestContext: { stage, domainName } } = event
@@ -56,8 +56,8 @@ function decoded (text: string): string {
 }
 
 /**
- * The end of a path that the event's own resource describes: with `/{proxy+}` and its parameter, what comes behind the
- * base path of a custom domain. `undefined` when the event does not say.
+ * The part of a path that the event's resource describes. With `/{proxy+}` and its parameter, that is the path after the
+ * base path of a custom domain. `undefined` when the event does not contain it.
  */
 function describedPath (path: string, event: HttpEvent): string | undefined {
   if (isAlb(event)) return undefined
@@ -65,10 +65,10 @@ function describedPath (path: string, event: HttpEvent): string | undefined {
   if (typeof resource !== 'string') return undefined
   const withoutSlash = (text: string) => text.replace(/\/$/, '')
   const names = [...resource.matchAll(/\{([^}+]+)\+?\}/g)].map(([, name]) => name!)
-  // Events that were written by hand, for a test, leave the parameters out.
+  // Events written by hand, for a test, may lack the parameters.
   if (names.some(name => event.pathParameters?.[name] === undefined)) return undefined
   const filled = withoutSlash(resource.replace(/\{([^}+]+)\+?\}/g, (_match, name: string) => event.pathParameters![name]!))
-  // An address of AWS's own has no base path: the whole of it is found first.
+  // An AWS hostname has no base path, so the whole path matches first.
   for (let start = 0; start !== -1; start = path.indexOf('/', start + 1)) {
     const rest = withoutSlash(path.slice(start))
     if (rest === filled || decoded(rest) === filled || decoded(rest) === decoded(filled)) return path.slice(start)
@@ -76,32 +76,32 @@ function describedPath (path: string, event: HttpEvent): string | undefined {
   return filled === '' ? '/' : undefined
 }
 
-/** A path without the base path (of a REST API) or API mapping (of an HTTP API) that a custom domain puts in front of it. */
+/** The path without the base path (REST API) or API mapping (HTTP API) that a custom domain puts in front. */
 function withoutBasePath (path: string, event: HttpEvent, publicPath: string): string {
   if (isAlb(event)) return path
   const described = describedPath(path, event)
   if (described !== undefined) return described
-  // A route that takes every path describes none: then it is where the service is reached at. Not under an address of
-  // AWS's own, where PUBLIC_URL ends in the stage.
+  // A catch-all route does not describe the path, so the path of PUBLIC_URL is removed. Not for an AWS hostname, where
+  // PUBLIC_URL ends in the stage.
   const isCustom = !/\.(?:execute-api|lambda-url)\./.test(event.requestContext.domainName ?? '.execute-api.')
   if (!isCustom || publicPath === '' || !(path === publicPath || path.startsWith(`${publicPath}/`))) return path
   return path.slice(publicPath.length) || '/'
 }
 
-/** The path as the client wrote it, as far as it is still known: everyone hands it on percent-encoded but an HTTP API, which decodes it. */
+/** The path as the client wrote it, as far as it is known. Every source passes it on percent-encoded, except an HTTP API, which decodes it. */
 function pathOf (event: HttpEvent, publicPath: string): string {
   const isDecoded = isV2(event) && !event.requestContext.domainName.includes('.lambda-url.')
   const given = withoutBasePath(withoutStage(event), event, publicPath)
   const path = isDecoded ? encodeURI(given) : given
   if (!path.startsWith('/')) throw new URIError('The path does not start with a slash')
   return path
-    // What a URL parser would take for the end of the path, or change.
+    // Characters that a URL parser would read as the end of the path, or change.
     .replace(/[\\?#\s]/g, encodeURIComponent)
-    // And for a way up: the socket does not resolve these either.
+    // Dot segments are escaped too, because the plain server does not resolve them either.
     .replace(/(?<=\/)(?:\.|%2e){1,2}(?=\/|$)/gi, dots => dots.replace(/\.|%2e/gi, '%252e'))
 }
 
-/** The query as the client wrote it. Only a REST API decodes it; a load balancer leaves each name and value as it was. */
+/** The query as the client wrote it. Only a REST API decodes it; a load balancer leaves names and values unchanged. */
 function queryOf (event: HttpEvent): string {
   if (isV2(event)) return event.rawQueryString
   const encode = isAlb(event) ? String : encodeURIComponent
@@ -111,43 +111,43 @@ function queryOf (event: HttpEvent): string {
     .join('&')
 }
 
-/** Headers in lower case; what came more than once stays a list, which is joined as Node joins it. */
+/** Headers in lower case. A repeated header stays a list, and is joined as Node joins it. */
 function headersOf (event: HttpEvent): RequestHeaders {
-  // Without this the adapter names one of its own.
+  // Without this the adapter would set a user agent of its own.
   const headers: RequestHeaders = { 'user-agent': undefined }
   const given = isV2(event) ? event.headers : event.multiValueHeaders ?? event.headers ?? {}
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined) headers[name.toLowerCase()] = Array.isArray(value) && value.length === 1 ? value[0]! : value
   }
   if (isV2(event) && event.cookies !== undefined) headers['cookie'] = event.cookies.join('; ')
-  // The event's body is whole whatever they say, and its length is counted.
+  // The event has the complete body, so these headers are dropped and the length is counted.
   delete headers['content-length']
   delete headers['transfer-encoding']
   return headers
 }
 
-/** The client's address as AWS saw it. A load balancer has no field for it, but writes it at the end of the header, with the port if it is configured to. */
+/** The client's address as AWS saw it. A load balancer has no field for it, but appends it to X-Forwarded-For, with the port if configured. */
 function sourceIpOf (event: HttpEvent, headers: RequestHeaders): string | undefined {
   if (isV2(event)) return event.requestContext.http.sourceIp
   if (!isAlb(event)) return event.requestContext.identity?.sourceIp
   return addressOf([headers['x-forwarded-for'] ?? []].flat().at(-1)?.split(',').at(-1) ?? '')
 }
 
-// What is not text is binary; the type of an answer without one does not matter, it is empty.
+// Everything that is not text is binary. An answer without a content type is empty, so it does not matter.
 const isText = (contentType: string | undefined) => contentType === undefined || /^(?:text\/|application\/(?:[a-z.-]+\+)?(?:json|xml|javascript)\b)/.test(contentType)
 
-/** HTTP events to Fastify, and its answers back in the shape of the event's source. */
+/** Passes HTTP events to Fastify, and returns its answers in the format of the event's source. */
 export function createHttp (app: App) {
   const publicPath = new URL(app.config.PUBLIC_URL).pathname.replace(/\/$/, '')
   const proxy = awsLambdaFastify(app as unknown as FastifyInstance, {
-    // Nothing here reads the event. What a client sends under the adapter's own header names is dropped by it.
+    // The app does not read the event. The adapter drops client headers that use its own header names.
     decorateRequest: false,
-    // The path is ours already: a stage that is called v1 does not eat /v1.
+    // The stage has been removed already, so a stage named v1 does not remove /v1.
     retainStage: true,
     enforceBase64: ({ headers }) => headers['content-encoding'] !== undefined || !isText(headers['content-type'])
   }) as (request: object, context: Context) => Promise<HttpAnswer>
 
-  /** An answer to what cannot be made into a request. */
+  /** The answer to an event that cannot be converted into a request. */
   function refuse (event: HttpEvent, status: number, code: string, detail: string): HttpAnswer {
     const path = withoutStage(event) as unknown
     const instance = typeof path === 'string' ? withoutBasePath(path, event, publicPath).slice(0, 256) : '/'
@@ -175,7 +175,7 @@ export function createHttp (app: App) {
     try {
       const headers = headersOf(event)
       const query = queryOf(event)
-      // In the shape of a REST API's event, from which the adapter derives nothing more.
+      // In the format of a REST API's event, which the adapter passes on unchanged.
       const request = {
         version: isV2(event) ? '2.0' : '1.0',
         httpMethod,
@@ -187,24 +187,24 @@ export function createHttp (app: App) {
       }
       return await proxy(request, context)
     } catch (error) {
-      app.log.warn({ err: error }, 'an HTTP event that is not a request')
+      app.log.warn({ err: error }, 'an HTTP event that is not a valid request')
       return refuse(event, 400, 'REQUEST_MALFORMED', 'The request cannot be understood')
     }
   }
 
   return async function http (event: HttpEvent, context: Context): Promise<HttpAnswer> {
     const result = await answer(event, context)
-    // JSON makes six bytes of one at the worst: what is shorter than that fits without being counted.
+    // JSON escapes one byte as six at most, so shorter answers fit without counting.
     const limit = isAlb(event) ? MAX_ALB_ANSWER : MAX_ANSWER
     if (result.body.length > limit / 6 - 16_384 && Buffer.byteLength(JSON.stringify(result)) > limit) {
-      app.log.error({ bytes: result.body.length }, 'an answer too large for Lambda')
+      app.log.error({ bytes: result.body.length }, 'the answer is too large for Lambda')
       const { statusCode, code, message } = new Internal()
       return refuse(event, statusCode!, code, message)
     }
-    // Hop-by-hop (RFC 9110 §7.6.1): they belong to a connection that is not there.
+    // Hop-by-hop headers (RFC 9110 §7.6.1) belong to a connection, and here is none.
     for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete result.headers?.[name]
     if (isAlb(event) && event.multiValueHeaders !== undefined) {
-      // A target group that sends lists reads nothing but lists.
+      // A target group that sends header lists reads only header lists.
       const lists = Object.fromEntries(Object.entries(result.headers ?? {}).map(([name, value]) => [name, [value]]))
       return { statusCode: result.statusCode, multiValueHeaders: { ...lists, ...result.multiValueHeaders }, body: result.body, isBase64Encoded: result.isBase64Encoded ?? false }
     }

@@ -7,40 +7,40 @@ const JSON_ONLY = ['application/json']
 
 const EMPTY = 'The body is empty; expected JSON'
 
-/** Fields that are named, and characters of a pointer to one, when a body has half characters. */
+/** Maximum number of fields to report, and of characters in a pointer, when a body has lone surrogates. */
 const MAX_FIELD_ERRORS = 20
 const MAX_POINTER = 256
 
-/** Characters of a client's header that are repeated in the answer. */
+/** Maximum characters of a client's header that an answer repeats. */
 const MAX_QUOTED = 60
 
-/** A header's value, fit to be repeated in an answer: short, printable, nothing that ends a string. */
+/** A header's value in a form that is safe to repeat in an answer: short, printable, no quotes. */
 const quoted = (value: string) => `"${value.replace(/[^\x20-\x7e]|["\\<>]/g, '').slice(0, MAX_QUOTED)}"`
 
-/** What is wrong with the headers that describe a body; `undefined` when it can be read as JSON in UTF-8. */
+/** Checks the headers that describe a body. Returns `undefined` when they allow JSON in UTF-8. */
 function mediaTypeError ({ headers, routeOptions }: FastifyRequest): Error | undefined {
-  // What a route's document says that it takes is what it takes.
+  // A route accepts the content types that its document lists.
   const accepted = (routeOptions.schema as { consumes?: string[] } | undefined)?.consumes ?? JSON_ONLY
   const { 'content-type': contentType, 'content-encoding': contentEncoding } = headers
   if (contentType === undefined) return new UnsupportedMediaType(`The body must be ${accepted.join(' or ')}; this one has no content type`)
   const [type = '', ...parameters] = contentType.split(';')
-  if (!accepted.includes(type.trim().toLowerCase())) return new UnsupportedMediaType(`The body must be ${accepted.join(' or ')}; this one says ${quoted(contentType)}`)
+  if (!accepted.includes(type.trim().toLowerCase())) return new UnsupportedMediaType(`The body must be ${accepted.join(' or ')}; this one is ${quoted(contentType)}`)
   for (const parameter of parameters) {
     const [name = '', value = ''] = parameter.split('=')
     if (name.trim().toLowerCase() !== 'charset') continue
-    if (!/^"?utf-?8"?$/i.test(value.trim())) return new UnsupportedMediaType(`The body must be in UTF-8; this one says charset ${quoted(value.trim())}`)
+    if (!/^"?utf-?8"?$/i.test(value.trim())) return new UnsupportedMediaType(`The body must be in UTF-8; this one has the charset ${quoted(value.trim())}`)
   }
-  if (contentEncoding !== undefined) return new UnsupportedMediaType(`The body must not be compressed; this one says Content-Encoding ${quoted(contentEncoding)}`)
+  if (contentEncoding !== undefined) return new UnsupportedMediaType(`The body must not be compressed; this one has Content-Encoding ${quoted(contentEncoding)}`)
 }
 
-/** Whether JSON text has a `\\u` escape for half a character. It has no form in UTF-8: stored, it would become U+FFFD. */
+/** Whether JSON text has a `\\u` escape for a lone surrogate. It has no form in UTF-8, so it would be stored as U+FFFD. */
 function hasLoneSurrogate (text: string): boolean {
   if (!/\\ud[89a-f]/i.test(text)) return false
   const escapes = text.replace(/\\\\/g, '--').replace(/\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}/gi, '')
   return /\\ud[89a-f]/i.test(escapes)
 }
 
-/** The fields of a body with half a character in their value or name. Without recursion: a body may be 30,000 levels deep. */
+/** The fields of a body with a lone surrogate in their value or name. Not recursive, because a body may be 30,000 levels deep. */
 function brokenFields (body: unknown): FieldError[] {
   const broken: FieldError[] = []
   const rest: [pointer: string, value: unknown][] = [['', body]]
@@ -50,7 +50,7 @@ function brokenFields (body: unknown): FieldError[] {
     if (typeof value !== 'object' || value === null) continue
     for (const [name, below] of Object.entries(value)) {
       if (!name.isWellFormed()) broken.push({ pointer, detail: 'must have property names of whole characters' })
-      // What is deeper than this is refused by every schema.
+      // Every schema rejects bodies deeper than this.
       else if (pointer.length < MAX_POINTER) rest.push([pointer + pointerTo(name), below])
     }
   }
@@ -60,29 +60,29 @@ function brokenFields (body: unknown): FieldError[] {
 const takesBody = ({ routeOptions }: FastifyRequest) => (routeOptions.schema as { body?: unknown } | undefined)?.body !== undefined
 
 /**
- * Bodies: JSON in UTF-8, uncompressed, of the types that a route's schema lists under `consumes` (`application/json`
- * where it lists none). A request without a body is served whatever its headers say of one, unless the route needs it.
+ * Accepts uncompressed JSON in UTF-8, of the types that a route's schema lists under `consumes` (default:
+ * `application/json`). A request without a body is served whatever its headers say, unless the route needs a body.
  */
 export default fp(async function bodies (app) {
   const parseJson = app.getDefaultJsonParser('error', 'error')
-  // What is wrong with a body that may yet turn out to be empty: chunked, it has no length.
+  // Errors about a body that may still turn out to be empty, because a chunked body has no length.
   const errors = new WeakMap<FastifyRequest, Error>()
 
-  // Before anything of the body is read.
+  // Runs before the body is read.
   app.addHook('preParsing', (request, _reply, payload, done) => {
     const { headers } = request
     const contentType = headers['content-type']
     const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
     if (isEmpty && contentType === undefined) return done(takesBody(request) ? new BodyMalformed(EMPTY) : null, payload)
-    // What every client sends needs no second look.
+    // Fast path for what nearly every client sends.
     const error = contentType === 'application/json' && headers['content-encoding'] === undefined ? undefined : mediaTypeError(request)
     if (takesBody(request)) {
       if (error !== undefined || isEmpty) return done(error ?? new BodyMalformed(EMPTY), payload)
     } else if (error !== undefined && !isEmpty) {
       errors.set(request, error)
     }
-    // Settled: Fastify would judge it once more, and refuse a bodiless DELETE for a type that it cannot read. Not
-    // deleted: an object that has lost a property is slower from then on.
+    // The content type has been checked. Fastify would check it again, and reject a DELETE without a body for an unknown
+    // type. It is overwritten and not deleted, because deleting a property makes the object slower.
     if (contentType !== 'application/json' || isEmpty) headers['content-type'] = undefined
     done(null, payload)
   })

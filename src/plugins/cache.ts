@@ -2,46 +2,46 @@ import { LRUCache } from 'lru-cache'
 import fp from 'fastify-plugin'
 import type { FastifyBaseLogger } from 'fastify'
 
-/** What may be cached: a record that says which version of itself it is. */
+/** A record that can be cached: it contains its own version. */
 export interface Versioned { version: number }
 
 /**
- * Where entries live. An entry is text: `version@expiry:JSON`, the expiry in milliseconds since the epoch; nothing after
- * the colon says "deleted".
- * No method rejects, and none makes the caller wait for a store that does not answer.
+ * The store of entries. An entry is text: `version@expiry:JSON`, with the expiry in milliseconds since the epoch. An entry
+ * without JSON means "deleted".
+ * No method rejects, and none waits long for a store that does not answer.
  */
 interface Store {
-  /** `isKnown` is false when the store did not answer: what another instance has written is not known then. */
+  /** `isKnown` is false when the store did not answer, so that writes of other instances are unknown. */
   get (key: string): Promise<{ isKnown: boolean, entry?: string }>
-  /** Keeps the newer of what it has and what it is given: for what was only read. */
+  /** Stores an entry that was read from the table, unless the store has a newer one. */
   fill (key: string, version: number, entry: string, ttl: number): Promise<void>
-  /** As `fill`, for what was written: once this resolves, `get` never gives anything older. */
+  /** Like `fill`, for an entry that was written: once this resolves, `get` never returns an older one. */
   put (key: string, version: number, entry: string, ttl: number): Promise<void>
   drop (key: string): Promise<void>
-  /** Milliseconds of a round trip, or `undefined` when the store does not answer. */
+  /** Milliseconds of a round trip; `undefined` when the store does not answer. */
   ping (): Promise<number | undefined>
   close (): void
 }
 
 export interface Cache {
-  /** Whether a shared store (Redis) is behind it. */
+  /** Whether the store is shared (Redis). */
   readonly shared: boolean
-  /** Reads through the cache. Concurrent readers of one key share one load. Rejects only when `load` does. */
+  /** Reads through the cache. Concurrent readers of a key share one load. Rejects only when `load` rejects. */
   read<T extends Versioned> (key: string, load: () => Promise<T | undefined>, isValid: (value: unknown) => value is T): Promise<T | undefined>
-  /** To be awaited after a write and before it is acknowledged: no read after that gives an older version. */
+  /** Await it after a write and before acknowledging it: no read after that returns an older version. */
   write (key: string, value: Versioned): Promise<void>
-  /** As `write`, for a record that was deleted; `version` is one more than the last. */
+  /** Like `write`, for a deleted record; `version` is one more than the last version. */
   remove (key: string, version: number): Promise<void>
   ping (): Promise<number | undefined>
 }
 
-/** A user's record is under 1 KB; what is larger was not written by us and is not parsed. */
+/** Maximum length of an entry. A user's record is under 1 KB; a larger entry was not written by this service and is not parsed. */
 const MAX_ENTRY = 16_384
 
-/** Entries of the in-process store: at 1 KB each, 10 MB. */
+/** Maximum entries of the in-process store: at 1 KB each, 10 MB. */
 const MAX_ENTRIES = 10_000
 
-/** Entries whose parsed form is kept: those that are read often. */
+/** Maximum entries whose parsed form is kept: those that are read often. */
 const CHECKED_ENTRIES = 1000
 
 function memoryStore (): Store {
@@ -63,9 +63,9 @@ function memoryStore (): Store {
   }
 }
 
-// One round trip, atomic: two instances that write the same key in the wrong order leave the newer one, which is given
-// back. What is not a text of ours, whatever its type, is replaced, and so is what has expired or claims to expire later
-// than any of ours could (between ARGV[4] and ARGV[5]), and the one text that was looked at (ARGV[6]).
+// One atomic round trip: when two instances write the same key in the wrong order, the newer entry stays and is returned.
+// A value that is not a valid entry is replaced, whatever its type. So is an entry that has expired or expires later than
+// the TTL allows (the valid range is ARGV[4] to ARGV[5]), and the one text that was found to be invalid (ARGV[6]).
 const PUT_IF_NEWER = `
 local held = redis.pcall('GET', KEYS[1])
 if type(held) == 'string' and held ~= ARGV[6] then
@@ -76,13 +76,13 @@ end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return false`
 
-/** Versions that one record may be ahead of what is just being written: each is a write to the table of its own. */
+/** How many versions a cached record may be ahead of the one being written: each version is a separate write to the table. */
 const MAX_AHEAD = 100
 
-/** Milliseconds Redis has for an answer. It takes less than one; reading from the table takes five. */
+/** Milliseconds to wait for an answer of Redis. It takes less than one; a read from the table takes five. */
 const DEADLINE = 50
 
-// The client's own time-out begins when it sends a command, and it sends none while a pipeline before it is waiting.
+// The client's own timeout starts when it sends a command, and it does not send while an earlier pipeline waits.
 function inTime<T> (answer: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('Redis did not answer in time')), DEADLINE)
@@ -91,7 +91,7 @@ function inTime<T> (answer: Promise<T>): Promise<T> {
 }
 
 async function redisStore (url: string, maxTtl: number, log: FastifyBaseLogger): Promise<Store> {
-  // Loaded only where it is configured: the client and the breaker cost a cold start about 35 ms.
+  // Loaded only when configured, because the client and the breaker cost a cold start about 35 ms.
   const [{ Redis }, { BrokenCircuitError, circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen }] = await Promise.all([import('ioredis'), import('cockatiel')])
   const redis = new Redis(url, {
     enableAutoPipelining: true,
@@ -99,21 +99,21 @@ async function redisStore (url: string, maxTtl: number, log: FastifyBaseLogger):
     maxRetriesPerRequest: 0,
     connectTimeout: 200,
     commandTimeout: DEADLINE,
-    socketTimeout: 1000, // a connection that swallows what it is sent is given up, not only its commands
+    socketTimeout: 1000, // drops a connection that does not answer, and not only its commands
     retryStrategy: attempt => Math.min(attempt * 100, 1000)
   })
-  // Opens after five failures in a row; one trial a second after that, so that reads are cached again within seconds.
-  // A server that refuses a command does answer.
+  // Opens after five failures in a row, then tries once a second, so that reads are cached again within seconds.
+  // A server that rejects a command does answer, so that is not a failure.
   const breaker = circuitBreaker(handleWhen(error => (error as Error).name !== 'ReplyError'), { halfOpenAfter: 1000, breaker: new ConsecutiveBreaker(5) })
   breaker.onBreak(() => log.warn('cache: Redis does not answer, reading without it'))
   breaker.onReset(() => log.info('cache: Redis answers again'))
   redis.on('error', error => log.debug({ code: (error as { code?: string }).code }, 'cache: connection error'))
 
-  // Writes that Redis did not take. Until one is repeated, what Redis holds under its key is older than what was acknowledged.
+  // Writes that did not reach Redis. Until such a write is repeated, Redis holds an older version than the acknowledged one.
   const missed = new LRUCache<string, { version: number, entry: string }>({ max: MAX_ENTRIES, ttl: 3_600_000 })
 
   async function attempt<T> (command: () => Promise<T>): Promise<{ ok: true, value: T } | { ok: false }> {
-    // The breaker would make everybody wait for the outcome of the one trial.
+    // The breaker would make all callers wait for the result of its one trial.
     if (breaker.state === CircuitState.HalfOpen) return { ok: false }
     try {
       return { ok: true, value: await breaker.execute(() => inTime(command())) }
@@ -127,7 +127,7 @@ async function redisStore (url: string, maxTtl: number, log: FastifyBaseLogger):
     const putOver = (replaceable: string) => attempt(() => redis.eval(PUT_IF_NEWER, 1, key, version, entry, ttl, Date.now(), Date.now() + maxTtl + CLOCK_SKEW, replaceable))
     const answer = await putOver('')
     const held = answer.ok ? answer.value : undefined
-    // A newer version is right; an entry that only claims to be one would hide this version.
+    // A newer version may stay. An entry that only claims to be newer would hide this version, so it is overwritten.
     return typeof held === 'string' && held !== entry && !isNewer(held, version, maxTtl) ? await putOver(held) : answer
   }
 
@@ -161,12 +161,12 @@ async function redisStore (url: string, maxTtl: number, log: FastifyBaseLogger):
   }
 }
 
-/** Milliseconds by which the clock of another instance may be ahead of ours. */
+/** Milliseconds by which the clock of another instance may be ahead. */
 const CLOCK_SKEW = 5_000
 
 /**
- * What an entry says, or `undefined` when it is not one of ours or has expired. The version in front must be the
- * record's own; and its expiry counts, because what others have planted need not expire in the store.
+ * Parses an entry; `undefined` when it is invalid or has expired. The version in front must equal the record's own. The
+ * expiry is checked here too, because an entry that was planted in the store may never expire there.
  */
 function parseEntry (entry: string, maxTtl: number): { version: number, expiry: number, value: unknown } | undefined {
   if (entry.length > MAX_ENTRY) return undefined
@@ -184,7 +184,7 @@ function parseEntry (entry: string, maxTtl: number): { version: number, expiry: 
   }
 }
 
-/** Whether an entry is a later version of the record, as far as that can be seen. */
+/** Whether an entry appears to be a later version of the record. */
 function isNewer (entry: string, version: number, maxTtl: number): boolean {
   const parsed = parseEntry(entry, maxTtl)
   return parsed !== undefined && parsed.version > version && parsed.version - version <= MAX_AHEAD
@@ -193,16 +193,15 @@ function isNewer (entry: string, version: number, maxTtl: number): boolean {
 function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache {
   interface Flight {
     value: Promise<Versioned | undefined>
-    /** when it began, by `count` */
+    /** its start, in terms of `count` */
     began: number
-    /** the one that begins when this one ends, where readers wait for it */
+    /** the next load, which starts when this one ends, if readers wait for it */
     next: Promise<Versioned | undefined> | undefined
   }
   const flights = new Map<string, Flight>()
-  /** orders the beginnings of reads and loads */
+  /** orders the starts of reads and loads */
   let count = 0
-  // The text of a key that was checked last, and what it holds: most reads meet the same text again. Parsing and checking
-  // it each time was a tenth of a cached read.
+  // The last entry of a key that was parsed and checked. Most reads meet the same text again.
   const checked = new LRUCache<string, { entry: string, expiry: number, value: unknown }>({ max: CHECKED_ENTRIES })
 
   /** What a valid entry holds. Frozen: readers share it. */
@@ -215,25 +214,25 @@ function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache 
     checked.set(key, { entry, expiry, value: Object.freeze(value) })
     return { value }
   }
-  // Up to a tenth shorter, so that what was cached together does not expire together.
+  // Up to a tenth shorter, so that entries cached at the same time do not expire at the same time.
   const ttl = () => Math.round(ttlSeconds * 1000 * (1 - Math.random() / 10))
 
-  /** The rest of the arguments that store an entry. */
+  /** The remaining arguments of a call that stores an entry. */
   function entryOf (version: number, value: Versioned | undefined): [version: number, entry: string, ttl: number] {
     const lifetime = ttl()
     return [version, `${version}@${Date.now() + lifetime}:${value === undefined ? '' : JSON.stringify(value)}`, lifetime]
   }
 
   async function put (key: string, version: number, value: Versioned | undefined) {
-    flights.delete(key) // a load that began before this write may not be joined after it
+    flights.delete(key) // later readers must not join a load that started before this write
     if (ttlSeconds > 0) await store.put(key, ...entryOf(version, value))
   }
 
   return {
     shared,
     async read<T extends Versioned> (key: string, load: () => Promise<T | undefined>, isValid: (value: unknown) => value is T) {
-      // Every reader asks the store itself: only a load may be shared, because a write drops it, and a write in
-      // another process is seen in the store.
+      // Every reader reads the store itself. Only loads are shared: a write in this process drops them, and a write in
+      // another process shows in the store.
       const arrived = ++count
       const { isKnown, entry } = ttlSeconds > 0 ? await store.get(key) : { isKnown: false, entry: undefined }
       if (entry !== undefined) {
@@ -247,7 +246,7 @@ function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache 
         flights.set(key, flight)
         try {
           const value = await flight.value
-          // Not awaited: the reader has what it came for. A flight that a write has dropped is older than that write.
+          // Not awaited, because the reader has its record already. A flight that a write has dropped is older than that write.
           if (value !== undefined && ttlSeconds > 0 && flights.get(key) === flight) void store.fill(key, ...entryOf(value.version, value))
           return value as T | undefined
         } finally {
@@ -256,9 +255,9 @@ function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache 
       }
       const running = flights.get(key)
       if (running === undefined) return await fly()
-      // The store knows of no write that the load has missed, or the load began after this read.
+      // Safe to use: the store has no write that the load has missed, or the load started after this read.
       if (isKnown || running.began > arrived) return await running.value as T | undefined
-      // Another instance may have acknowledged one meanwhile. The next load is shared by all that wait for it.
+      // Another instance may have acknowledged a write meanwhile, so load again. All waiting readers share the next load.
       running.next ??= running.value.then(fly, fly)
       return await running.next as T | undefined
     },
@@ -275,8 +274,8 @@ declare module 'fastify' {
 }
 
 /**
- * The read cache: Redis where `REDIS_URL` is set, else a bounded store in this process, which is right only where one
- * process serves the tables: the configuration turns it on there. A fault in it is never the caller's.
+ * The read cache. It uses Redis if `REDIS_URL` is set, else a bounded store in this process. That is correct only when a
+ * single process serves the tables, so it must be turned on in the configuration. Failures of the cache never reach callers.
  */
 export default fp(async function cache (app) {
   const { REDIS_URL, CACHE_TTL_SECONDS } = app.config

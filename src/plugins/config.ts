@@ -5,8 +5,8 @@ import { isIP } from 'node:net'
 import { canonicalEmail } from '../shared/email-address.ts'
 
 /**
- * What every variable says of itself: what it is for, an example as it stands in an environment (empty for a secret: an
- * example of one would be used), and in an error what was expected in place of a bad value.
+ * The texts of a variable: its purpose, an example value (empty for a secret, because an example would be used), and the
+ * expected form for error messages.
  */
 interface About { description: string, example: string, default?: unknown, expected?: string }
 
@@ -27,7 +27,7 @@ const OneOf = <const T extends string>(values: readonly T[], rest: About) =>
 const List = ({ pattern, ...rest }: About & { pattern: string }, options: { minItems?: number } = {}) =>
   Type.Array(Type.String({ pattern }), { ...options, ...about(rest) })
 
-// No user name, query or fragment: each would be dropped or sent along without anybody having asked for it.
+// No user name, query or fragment, because they would be dropped or sent along unexpectedly.
 const HTTP = 'https?://[^\\s/?#@\\\\]+'
 const PATH = '[^\\s?#\\\\]*[^\\s/?#\\\\]'
 
@@ -35,22 +35,22 @@ const Url = (rest: About & { pattern?: string }) => Text({ pattern: `^${HTTP}(/$
 const Endpoint = (service: string, port: number) => Url({ description: `the SDK's own: endpoint of ${service}`, example: `http://localhost:${port}` })
 
 const TABLE = { pattern: '^[A-Za-z0-9_.-]{3,255}$', expected: 'the name of a DynamoDB table' }
-const SECRET = { example: '', minLength: 32, expected: '32 characters or more, which openssl rand -base64 48 makes' }
+const SECRET = { example: '', minLength: 32, expected: '32 characters or more, for example from openssl rand -base64 48' }
 const SECRET_ARN = { pattern: '^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\\d{12}:secret:[^\\s:]+$', expected: 'the ARN of a secret in Secrets Manager' }
-// A word for logs, metric dimensions and event sources, where quotes, blanks and slashes mean something.
+// A word for logs, metric dimensions and event sources, where quotes, blanks and slashes have a meaning.
 const WORD = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 64, expected: 'letters, digits, dots, dashes and underscores, 64 at most' }
 const CLAIM = { pattern: '^[\\x21-\\x7e]+$', maxLength: 255, expected: 'ASCII without blanks' }
 
 /**
- * Every environment variable the service reads, with the reason it exists. `.env.example`, the README's table and
- * `template.yaml` follow it.
+ * Every environment variable the service reads, with its purpose. `.env.example` and the README's table are generated
+ * from it, and `template.yaml` must match it.
  */
 export const ConfigSchema = Type.Object({
   NODE_ENV: OneOf(['production', 'development', 'test'], { description: 'production, development or test', example: 'production', default: 'production' }),
   SERVICE_NAME: Text({ description: 'name in logs, events and metrics', example: 'user-service', default: 'user-service', ...WORD }),
   STAGE: Text({ description: 'deployment stage, in every log line', example: 'local', default: 'local', ...WORD }),
   LOG_LEVEL: OneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { description: 'trace, debug, info, warn, error, fatal or silent', example: 'info', default: 'info' }),
-  PORT: Count({ minimum: 0, maximum: 65535, description: 'port of the plain server; 0 takes a free one', example: '3000', default: 3000 }),
+  PORT: Count({ minimum: 0, maximum: 65535, description: 'port of the plain server; 0 selects a free one', example: '3000', default: 3000 }),
   HOST: Text({ description: 'address the plain server binds', example: '127.0.0.1', default: '127.0.0.1', pattern: '^[A-Za-z0-9.:_%-]+$', maxLength: 253, expected: 'an address or a host name, without scheme and port' }),
   PUBLIC_URL: Url({
     description: 'where clients reach the service, without a slash at the end; links in mails start with it',
@@ -59,7 +59,7 @@ export const ConfigSchema = Type.Object({
     expected: 'an http or https URL without user name, query, fragment and slash at the end'
   }),
   VERIFY_URL: Type.Optional(Url({
-    description: 'page that links in mails open, with #challengeId=…&code=… behind it; unset = PUBLIC_URL/verify',
+    description: 'page that links in mails open, with #challengeId=…&code=… added; unset = PUBLIC_URL/verify',
     example: 'https://app.example.com/sign-in'
   })),
   AWS_REGION: Text({ description: 'region of every AWS resource', example: 'eu-central-1', pattern: '^[a-z]{2,4}(-[a-z]+)+-\\d{1,2}$', expected: 'the name of an AWS region' }),
@@ -87,47 +87,47 @@ export const ConfigSchema = Type.Object({
     description: 'Redis or Valkey for the read cache, which all instances share',
     example: 'redis://localhost:6379',
     pattern: '^rediss?://[^\\s/?#\\\\]+(/\\d{0,5})?(\\?family=[046])?$',
-    expected: 'redis://host:port or rediss://host:port, with a user name, a password and the number of a database where there are some'
+    expected: 'redis://host:port or rediss://host:port, with a user name, password and database number if needed'
   })),
   CACHE_TTL_SECONDS: Count({
     minimum: 0,
     maximum: 3600,
-    description: 'how old a cached read may be; 0 turns the cache off. The default counts with REDIS_URL only: without it set this for a single process, which then caches in its memory',
+    description: 'how old a cached read may be; 0 turns the cache off. The default applies only with REDIS_URL. Without REDIS_URL, set this only if a single process runs, which then caches in memory',
     example: '60',
     default: 60
   }),
   JWT_SECRET: Type.Optional(Text({ description: 'root secret, 32 characters or more; every key is derived from it', ...SECRET })),
-  JWT_SECRET_PREVIOUS: Type.Optional(Text({ description: 'root secret before the last rotation: still verifies, never signs', ...SECRET })),
+  JWT_SECRET_PREVIOUS: Type.Optional(Text({ description: 'previous root secret; still verifies, never signs', ...SECRET })),
   JWT_SECRET_ARN: Type.Optional(Text({ description: 'root secret in Secrets Manager, instead of JWT_SECRET', example: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:RootSecret', ...SECRET_ARN })),
-  CODE_SECRET: Type.Optional(Text({ description: 'secret that codes in mails are made of, 32 characters or more; unset = they are made of the root secret', ...SECRET })),
+  CODE_SECRET: Type.Optional(Text({ description: 'secret from which codes in mails are derived, 32 characters or more; unset = the root secret', ...SECRET })),
   CODE_SECRET_ARN: Type.Optional(Text({ description: 'the same secret in Secrets Manager, instead of CODE_SECRET', example: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:CodeSecret', ...SECRET_ARN })),
   JWT_ISSUER: Text({ description: 'iss of access tokens', example: 'user-service', default: 'user-service', ...CLAIM }),
   JWT_AUDIENCE: Text({ description: 'aud of access tokens', example: 'user-service', default: 'user-service', ...CLAIM }),
-  ACCESS_TOKEN_TTL_SECONDS: Count({ minimum: 30, maximum: 3600, description: 'life of an access token', example: '600', default: 600 }),
+  ACCESS_TOKEN_TTL_SECONDS: Count({ minimum: 30, maximum: 3600, description: 'lifetime of an access token', example: '600', default: 600 }),
   CORS_ORIGIN: Type.Optional(List({
-    description: 'origins a browser may call from, exact, comma separated; unset = no CORS',
+    description: 'exact origins from which browsers may call, comma separated; unset = no CORS',
     example: 'https://app.example.com',
     pattern: '^https?://[^\\s/*]+$',
-    expected: "origins as a browser sends them, comma separated: scheme and host in lower case, a port where it is not the scheme's own, no slash at the end"
+    expected: "origins as a browser sends them, comma separated: scheme and host in lower case, a port if it is not the scheme's default, no slash at the end"
   }, { minItems: 1 })),
-  RATE_LIMIT_MAX: Count({ minimum: 1, maximum: 1_000_000_000, description: 'requests a client address may make in a window; stricter route classes are fractions of it', example: '100', default: 100 }),
+  RATE_LIMIT_MAX: Count({ minimum: 1, maximum: 1_000_000_000, description: 'requests a client address may make in a window; stricter route classes allow a fraction of it', example: '100', default: 100 }),
   RATE_LIMIT_WINDOW_SECONDS: Count({ minimum: 1, maximum: 3600, description: 'length of that window', example: '60', default: 60 }),
   EMAIL_FROM: Text({ description: 'sender of every mail: an address, or "Name <address>"', example: 'User Service <users@example.com>', maxLength: 320, expected: 'one address, or Name <address>, without control characters' }),
   SMTP_URL: Type.Optional(Text({
     description: 'SMTP server for mails; unset sends through SES',
     example: 'smtp://localhost:1025',
     pattern: '^smtps?://[^\\s/?#\\\\]+/?(\\?[^\\s#]*)?$',
-    expected: 'smtp://host:port or smtps://host:port, with a user name and a password where they are needed'
+    expected: 'smtp://host:port or smtps://host:port, with a user name and a password if needed'
   })),
   ADMIN_EMAILS: List({ description: 'addresses whose owners are admins once verified, comma separated', example: 'ada@example.com', default: [], pattern: '^\\S+$', expected: 'e-mail addresses, comma separated' }),
-  V1_SUNSET: Text({ description: 'day on which v1 ends, in the Sunset header', example: '2027-12-31', default: '2027-12-31', pattern: '^\\d{4}-\\d{2}-\\d{2}$', expected: 'a day of the calendar, YYYY-MM-DD' }),
+  V1_SUNSET: Text({ description: 'date on which v1 ends, in the Sunset header', example: '2027-12-31', default: '2027-12-31', pattern: '^\\d{4}-\\d{2}-\\d{2}$', expected: 'a calendar date, YYYY-MM-DD' }),
   V1_ENABLED: Flag({ description: 'false answers 410 on every v1 path', example: 'true', default: true }),
   DOCS_ENABLED: Flag({ description: 'serve Swagger UI at /docs', example: 'true', default: true }),
   TRUST_PROXY: Type.Optional(List({
-    description: 'proxies whose X-Forwarded-For counts, CIDR list; plain server only',
+    description: 'proxies whose X-Forwarded-For is trusted, CIDR list; plain server only',
     example: '10.0.0.0/8',
     pattern: '^[0-9a-fA-F.:]+(/(0|[1-9]\\d{0,2}))?$',
-    expected: 'addresses or CIDR ranges, comma separated, none wider than /8 (IPv6: /7): whoever is in it chooses the client address that is counted'
+    expected: 'addresses or CIDR ranges, comma separated, none wider than /8 (IPv6: /7), because a trusted proxy decides which client address is counted'
   }, { minItems: 1 }))
 }, { additionalProperties: false })
 export type Config = Static<typeof ConfigSchema>
@@ -135,7 +135,7 @@ type Name = keyof Config
 
 const required = new Set<string>(ConfigSchema.required)
 
-/** A configuration that cannot be started with. Its message is one line that names each variable and what is wrong. */
+/** An invalid configuration. The message is one line that names each bad variable and its error. */
 export class ConfigError extends Error {
   override name = 'ConfigError'
   code = 'CONFIG_INVALID'
@@ -153,29 +153,29 @@ const exampleOf = (schema: TSchema) => {
   return example === '' ? '' : `, for example ${example}`
 }
 
-// Never the value: it may be a secret.
+// Messages never contain the value, because it may be a secret.
 const missing = (name: string, schema: TSchema) => `${name} is missing (${schema.description!}${exampleOf(schema)}, see .env.example)`
 const wrong = (name: string, schema: TSchema) => `${name} is not valid: expected ${String(schema['expected'])}${exampleOf(schema)}`
 
-/** Whether a text of the calendar's form is a day of it: `Date` takes the 30th of February for the 2nd of March. */
+/** Whether a text in the form of a date is a real date: `Date` reads the 30th of February as the 2nd of March. */
 function isDay (text: string): boolean {
   const date = new Date(text)
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
 }
 
-/** Whether a range is an address or a network of somebody: what is wider trusts the world. */
+/** Whether a range is an address or a plausible network; a wider range would trust the whole internet. */
 function isNetwork (text: string): boolean {
   const [address = '', prefix] = text.split('/')
   const version = isIP(address)
   if (version === 0) return false
-  // IPv4 written in IPv6 has all of its networks behind the first 96 bits.
+  // In IPv4 written as IPv6, the network starts after the first 96 bits.
   const [least, most] = version === 4 ? [8, 32] : [address.includes('.') || /^::ffff:/i.test(address) ? 104 : 7, 128]
   return prefix === undefined || (Number(prefix) >= least && Number(prefix) <= most)
 }
 
 function isSender (text: string): boolean {
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text) || !text.isWellFormed()) return false
-  // A name is as it is, or in one pair of quotes.
+  // A display name is plain, or in one pair of quotes.
   const match = /^(?:(?:"[^"<>]*"|[^"<>]*)\s*<([^<>]+)>|([^<>\s]+))$/.exec(text)
   return match !== null && canonicalEmail(match[1] ?? match[2] ?? '') !== undefined
 }
@@ -183,7 +183,7 @@ function isSender (text: string): boolean {
 /** Whether a secret is long enough to derive keys from. */
 export const isSecret = (text: string): boolean => text.length >= 32
 
-/** What a pattern cannot say of a value. */
+/** Checks that a pattern cannot express. */
 const CHECKS: { [N in Name]?: (value: NonNullable<Config[N]>) => boolean } = {
   CORS_ORIGIN: origins => origins.every(origin => URL.canParse(origin) && new URL(origin).origin === origin),
   TRUST_PROXY: ranges => ranges.every(isNetwork),
@@ -201,29 +201,29 @@ function isRight (name: Name, schema: TSchema, value: unknown): boolean {
   return (CHECKS[name] as ((value: unknown) => boolean) | undefined)?.(value) ?? true
 }
 
-/** What is wrong between the secrets, variable by variable. */
+/** Errors in the combination of secrets, by variable. */
 function secretFaults (config: Partial<Config>): [Name, string][] {
   const { JWT_SECRET, JWT_SECRET_ARN, JWT_SECRET_PREVIOUS, CODE_SECRET, CODE_SECRET_ARN } = config
   const faults: [Name, string][] = []
   if (JWT_SECRET !== undefined && JWT_SECRET_ARN !== undefined) faults.push(['JWT_SECRET', 'and JWT_SECRET_ARN are both set: set one of them'])
   if (CODE_SECRET !== undefined && CODE_SECRET_ARN !== undefined) faults.push(['CODE_SECRET', 'and CODE_SECRET_ARN are both set: set one of them'])
-  // A process that only mails codes holds the secret of codes alone.
+  // A process that only mails codes needs only the secret of codes.
   if ((JWT_SECRET ?? JWT_SECRET_ARN ?? CODE_SECRET ?? CODE_SECRET_ARN) === undefined) {
-    faults.push(['JWT_SECRET', 'is missing (set it, or JWT_SECRET_ARN: openssl rand -base64 48 makes one). An e-mail worker of its own needs CODE_SECRET or CODE_SECRET_ARN instead'])
+    faults.push(['JWT_SECRET', 'is missing (set it, or JWT_SECRET_ARN: openssl rand -base64 48 makes one). A separate e-mail worker needs CODE_SECRET or CODE_SECRET_ARN instead'])
   }
-  if (JWT_SECRET_PREVIOUS !== undefined && JWT_SECRET === undefined) faults.push(['JWT_SECRET_PREVIOUS', 'is set without JWT_SECRET: Secrets Manager keeps the version before by itself'])
+  if (JWT_SECRET_PREVIOUS !== undefined && JWT_SECRET === undefined) faults.push(['JWT_SECRET_PREVIOUS', 'is set without JWT_SECRET: Secrets Manager keeps the previous version by itself'])
   if (JWT_SECRET_PREVIOUS !== undefined && JWT_SECRET_PREVIOUS === JWT_SECRET) faults.push(['JWT_SECRET_PREVIOUS', 'is the same as JWT_SECRET'])
   const codes = CODE_SECRET ?? CODE_SECRET_ARN
   if (codes !== undefined && [JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_SECRET_ARN].includes(codes)) {
-    faults.push([CODE_SECRET === undefined ? 'CODE_SECRET_ARN' : 'CODE_SECRET', 'is the root secret: whoever mails codes could sign access tokens. Use another secret, or leave it unset'])
+    faults.push([CODE_SECRET === undefined ? 'CODE_SECRET_ARN' : 'CODE_SECRET', 'is the same as the root secret, so the e-mail worker could sign access tokens. Use another secret, or leave it unset'])
   }
   return faults
 }
 
 /**
- * Reads and checks the configuration. Empty variables count as unset; variables that are not ours are ignored.
+ * Reads and checks the configuration. Empty variables count as unset. Unknown variables are ignored.
  *
- * @throws {ConfigError} when a variable is missing or bad
+ * @throws {ConfigError} when a variable is missing or invalid
  */
 export function loadConfig (env: Record<string, string | undefined>): Config {
   const config: Record<string, unknown> = {}
@@ -237,16 +237,16 @@ export function loadConfig (env: Record<string, string | undefined>): Config {
       continue
     }
     const value = parse(schema, text)
-    // Shells and dotenv files take quotes off; `docker run --env-file` and others pass them on.
-    if (/^(["'])[^]*\1$/.test(text)) faults.set(name, `${name} is in literal quotes: whatever sets the variable passes them on, so write the value without them`)
-    else if (name === 'CORS_ORIGIN' && text.includes('*')) faults.set(name, `${name} is not valid: * cannot be combined with credentials, name the origins`)
+    // Shells and dotenv files remove quotes; `docker run --env-file` and others keep them.
+    if (/^(["'])[^]*\1$/.test(text)) faults.set(name, `${name} is in literal quotes: write the value without quotes`)
+    else if (name === 'CORS_ORIGIN' && text.includes('*')) faults.set(name, `${name} is not valid: * cannot be combined with credentials, list the origins`)
     else if (!isRight(name as Name, schema, value)) faults.set(name, wrong(name, schema))
     else config[name] = value
   }
-  // A cache in the process does not see what other processes write: only whoever runs a single one can ask for it.
+  // An in-process cache does not see the writes of other processes, so it is on only when it is configured explicitly.
   if (config['REDIS_URL'] === undefined && (env['CACHE_TTL_SECONDS']?.trim() ?? '') === '') config['CACHE_TTL_SECONDS'] = 0
   for (const [name, fault] of secretFaults(config)) {
-    // A bad secret is not a missing one.
+    // An invalid secret is not reported as missing too.
     if (![...faults.keys()].some(faulty => faulty.includes('_SECRET'))) faults.set(name, `${name} ${fault}`)
   }
   if (faults.size > 0) throw new ConfigError(`Configuration: ${[...faults.values()].join('; ')}`)
@@ -260,7 +260,7 @@ declare module 'fastify' {
   }
 }
 
-/** Decorates the app with the checked configuration it was given; reads no environment itself. */
+/** Decorates the app with the checked configuration. Does not read the environment itself. */
 export default fp<{ config: Config }>(async function config (app, options) {
   app.decorate('config', Object.freeze(options.config))
 }, { name: 'config' })

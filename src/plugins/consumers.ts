@@ -1,10 +1,10 @@
 import type { DynamoDBBatchResponse, DynamoDBStreamEvent, S3Event, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import fp from 'fastify-plugin'
 
-/** Until when an invocation may run, in milliseconds since the epoch; without it, as long as it takes. */
+/** The deadline of an invocation, in milliseconds since the epoch; without it there is no deadline. */
 export interface Invocation { deadline?: number | undefined }
 
-/** What is delivered from each kind of source, and what its consumer answers. */
+/** The batch and the answer of each kind of source. */
 interface Kinds {
   queue: { event: SQSEvent, answer: SQSBatchResponse }
   table: { event: DynamoDBStreamEvent, answer: DynamoDBBatchResponse }
@@ -14,9 +14,9 @@ type Kind = keyof Kinds
 type Consumer<K extends Kind> = (event: Kinds[K]['event'], invocation: Invocation) => Promise<Kinds[K]['answer']>
 
 export interface Consumers {
-  /** Registers what takes the events of a source: a queue by its URL, a table's stream by the table's name, a bucket by its name. */
+  /** Registers the consumer of a source: a queue by its URL, a table's stream by the table's name, a bucket by its name. */
   add<K extends Kind> (source: { [key in K]: string } & { [key in Exclude<Kind, K>]?: never }, consumer: Consumer<K>): void
-  /** Hands a batch of records to the consumer of its source. Throws when there is none, or more than one source. */
+  /** Passes a batch of records to the consumer of its source. Throws when the source has no consumer, or the batch has several sources. */
   deliver (event: { Records: unknown }, invocation?: Invocation): Promise<unknown>
 }
 
@@ -29,7 +29,7 @@ declare module 'fastify' {
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
 /**
- * The source of a record as `kind name`, by its ARN:
+ * The source of a record as `kind name`, from its ARN:
  * `arn:aws:sqs:REGION:ACCOUNT:QUEUE`, `arn:aws:dynamodb:REGION:ACCOUNT:table/TABLE/stream/TIME`, and for S3 by the bucket's name.
  */
 function sourceOf (record: unknown): string | undefined {
@@ -47,7 +47,7 @@ function sourceOf (record: unknown): string | undefined {
   }
 }
 
-/** The one map from event sources to what takes their events: for the Lambda entry, and for what stands in for AWS on a laptop. */
+/** The map from event sources to their consumers, for the Lambda entry and for the local event-source mappings. */
 export default fp(async function consumers (app) {
   const all = new Map<string, (event: never, invocation: Invocation) => Promise<unknown>>()
 
@@ -63,8 +63,8 @@ export default fp(async function consumers (app) {
       const sources = new Set(Array.isArray(event.Records) ? event.Records.map(sourceOf) : [])
       const [source] = sources
       const consumer = sources.size === 1 && source !== undefined ? all.get(source) : undefined
-      // An error and never a silent success: AWS then retries the batch, and keeps what still fails.
-      if (consumer === undefined) throw new Error(`Records of no known source: ${sources.size > 1 ? 'more than one' : source ?? 'none'}`)
+      // An error and not a silent success, so that AWS retries the batch and keeps it if it still fails.
+      if (consumer === undefined) throw new Error(`Records of an unknown source: ${sources.size > 1 ? 'more than one' : source ?? 'none'}`)
       return await consumer(event as never, invocation)
     }
   })

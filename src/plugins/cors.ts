@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 
 const isPreflight = ({ headers }: FastifyRequest) => headers.origin !== undefined && headers['access-control-request-method'] !== undefined
 
-/** CORS for the origins in the configuration, matched exactly; without any, no CORS header at all. */
+/** CORS for the exact origins in the configuration. Without origins, no CORS header is sent. */
 export default fp(async function cors (app) {
   const { CORS_ORIGIN } = app.config
   if (CORS_ORIGIN === undefined) return
@@ -18,7 +18,7 @@ export default fp(async function cors (app) {
   }
   const otherwise = { ...options, preflight: false }
   await app.register(fastifyCors, {
-    // @fastify/cors takes every OPTIONS for a preflight: those that are none go on, and are a 404 or 405 like any other.
+    // @fastify/cors treats every OPTIONS request as a preflight. Those that are not go on, and get a 404 or 405.
     delegator: (request, callback) => callback(null, isPreflight(request) ? options : otherwise)
   })
 }, { name: 'cors', dependencies: ['config', 'errors'] })

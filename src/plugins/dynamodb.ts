@@ -9,7 +9,7 @@ declare module 'fastify' {
   }
 }
 
-/** One DynamoDB document client for the life of the process. */
+/** The process's one DynamoDB document client. */
 export default fp(async function dynamodb (app) {
   const client = new DynamoDBClient(app.aws.clientOptions({ endpoint: app.config.AWS_ENDPOINT_URL_DYNAMODB }))
   app.decorate('dynamodb', DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } }))

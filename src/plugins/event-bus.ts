@@ -1,7 +1,7 @@
 import fp from 'fastify-plugin'
 import type {} from './aws/index.ts'
 
-/** What happened, for other services: contract of the EventBridge entries' `detail`. */
+/** An event for other services: the contract of the EventBridge entries' `detail`. */
 export interface DomainEvent {
   eventId: string
   type: string
@@ -13,7 +13,7 @@ export interface DomainEvent {
 }
 
 export interface EventBus {
-  /** Does nothing where no bus is configured. Rejects when the bus did not accept the event. */
+  /** Does nothing when no bus is configured. Rejects when the bus did not accept the event. */
   publish (event: DomainEvent): Promise<void>
 }
 
@@ -23,7 +23,7 @@ declare module 'fastify' {
   }
 }
 
-/** Domain events to EventBridge. The client is loaded only where a bus is configured. */
+/** Publishes domain events to EventBridge. The client is loaded only when a bus is configured. */
 export default fp(async function eventBus (app) {
   const { EVENT_BUS_NAME, SERVICE_NAME } = app.config
   if (EVENT_BUS_NAME === undefined) {
@@ -37,7 +37,7 @@ export default fp(async function eventBus (app) {
       const { FailedEntryCount, Entries } = await client.send(new PutEventsCommand({
         Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify(event) }]
       }))
-      // PutEvents answers 200 for entries it did not accept.
+      // PutEvents answers 200 even for entries that it did not accept.
       if (FailedEntryCount !== 0) throw new Error(`EventBridge did not accept the event: ${Entries?.[0]?.ErrorCode ?? 'no reason given'}`)
     }
   })

@@ -4,10 +4,10 @@ import fp from 'fastify-plugin'
 import { Forbidden, Unauthorized } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 
-/** What an access token says of its bearer, beside `iss`, `aud`, `jti`, `iat` and `exp`. */
+/** The claims of an access token, besides `iss`, `aud`, `jti`, `iat` and `exp`. */
 export interface AccessClaims {
   sub: string
-  /** same as `sub`; the article's authorizer hands it on under this name */
+  /** same as `sub`; the article's authorizer passes it on under this name */
   userId: string
   email: string
   role: 'user' | 'admin'
@@ -16,7 +16,7 @@ export interface AccessClaims {
 }
 
 export interface AccessTokens {
-  /** Rejects with a 503 when the key may have been retired and that cannot be looked up. */
+  /** Rejects with a 503 when the key may have been retired and the lookup fails. */
   sign (claims: Omit<AccessClaims, 'userId'>): Promise<string>
 }
 
@@ -31,28 +31,28 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** `onRequest` hook of every scope that needs a signed-in user; sets `request.user`. */
     authenticate: onRequestAsyncHookHandler
-    /** `onRequest` hook after `authenticate` in scopes for admins only. */
+    /** `onRequest` hook for admin-only scopes; runs after `authenticate`. */
     requireAdmin: onRequestAsyncHookHandler
     accessTokens: AccessTokens
   }
 }
 
-// RFC 9068 §2.1: a token of another type, an id token say, is not an access token.
+// RFC 9068 §2.1: a token of another type, such as an id token, is not an access token.
 const TYPE = 'at+jwt'
 
-// A token of ours is under 1 KiB. What is larger is not looked at.
+// Our tokens are under 1 KiB. Larger ones are rejected unread.
 const MAX_TOKEN = 4096
 
-/** Verified tokens remembered for each key: at 2 KiB or so each, two megabytes. */
+/** Verified tokens cached per key: at about 2 KiB each, two megabytes. */
 const VERIFIED_TOKENS = 1000
 
-/** Access tokens: RFC 9068 in shape, Ed25519, every choice pinned (RFC 8725). */
+/** Access tokens in the format of RFC 9068, signed with Ed25519, with every option fixed (RFC 8725). */
 export default fp(async function jwt (app) {
   const { JWT_ISSUER, JWT_AUDIENCE, ACCESS_TOKEN_TTL_SECONDS } = app.config
 
   await app.register(fastifyJwt, {
     secret: {
-      // Signing names its key itself, see accessTokens.
+      // accessTokens passes its own key when it signs.
       private: async () => { throw new Error('Access tokens are signed by accessTokens.sign') },
       public: async (_request: FastifyRequest, token: fastifyJwt.TokenOrHeader) => {
         const kid: unknown = token['header'].kid
@@ -68,11 +68,11 @@ export default fp(async function jwt (app) {
       allowedAud: JWT_AUDIENCE,
       checkTyp: TYPE,
       requiredClaims: ['iss', 'aud', 'sub', 'userId', 'email', 'role', 'sid', 'jti', 'iat', 'exp'],
-      // An Ed25519 verification is 110 µs of CPU, a token that was verified before 8. Found by the SHA-512 of the whole
-      // token, under the key that its kid stands for now, until it expires; failures are not kept.
+      // An Ed25519 verification costs 110 µs of CPU, a cached one 8 µs. The cache key is the SHA-512 of the whole token,
+      // under the key that its kid names now. Entries last until the token expires; failures are not cached.
       cache: VERIFIED_TOKENS
     },
-    // What is cached is one object: each request gets its own.
+    // The cached object is shared, so each request gets a copy.
     formatUser: claims => ({ ...claims }) as AccessClaims
   })
 
@@ -98,7 +98,7 @@ export default fp(async function jwt (app) {
     try {
       await request.jwtVerify()
     } catch (error) {
-      // One answer for every bad token: what is wrong with it is nobody's business. A secret that cannot be fetched is not its fault.
+      // Every bad token gets the same answer, so that attackers learn nothing. A secret that cannot be fetched is a 503 instead.
       if ((error as { statusCode?: number }).statusCode === 503) throw error
       throw new Unauthorized()
     }

@@ -2,15 +2,15 @@ import fp from 'fastify-plugin'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { Config } from './config.ts'
 
-// Allow-listed: what a log line may say of an error. Never its own further properties, which in SDK and SMTP errors
-// hold requests, addresses and answers.
+// The only fields of an error that are logged. Other properties of SDK and SMTP errors contain requests, addresses and
+// answers.
 function errorFields (error: Error & { code?: unknown, statusCode?: unknown, $metadata?: { requestId?: string, attempts?: number } }) {
   const { name, code, statusCode, message, stack, $metadata } = error
   return { type: name, code, statusCode, message, stack, awsRequestId: $metadata?.requestId, attempts: $metadata?.attempts }
 }
 
 /**
- * Structured logs to standard output, written synchronously: a transport's worker loses its last lines when Lambda
+ * Structured logs to standard output, written synchronously: a transport's worker would lose its last lines when Lambda
  * freezes the process.
  */
 export function createLogger (config: Config, destination: DestinationStream = pino.destination({ dest: 1, sync: true })): Logger {
@@ -21,14 +21,14 @@ export function createLogger (config: Config, destination: DestinationStream = p
     formatters: { level: label => ({ level: label }) },
     serializers: {
       err: errorFields,
-      // Fastify puts whole requests and responses into some lines of its own: nothing of them but this is logged.
+      // Fastify adds whole requests and responses to some of its own lines; only these fields of them are logged.
       req: request => ({ method: request.method, route: request.routeOptions?.url }),
       res: reply => ({ statusCode: reply.statusCode })
     }
   }, destination)
 }
 
-/** One line for every answer: the route's pattern and never the address asked for, which may hold anything. */
+/** Logs one line for every answer, with the route's pattern and never the URL, which may contain personal data. */
 export default fp(async function logging (app) {
   app.addHook('onResponse', async (request, reply) => {
     request.log.info({

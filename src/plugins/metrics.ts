@@ -4,8 +4,8 @@ import fp from 'fastify-plugin'
 export const METRICS_NAMESPACE = 'UserService'
 
 /**
- * Names of the metrics that are counted: each module adds its own, by declaration merging in its contract. All are
- * counts, with the dimensions `service` and `environment`.
+ * The names of the metrics. Each module adds its own by declaration merging in its contract. All metrics are counts, with
+ * the dimensions `service` and `environment`.
  */
 export interface MetricNames {}
 
@@ -22,11 +22,11 @@ declare module 'fastify' {
 }
 
 /**
- * Business metrics as log lines in CloudWatch's embedded metric format: no call, no client, nothing to wait for. The
- * dimensions' values are the base fields of every log line.
+ * Business metrics as log lines in CloudWatch's embedded metric format, which needs no client and no call. The values of
+ * the dimensions are the base fields of every log line.
  */
 export default fp(async function metrics (app) {
-  // Alarms are made of these lines: a quieter log must not silence them.
+  // Alarms depend on these lines, so they are written at every log level.
   const log = app.config.LOG_LEVEL === 'silent' ? app.log : app.log.child({}, { level: 'info' })
   app.decorate('metrics', {
     count (name, value = 1) {

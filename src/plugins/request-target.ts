@@ -3,10 +3,10 @@ import fp from 'fastify-plugin'
 import type { IncomingMessage } from 'node:http'
 import { HostMissing, UrlMalformed } from '../shared/errors.ts'
 
-/** Requests whose path no router can decode. */
+/** Requests whose path cannot be decoded. */
 const malformed = new WeakSet<IncomingMessage>()
 
-/** A request target as path and query: clients of a proxy send the absolute form (RFC 9112 §3.2.2), and `OPTIONS *` has no path. */
+/** Converts a request target to path and query: clients of a proxy send the absolute form (RFC 9112 §3.2.2), and `OPTIONS *` has no path. */
 function originForm (target: string): string {
   if (target.charCodeAt(0) === 47) return target
   const rest = target === '*' ? '' : target.replace(/^https?:\/\/[^/?#]*/i, '')
@@ -25,9 +25,9 @@ function isDecodable (path: string): boolean {
 }
 
 /**
- * For Fastify's `rewriteUrl`: makes of every target one that can be routed. Fastify answers a path that it cannot decode
- * before any hook, so that CORS, rate limit, log and version headers would be missing: such a path is escaped instead,
- * takes the way of all requests and is refused by the plugin below.
+ * For Fastify's `rewriteUrl`: converts every target into one that can be routed. Fastify rejects a path that it cannot
+ * decode before any hook runs, so CORS, rate limit, log and version headers would be missing. Such a path is escaped
+ * here, passes the hooks and is rejected by the plugin below.
  */
 export function routableTarget (request: IncomingMessage): string {
   const target = originForm(request.url ?? '/')
@@ -41,11 +41,11 @@ export function routableTarget (request: IncomingMessage): string {
 /** The path of a request as the client sent it, percent-encoded, without query and host. */
 export const pathOf = (request: Pick<FastifyRequest, 'originalUrl'>): string => pathOfTarget(originForm(request.originalUrl))
 
-/** Refuses malformed paths once CORS and the rate limit had their turn, and what HTTP/1.1 asks every server to refuse. */
+/** Rejects malformed paths after CORS and the rate limit, and requests that every HTTP/1.1 server must reject. */
 export default fp(async function requestTarget (app) {
   app.addHook('onRequest', ({ raw }, _reply, done) => {
     if (malformed.has(raw)) return done(new UrlMalformed())
-    // RFC 9112 §3.2. Node would answer it by itself, without a body and without our headers.
+    // RFC 9112 §3.2. Node's own answer would have no body and none of our headers.
     if (raw.headers.host === undefined && raw.httpVersion === '1.1') return done(new HostMissing())
     done()
   })

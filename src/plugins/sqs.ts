@@ -8,7 +8,7 @@ declare module 'fastify' {
   }
 }
 
-/** One SQS client for the life of the process. */
+/** The process's one SQS client. */
 export default fp(async function sqs (app) {
   const client = new SQSClient(app.aws.clientOptions({ endpoint: app.config.AWS_ENDPOINT_URL_SQS }))
   app.decorate('sqs', client)

@@ -6,12 +6,12 @@ import { pathOf } from './request-target.ts'
 
 export type Version = 'v1' | 'v2'
 
-/** Day on which v2 replaced v1, as an RFC 9745 date: seconds since the epoch. */
+/** The day on which v2 replaced v1, as an RFC 9745 date in seconds since the epoch. */
 const DEPRECATED_SINCE = `@${Date.UTC(2026, 10, 22) / 1000}`
 
-/** The version of a path, decoded as the router decodes it: `/%76%31/x` is `/v1/x`, `/%2Fv1` and `/V1` are not. */
+/** The version of a path, decoded like in the router: `/%76%31/x` is `/v1/x`, but `/%2Fv1` and `/V1` are not. */
 export function versionOfPath (path: string): Version | undefined {
-  // Most paths are decided by one letter: `v`, or a `%` that may stand for one.
+  // One character decides most paths: only `v`, or a `%` that may encode it, can start a version.
   const first = path.charCodeAt(1)
   if (first !== 118 && first !== 37) return undefined
   let [segment = ''] = path.slice(1).split(/[/?#]/, 1)
@@ -25,14 +25,14 @@ export function versionOfPath (path: string): Version | undefined {
   return segment === 'v1' || segment === 'v2' ? segment : undefined
 }
 
-/** The version of a request: that of its route, and where no route of ours has matched, that of its path. */
+/** The version of a request: that of its route, or of its path when no route of the app has matched. */
 export function versionOf (request: FastifyRequest): Version | undefined {
   const { url } = request.routeOptions
-  // The wildcard that answers preflights is no route of ours.
+  // The wildcard route for preflights belongs to @fastify/cors and does not count.
   return versionOfPath(url?.startsWith('/') === true ? url : pathOf(request))
 }
 
-/** The headers that say when v1 ends. */
+/** The headers that announce the end of v1. */
 export function lifecycleHeaders ({ V1_SUNSET, PUBLIC_URL }: Pick<Config, 'V1_SUNSET' | 'PUBLIC_URL'>): Record<string, string> {
   return {
     deprecation: DEPRECATED_SINCE,
@@ -41,7 +41,7 @@ export function lifecycleHeaders ({ V1_SUNSET, PUBLIC_URL }: Pick<Config, 'V1_SU
   }
 }
 
-/** Sets them on an answer of v1. */
+/** Sets the lifecycle headers on a v1 answer. */
 export function setLifecycleHeaders (request: FastifyRequest, reply: FastifyReply): void {
   if (versionOf(request) === 'v1') reply.headers(lifecycleHeaders(reply.server.config))
 }
@@ -51,7 +51,7 @@ export default fp(async function versions (app) {
   if (!app.config.V1_ENABLED) {
     app.addHook('onRequest', (request, _reply, done) => done(versionOf(request) === 'v1' ? new Gone() : undefined))
   }
-  // On sending, so that answers which other hooks give have them as well: preflights, 429, 404.
+  // In onSend, so that answers from other hooks have the headers too: preflights, 429, 404.
   app.addHook('onSend', (request, reply, payload, done) => {
     setLifecycleHeaders(request, reply)
     done(null, payload)

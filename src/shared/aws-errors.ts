@@ -1,24 +1,24 @@
-// Names that AWS gives to errors, in one place. Messages are not matched on: they differ from engine to engine.
+// The names of AWS errors, in one place. Code never matches on messages, because they differ between engines.
 
-/** An error of the SDK, as far as it says what happened. */
+/** The fields of an SDK error that say what happened. */
 interface AwsError {
   name?: string
-  /** of the network */
+  /** code of a network error */
   code?: string
   $metadata?: { httpStatusCode?: number }
-  /** set by the SDK on what it would have tried again */
+  /** set by the SDK on errors that it considers retryable */
   $retryable?: unknown
-  /** of a transaction, one for each of its items */
+  /** of a failed transaction, one for each of its items */
   CancellationReasons?: { Code?: string }[]
 }
 
-/** With `ReturnValuesOnConditionCheckFailure` it has the item that is there. */
+/** With `ReturnValuesOnConditionCheckFailure` it contains the current item. */
 export interface ConditionRefused extends Error { Item?: Record<string, { S?: string, N?: string }> }
 
-/** Another transaction was at the same item. */
+/** Another transaction was writing the same item. */
 const CONFLICTS = ['TransactionConflictException', 'TransactionInProgressException']
 
-/** Too much is asked. */
+/** The request was throttled. */
 const THROTTLES = ['ThrottlingException', 'ProvisionedThroughputExceededException', 'RequestLimitExceeded', 'LimitExceededException']
 
 const FAILURES = ['TimeoutError', 'AbortError', 'NetworkingError', 'InternalServerError', 'ServiceUnavailable']
@@ -34,7 +34,7 @@ const reasonsOf = (error: AwsError) => error.CancellationReasons?.map(reason => 
 
 export const isErrorNamed = (error: unknown, name: string): boolean => asError(error).name === name
 
-/** Whether the connection was lost under a request. */
+/** Whether the connection was lost during a request. */
 export const isReset = (error: unknown): boolean => ['ECONNRESET', 'EPIPE'].includes(asError(error).code ?? '')
 
 /** Whether a condition of a write, or of one item of a transaction, did not hold. */
@@ -43,13 +43,13 @@ export function isConditionRefused (error: unknown): error is ConditionRefused {
   return e.name === REFUSED.name || reasonsOf(e).includes(REFUSED.reason)
 }
 
-/** Whether a write met another transaction on the same item. */
+/** Whether a write conflicted with another transaction on the same item. */
 export function isConflict (error: unknown): boolean {
   const e = asError(error)
   return CONFLICTS.includes(e.name ?? '') || reasonsOf(e).includes(CONFLICT_REASON)
 }
 
-/** Whether an error says that a dependency failed or refused for the moment, rather than that the request was wrong. */
+/** Whether an error is a temporary failure of a dependency, and not a fault in the request. */
 export function isUnavailable (error: unknown): boolean {
   const e = asError(error)
   return e.$retryable !== undefined || isConflict(e) ||

@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isConditionRefused, isConflict } from './aws-errors.ts'
 
-/** Attempts at a write that met a transaction on the same item, before the caller is asked to try later. */
+/** Attempts at a write that conflicts with a transaction on the same item, before the caller gets an error. */
 const CONFLICT_ATTEMPTS = 8
 
-/** The item that a refused transaction has met at a position, where its write asked for it (`ReturnValuesOnConditionCheckFailure`). */
+/** The item that made a transaction's write at a position fail, if that write set `ReturnValuesOnConditionCheckFailure`. */
 export function itemMetBy (refusal: unknown, position: number): Record<string, unknown> | undefined {
   const { CancellationReasons = [] } = refusal as { CancellationReasons?: { Item?: Record<string, unknown> }[] }
   return CancellationReasons[position]?.Item
 }
 
 /**
- * The result of a conditional write to DynamoDB, or, when a condition did not hold, what `onRefusal` makes of the error
- * (`undefined` without it). A conflict with another transaction is tried again, which the SDK leaves to its caller.
+ * Runs a conditional write to DynamoDB and returns its result. When a condition did not hold, returns the result of
+ * `onRefusal` (`undefined` without it). Retries conflicts with other transactions, which the SDK does not.
  *
- * @throws whatever else went wrong, and the conflict when it does not end
+ * @throws every other error, and the conflict after the last attempt
  */
 export async function unlessRefused<T, R = undefined> (write: () => Promise<T>, onRefusal?: (refusal: unknown) => R): Promise<T | R> {
   for (let attempt = 1; ; attempt++) {

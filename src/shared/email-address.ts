@@ -7,15 +7,15 @@ export const MAX_EMAIL = 254
 
 export const Email = Type.String({ minLength: 3, maxLength: MAX_EMAIL, description: 'E-mail address; kept in lower case', examples: ['ada@example.com'] })
 
-// RFC 5321 dot-string. Quoted local parts are legal and refused: nobody owns one, and each is a way to smuggle a
+// RFC 5321 dot-string. Quoted local parts are legal but rejected: no real mailbox uses them, and they could smuggle a
 // comma, a line break or a second recipient into a mail header.
 const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
 const DOMAIN = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})$/
 
 /**
- * The one spelling of an address by which the service knows its owner: ASCII local part, lower-cased only after that
- * check (U+212A lower-cases to `k`), domain in its ASCII form. Plus tags and dots are kept: only the mail provider
- * knows what they mean. Blanks around it are what keyboards and copying add, and are dropped.
+ * The canonical spelling of an address, by which the service identifies its owner. The local part must be ASCII and is
+ * lower-cased only after that check (U+212A lower-cases to `k`). The domain is in its ASCII form. Plus tags and dots are
+ * kept, because only the mail provider knows their meaning. Surrounding blanks, which keyboards add, are removed.
  *
  * @returns the canonical address, or `undefined` when the input is not an address this service accepts
  */
@@ -26,8 +26,8 @@ export function canonicalEmail (text: string): string | undefined {
   const local = input.slice(0, at)
   if (local.length > MAX_LOCAL_PART || !LOCAL_PART.test(local)) return undefined
   const typedDomain = input.slice(at + 1)
-  // domainToASCII drops or maps what it does not like (tabs, %-escapes, full-width forms of dots): only letters,
-  // digits, dashes and dots of any script may reach it.
+  // domainToASCII silently drops or maps some characters (tabs, %-escapes, full-width dots), so only letters, digits,
+  // dashes and dots of any script may reach it.
   if (!/^[\p{L}\p{M}\p{N}.-]+$/u.test(typedDomain)) return undefined
   const domain = domainToASCII(typedDomain)
   const email = `${local.toLowerCase()}@${domain}`

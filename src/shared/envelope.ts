@@ -2,7 +2,7 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { exampleOf, type ErrorClass } from './errors.ts'
 import { EXAMPLE_ID } from './ids.ts'
 
-// Version 1's envelope, in one place: what a success and a failure look like, for schemas and for handlers.
+// Version 1's envelope of successes and failures, for schemas and for handlers.
 
 /** Schema of a v1 success with this data. */
 export const Envelope = <T extends TSchema>(data: T, title: string) => Type.Object({ success: Type.Literal(true), data }, { title })
@@ -17,7 +17,7 @@ export const Failure = Type.Object({
 }, { $id: 'Failure', title: 'Failure' })
 export type Failure = Static<typeof Failure>
 
-/** Response schema of a v1 route that can fail with one of the given errors; its examples are made from them. */
+/** Response schema for the given errors of a v1 route, with an example of each. */
 export function failure (errors: ErrorClass | ErrorClass[], description: string) {
   const described = [errors].flat().map(exampleOf)
   return {

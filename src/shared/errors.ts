@@ -8,19 +8,19 @@ export interface FieldError {
 
 const ValidationError = createError('VALIDATION_FAILED', '%s', 400)
 
-/** Characters of a property's name that are repeated in an answer. */
+/** Maximum length of a property name in an answer. */
 const MAX_NAME = 60
 
-/** One step of a JSON Pointer: the property of a name, cut to what an answer repeats. */
+/** One step of a JSON Pointer for a property name, truncated. */
 export const pointerTo = (name: string): string => `/${name.slice(0, MAX_NAME).replaceAll('~', '~0').replaceAll('/', '~1')}`
 
-/** The field of a pointer in plain form: `name`, `address.city`; `body` for the whole of it. */
+/** The field of a pointer in plain form: `name`, `address.city`, or `body` for the whole body. */
 export const fieldName = (pointer: string): string => pointer.replace(/^#?\//, '').replaceAll('/', '.') || 'body'
 
 /** All invalid fields in one sentence: `email is required; name must have at least 2 characters`. */
 export const summaryOf = (errors: FieldError[]): string => errors.map(({ pointer, detail }) => `${fieldName(pointer)} ${detail}`).join('; ')
 
-/** A 400 that names the fields; for rules that a JSON Schema cannot express. Details continue the field's name: `is required`. */
+/** A 400 that names the fields, for rules that a JSON Schema cannot express. Each detail continues the field's name: `is required`. */
 export function validationError (errors: FieldError[]): Error & { errors: FieldError[] } {
   return Object.assign(new ValidationError(summaryOf(errors)), { errors })
 }
@@ -28,20 +28,20 @@ export function validationError (errors: FieldError[]): Error & { errors: FieldE
 /** An entry of an error catalogue, made by `createError`. */
 export type ErrorClass = new () => FastifyError
 
-/** What the API documents show of an error. */
+/** The parts of an error that the API documents show. */
 export function exampleOf (ErrorClass: ErrorClass): { status: number, code: string, detail: string } {
   const { statusCode, code, message } = new ErrorClass()
   return { status: statusCode!, code, detail: message }
 }
 
-// What every module may answer; a module's own errors are in its `errors.ts`.
-export const NotFound = createError('NOT_FOUND', 'There is nothing at this path', 404)
+// Errors that every module may return; a module's own errors are in its `errors.ts`.
+export const NotFound = createError('NOT_FOUND', 'There is no resource at this path', 404)
 export const MethodNotAllowed = createError('METHOD_NOT_ALLOWED', 'Method not allowed on this path; see the Allow header', 405)
 export const HostMissing = createError('HOST_MISSING', 'The Host header is missing', 400)
 export const UrlMalformed = createError('URL_MALFORMED', 'The path is not a valid URL path', 400)
 export const BodyMalformed = createError<[message: string]>('BODY_MALFORMED', '%s', 400)
 export const UnsupportedMediaType = createError<[message: string]>('UNSUPPORTED_MEDIA_TYPE', '%s', 415)
-/** Clients know the code; it is about the token of a request, and so older than any module. */
+/** Clients rely on this code. It is defined here because every protected route can return it. */
 export const TOKEN_INVALID = 'AUTH_TOKEN_INVALID'
 export const Unauthorized = createError(TOKEN_INVALID, 'A valid access token is required', 401)
 export const Forbidden = createError('FORBIDDEN', 'The role of this account does not allow this operation', 403)

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 /** A new identifier: UUID, version 4. */
 export const newId = (): string => randomUUID()
 
-/** What a client may send as `x-correlation-id`; anything else is replaced by a new UUID. */
+/** The form that an `x-correlation-id` from a client must have; any other value is replaced by a new UUID. */
 export const CORRELATION_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/
 
 /** A UUID as the service writes it: lower case, with dashes. */

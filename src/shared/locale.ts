@@ -1,14 +1,14 @@
 import { Type } from '@sinclair/typebox'
 
-/** Language of a mail whose reader has named none that is one. */
+/** The language of mails when the request has no valid language. */
 export const DEFAULT_LOCALE = 'en'
 
-/** RFC 5646 §4.4.1: longer tags exist and name no language that anybody reads. */
+/** RFC 5646 §4.4.1: longer tags are possible, but none is in practical use. */
 const MAX_TAG = 35
 
 export const Locale = Type.String({ minLength: 2, maxLength: MAX_TAG, pattern: '^[A-Za-z0-9-]+$', description: 'Language of mails, a BCP 47 tag; from `Accept-Language` when not given', examples: ['en'] })
 
-/** The canonical form of a BCP 47 language tag, or `undefined` when the text is none. */
+/** The canonical form of a BCP 47 language tag, or `undefined` when the text is not a valid tag. */
 export function canonicalLocale (tag: string): string | undefined {
   if (tag.length > MAX_TAG) return undefined
   try {
@@ -26,6 +26,6 @@ export function preferredLocale (header: string | undefined): string {
     return { locale: tag === '*' ? undefined : canonicalLocale(tag), quality: q === undefined ? 1 : Number(q.slice(2)) }
   })
   const known = ranges.filter(({ locale, quality }) => locale !== undefined && quality > 0)
-  // A stable sort: of equals, the first counts.
+  // The sort is stable: of equal weights, the first language wins.
   return known.sort((a, b) => b.quality - a.quality)[0]?.locale ?? DEFAULT_LOCALE
 }

@@ -1,9 +1,9 @@
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 
-/** The one network of everything that is no IP address. */
+/** The network of every client address that is not an IP address. */
 const UNKNOWN = 'unknown'
 
-/** An address as it was written, without the port that some proxies add to it, without brackets and zone. */
+/** An address without the port that some proxies add, and without brackets and zone. */
 export function addressOf (text: string): string {
   const address = text.trim()
   const [, bracketed, v4] = /^(?:\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/.exec(address) ?? []
@@ -24,9 +24,9 @@ function groupsOf (address: string): number[] {
 }
 
 /**
- * The network that a client address stands for wherever clients are counted: an IPv4 address as it is (also when it is
- * written as IPv6), of an IPv6 address the first `ipv6Bits` bits, because its owner can change the rest at will. What is
- * no address is one network, `unknown`.
+ * The network by which a client is counted: the whole IPv4 address (also when it is written as IPv6), or the first
+ * `ipv6Bits` bits of an IPv6 address, because its owner can change the rest freely. Anything else is the network
+ * `unknown`.
  */
 export function networkOf (address: string, ipv6Bits = 64): string {
   if (isIPv4(address)) return address
@@ -45,7 +45,7 @@ export function networkOf (address: string, ipv6Bits = 64): string {
   return `${kept.join(':')}${kept.length < 8 ? '::' : ''}/${ipv6Bits}`
 }
 
-/** Whether an address is one of the proxies of a list of addresses and CIDR ranges; for Fastify's `trustProxy`. */
+/** Makes a function for Fastify's `trustProxy`: whether an address is in a list of addresses and CIDR ranges. */
 export function createProxyTrust (ranges: readonly string[]): (address: string) => boolean {
   const list = new BlockList()
   for (const range of ranges) {

@@ -1,11 +1,11 @@
-/** Times a change is applied anew to what another writer has changed in between. */
+/** How often a change is applied again after another writer was faster. */
 const ATTEMPTS = 5
 
 /**
- * Optimistic writing: reads, decides and writes again until no other writer has come between. `attempt` resolves to
- * `undefined` when its write was refused because what it had read is no longer so.
+ * Optimistic locking: repeats `attempt` (read, decide, write) until no other writer was faster. `attempt` resolves to
+ * `undefined` when its write was refused because the item has changed since it was read.
  *
- * @returns what `attempt` resolved to, or `undefined` when every write was refused
+ * @returns the result of `attempt`, or `undefined` when every write was refused
  */
 export async function untilUncontended<T> (attempt: () => Promise<T | undefined>): Promise<T | undefined> {
   for (let i = 1; i <= ATTEMPTS; i++) {

@@ -1,13 +1,13 @@
 import { newId } from './ids.ts'
 
 /**
- * An entry of a transactional outbox: what a write has to announce, put into the same table in the same transaction.
- * See plugins/outbox for what happens to it.
+ * An entry of a transactional outbox. It announces a write and is put into the same table in the same transaction.
+ * plugins/outbox delivers it.
  */
 export interface OutboxEntry<T extends string = string, D = unknown> {
   eventId: string
   type: T
-  /** what the entry is about: entries of one subject are handled in their order */
+  /** the subject of the entry; entries of one subject are handled in order */
   subject: string
   /** ISO 8601 */
   occurredAt: string
@@ -20,7 +20,7 @@ export function outboxEntry<T extends string, D> (type: T, { subject, correlatio
   correlationId: string
   data: D
   now: Date
-  /** given where the same announcement may be made twice, so that both are one */
+  /** set by callers that may make the same entry twice, so that the repetition is recognised */
   eventId?: string
 }): OutboxEntry<T, D> {
   return { eventId, type, subject, occurredAt: now.toISOString(), correlationId, data }

@@ -6,18 +6,18 @@ import { EXAMPLE_ID } from './ids.ts'
 
 /** `application/problem+json`, RFC 9457: the errors of v2 and of the unversioned routes. */
 export const Problem = Type.Object({
-  type: Type.String({ description: 'URN of the kind of problem' }),
+  type: Type.String({ description: 'URN of the problem type' }),
   title: Type.String({ description: 'The HTTP status in words' }),
   status: Type.Integer(),
   detail: Type.String({ description: 'What is wrong with this request' }),
-  instance: Type.String({ description: 'The path that was asked for' }),
-  code: Type.String({ description: 'Stable name of the problem, for programs', examples: ['VALIDATION_FAILED'] }),
+  instance: Type.String({ description: 'The path of the request' }),
+  code: Type.String({ description: 'Stable code of the problem, for programs', examples: ['VALIDATION_FAILED'] }),
   correlationId: Type.String(),
   errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), { description: 'The invalid fields' }))
 }, { $id: 'Problem', title: 'Problem' })
 export type Problem = Static<typeof Problem>
 
-/** Response schema of a route that can fail with one of the given errors; its examples are made from them. */
+/** Response schema for the given errors of a route, with an example of each. */
 export function problem (errors: ErrorClass | ErrorClass[], description: string) {
   const described = [errors].flat().map(exampleOf)
   return {
@@ -37,7 +37,7 @@ export interface Fault {
   errors?: FieldError[] | undefined
 }
 
-/** A fault in the shape of the requested API version. */
+/** The body of an error, in the format of the requested API version. */
 export function renderFault (fault: Fault, version: 'v1' | 'v2'): { contentType: string, body: Problem | Failure } {
   const { status, code, detail, instance, correlationId, errors } = fault
   if (version === 'v1') {

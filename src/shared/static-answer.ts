@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { addVary, matchesEtag } from './http-cache.ts'
 
-/** Bytes below which compression gains nothing. */
+/** Content smaller than this many bytes is not compressed, because it would gain nothing. */
 const WORTH_COMPRESSING = 1024
 
 type Coding = 'br' | 'gzip' | 'identity'
@@ -13,7 +13,7 @@ interface Representation {
   body: Buffer
 }
 
-/** The best coding that a client accepts, RFC 9110 §12.5.3; `identity` where it names none of ours. */
+/** The best supported coding that a client accepts, RFC 9110 §12.5.3; `identity` if it accepts none of them. */
 export function codingOf (acceptEncoding: string | undefined): Coding {
   const weights = new Map<string, number>()
   for (const part of (acceptEncoding ?? '').toLowerCase().split(',')) {
@@ -28,16 +28,16 @@ export function codingOf (acceptEncoding: string | undefined): Coding {
 
 async function compress (content: Buffer, coding: Coding): Promise<Buffer> {
   if (coding === 'identity') return content
-  // Loaded with the first client that asks: a cold start needs none of it. The default export is all that the Lambda
-  // artifact has of a built-in.
+  // Loaded with the first compressed answer, because a cold start does not need it. In the Lambda artifact, built-ins
+  // have only a default export.
   const { default: zlib } = await import('node:zlib')
   if (coding === 'gzip') return await promisify(zlib.gzip)(content, { level: 9 })
-  // 9 of 11: within a few per cent of the size at a tenth of the time.
+  // Quality 9 of 11: a few per cent larger, in a tenth of the time.
   return await promisify(zlib.brotliCompress)(content, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 9, [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length } })
 }
 
 export interface StaticAnswerOptions {
-  /** makes the content when it is first asked for; called again only after it has failed */
+  /** makes the content on the first request; called again only after it has failed */
   load: () => Buffer | string | Promise<Buffer | string>
   /** content type */
   type: string
@@ -47,9 +47,8 @@ export interface StaticAnswerOptions {
 }
 
 /**
- * A handler for content that never changes while the process lives: made once, kept once as a buffer with each
- * compressed form that was asked for, and sent to all clients from there, however many ask at the same moment. Answers
- * 304 to a client that has it.
+ * A handler for content that never changes while the process runs. The content, and each compressed form of it, is made
+ * once, on the first request, and shared by concurrent requests. Answers 304 to a client that has it.
  */
 export function createStaticAnswer ({ load, type, cacheControl, headers = {} }: StaticAnswerOptions) {
   const made = new Map<Coding, Promise<Representation>>()
@@ -62,7 +61,7 @@ export function createStaticAnswer ({ load, type, cacheControl, headers = {} }: 
     }
     const plain = await represent('identity')
     if (plain.body.length < WORTH_COMPRESSING) return plain
-    // Each form has an ETag of its own, RFC 9110 §8.8.3.
+    // Each coding has its own ETag, RFC 9110 §8.8.3.
     return { body: await compress(plain.body, coding), etag: `${plain.etag.slice(0, -1)}-${coding}"` }
   }
 

@@ -92,6 +92,6 @@ t.test('a stage or a path that is called like the one in PUBLIC_URL is left as i
 
 t.test('an event of an unknown kind fails without a word of what is in it', async t => {
   const invoke = await functionAt('https://elsewhere.example')
-  await t.rejects(invoke({ 'ada@example.com': 1 }), { message: 'An event of no known kind, with 1 keys' })
-  await t.rejects(invoke({ Records: [{ eventSource: 'ada@example.com' }] }), { message: 'Records of no known source: none' })
+  await t.rejects(invoke({ 'ada@example.com': 1 }), { message: 'An event of unknown kind, with 1 keys' })
+  await t.rejects(invoke({ Records: [{ eventSource: 'ada@example.com' }] }), { message: 'Records of an unknown source: none' })
 })

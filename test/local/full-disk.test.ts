@@ -54,7 +54,7 @@ t.test('a disk that fills up ends nothing: it is said, and all goes on when ther
     if ((await post(`${system.api}/v2/users`, { email, name: 'Ada' })).status === 202) acknowledged.push(email)
   }
   t.ok(acknowledged.length < 40, 'the disk is full')
-  await until(() => system.output().includes(`LOCAL_DATA_DIR: the disk of ${disk.data} is full, what cannot be written is refused or waits\n`))
+  await until(() => system.output().includes(`LOCAL_DATA_DIR: the disk of ${disk.data} is full, writes fail or wait\n`))
   t.equal((await fetch(`${system.api}/health/live`)).status, 200)
 
   // The engine's end, too, is waited out.

@@ -75,7 +75,7 @@ t.test('a server that cannot listen says so in one line that names the variable'
   t.teardown(() => busy.close())
   const port = String((busy.address() as AddressInfo).port)
   const cases: [env: Record<string, string>, message: string][] = [
-    [{ PORT: port }, `PORT: port ${port} is taken, set PORT to another port, or to 0 for a free one\n`],
+    [{ PORT: port }, `PORT: port ${port} is in use, set PORT to another port, or to 0 for a free one\n`],
     [{ PORT: '0', HOST: '192.0.2.1' }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)\n'],
     [{ PORT: '0', HOST: 'no-such-host.invalid' }, 'HOST: no-such-host.invalid is not an address of this machine (ENOTFOUND)\n']
   ]
@@ -97,6 +97,6 @@ t.test('npm run sam:local says what is missing before it builds anything', async
   command('docker', 'echo "Cannot connect to the Docker daemon at unix:///var/run/docker.sock." >&2; exit 1')
   t.match(await outcome(), { code: 1, stdout: '', stderr: 'Docker does not run (Cannot connect to the Docker daemon at unix:///var/run/docker.sock.)\n' })
   command('docker', 'echo 27.0')
-  t.match(await outcome(), { code: 1, stdout: '', stderr: '.local/env is not there: start the engines with npm start in another terminal\n' })
+  t.match(await outcome(), { code: 1, stdout: '', stderr: '.local/env does not exist: start the engines with npm start in another terminal\n' })
   t.strictSame(readdirSync(dir).sort(), ['docker', 'sam'])
 })

@@ -15,12 +15,12 @@ t.test('a start that cannot be ends with one line that names the variable to cha
   const file = join(newDir(t), 'file')
   const free = await freePort()
   const cases: Refusal[] = [
-    ['the port is in use', { PORT: String(port) }, `PORT: port ${port} is taken, set PORT to another port, or to 0 for a free one`],
-    ['the port of the inbox is in use', { INBOX_PORT: String(port) }, `INBOX_PORT: port ${port} is taken, set INBOX_PORT to another port, or to 0 for a free one`],
+    ['the port is in use', { PORT: String(port) }, `PORT: port ${port} is in use, set PORT to another port, or to 0 for a free one`],
+    ['the port of the inbox is in use', { INBOX_PORT: String(port) }, `INBOX_PORT: port ${port} is in use, set INBOX_PORT to another port, or to 0 for a free one`],
     ['the port is none', { PORT: 'http' }, 'PORT is not valid (expected a port, 0 for a free one)'],
     ['the data directory is in use', { LOCAL_DATA_DIR: dir }, `Another npm start already uses ${dir}: stop it, or set LOCAL_DATA_DIR to another directory`],
     ['the data directory cannot be made', { LOCAL_DATA_DIR: '/dev/null/x' }, 'LOCAL_DATA_DIR: /dev/null/x cannot be used (ENOTDIR: not a directory, mkdir \'/dev/null/x\')'],
-    ['both ports are the same', { PORT: String(free), INBOX_PORT: String(free) }, `INBOX_PORT: port ${free} is PORT's already, set one of the two to another port, or to 0 for a free one`],
+    ['both ports are the same', { PORT: String(free), INBOX_PORT: String(free) }, `INBOX_PORT: port ${free} is already used for PORT, set one of the two to another port, or to 0 for a free one`],
     ['the address is another machine’s', { HOST: '192.0.2.1', PORT: String(free) }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)'],
     ['the address is another machine’s, with any port', { HOST: '192.0.2.1' }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)'],
     ['no machine has the name', { HOST: 'no-such-host.invalid' }, 'HOST: no-such-host.invalid is not an address of this machine (E'],

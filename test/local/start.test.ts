@@ -87,7 +87,7 @@ t.test('when the database engine ends by itself, all of it ends and says so', as
   const { exited, output } = await start(t, dir)
   for (const pid of processesOf(dir)) process.kill(pid, 'SIGKILL')
   t.strictSame(await exited, [1, null])
-  t.match(output(), 'The DynamoDB engine has ended by itself')
+  t.match(output(), 'The DynamoDB engine has ended unexpectedly')
 })
 
 t.test('an older Node is rejected with the version that is needed', async t => {
@@ -96,7 +96,7 @@ t.test('an older Node is rejected with the version that is needed', async t => {
   writeFileSync(preload, "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.19.0' } })")
   const { exited, output } = run(t, newDir(t), { NODE_OPTIONS: `--require ${preload}` })
   t.strictSame(await exited, [1, null])
-  t.match(output(), /^This is Node 20\.19\.0, and Node 24 or newer is needed: on Linux npm ci brings it along/)
+  t.match(output(), /^This is Node 20\.19\.0, but Node 24 or newer is needed: on Linux npm ci installs it/)
 })
 
 t.test('--help says what can be set, at once', async t => {

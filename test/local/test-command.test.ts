@@ -75,5 +75,5 @@ t.test('an option that tap does not know is refused in one line', async t => {
   const { test } = setUp(t)
   const { code, stderr } = await test('', {}, ['--foo', 'x.mjs'])
   t.equal(code, 1)
-  t.equal(stderr, "Unknown option '--foo': npm test -- --help shows what can be asked for\n")
+  t.equal(stderr, "Unknown option '--foo': npm test -- --help shows the usage\n")
 })

@@ -41,7 +41,7 @@ for (const [transport, send] of Object.entries(sends)) {
     for (const [type, named] of [['application/json; charset=iso-8859-1', 'iso-8859-1'], ['application/json; charset=utf-16', 'utf-16'], ['application/json; charset=', ''], ['application/json; charset', ''], ['application/json; charset=utf-8; charset=latin1', 'latin1'], ['application/json; charset=us-ascii', 'us-ascii']] as const) {
       const answer = await post(type, body)
       t.equal(answer.status, 415, type)
-      t.equal(detailOf(answer).detail, `The body must be in UTF-8; this one says charset "${named}"`)
+      t.equal(detailOf(answer).detail, `The body must be in UTF-8; this one has the charset "${named}"`)
     }
   })
 
@@ -49,16 +49,16 @@ for (const [transport, send] of Object.entries(sends)) {
     for (const [coding, content] of [['gzip', gzipSync(body)], ['br', body], ['identity', body], ['', body], ['x"\\<y>', body]] as const) {
       const answer = await post('application/json', content, [['Content-Encoding', coding]])
       t.equal(answer.status, 415, coding)
-      t.equal(detailOf(answer).detail, `The body must not be compressed; this one says Content-Encoding "${coding.replace(/["\\<>]/g, '')}"`)
+      t.equal(detailOf(answer).detail, `The body must not be compressed; this one has Content-Encoding "${coding.replace(/["\\<>]/g, '')}"`)
     }
   })
 
   t.test(`${transport}: 415 says what was sent, short and harmless`, async t => {
     for (const [type, said] of [
-      ['text/plain', 'this one says "text/plain"'],
+      ['text/plain', 'this one is "text/plain"'],
       [undefined, 'this one has no content type'],
-      ['text/html; x="<script>alert(1)</script>\\"', 'this one says "text/html; x=scriptalert(1)/script"'],
-      [`text/${'x'.repeat(500)}`, `this one says "text/${'x'.repeat(55)}"`]
+      ['text/html; x="<script>alert(1)</script>\\"', 'this one is "text/html; x=scriptalert(1)/script"'],
+      [`text/${'x'.repeat(500)}`, `this one is "text/${'x'.repeat(55)}"`]
     ] as const) {
       const answer = await post(type, body)
       t.equal(answer.status, 415)
@@ -109,7 +109,7 @@ for (const [transport, send] of Object.entries(sends)) {
     const patch = (type: string) => send({ method: 'PATCH', target: '/v2/users/me', headers: [['Authorization', `Bearer ${accessToken}`], ['Content-Type', type]], body: '{"name":"Ada King"}' })
     for (const type of ['application/merge-patch+json', 'application/json', 'application/merge-patch+json; charset=utf-8']) t.equal((await patch(type)).status, 200, type)
     const answer = await patch('application/json-patch+json')
-    t.same([answer.status, detailOf(answer).detail], [415, 'The body must be application/merge-patch+json or application/json; this one says "application/json-patch+json"'])
+    t.same([answer.status, detailOf(answer).detail], [415, 'The body must be application/merge-patch+json or application/json; this one is "application/json-patch+json"'])
     t.equal((await post('application/merge-patch+json', body)).status, 415, 'and no other route does')
   })
 }

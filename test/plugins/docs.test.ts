@@ -133,7 +133,7 @@ t.test('the running service serves the documents, with the address it is reached
     const response = await app.inject(`/openapi/${version}.json`)
     t.equal(response.statusCode, 200)
     t.match(response.headers, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'public, max-age=300' })
-    t.same(response.json(), { ...documents[version], servers: [{ url: 'https://users.example.com/prod' }, { url: '/prod', description: 'The host that this document came from' }] })
+    t.same(response.json(), { ...documents[version], servers: [{ url: 'https://users.example.com/prod' }, { url: '/prod', description: 'The host that serves this document' }] })
   }
   t.equal((await app.inject('/openapi/v3.json')).statusCode, 404)
 })

@@ -60,7 +60,7 @@ t.test('an app whose types and handlers do not match one to one does not boot', 
   unknown.outbox.open({ table: 'UsersTable', key: userKey, entries: ENTRIES })
   unknown.outbox.on('order.placed', async () => {})
   unknown.outbox.on('order.shipped', async () => {})
-  await t.rejects(async () => await unknown.ready(), { message: 'outbox: order.shipped is a type of no open outbox' })
+  await t.rejects(async () => await unknown.ready(), { message: 'outbox: no open outbox has the type order.shipped' })
 
   const twice = await build(t)
   twice.outbox.on('order.placed', async () => {})

@@ -4,31 +4,31 @@ import type { AUTH_ENTRIES, ChallengeTicket, TokenRequest, Tokens } from './sche
 
 export type { ChallengeTicket, TokenRequest, Tokens } from './schemas.ts'
 
-/** What the outbox of the auth table holds. */
+/** An entry of the auth table's outbox. */
 export type AuthEntry = EntryOf<typeof AUTH_ENTRIES>
 
-/** A code that is asked for, with what a registration says of its author. */
+/** A request for a code, with the name and language if it comes from a registration. */
 export interface CodeRequest {
   email: string
   registration?: Omit<Registration, 'email'>
-  /** of the client, see shared/network: an address's share of codes is split by it */
+  /** the client's network, see shared/network: each network has its own limit of codes per address */
   network: string
-  /** given where the same request may be made twice, so that both are one */
+  /** set by callers that may repeat a request, so that the repetition is recognised */
   requestId?: string
 }
 
-/** What other modules may ask of the auth module. */
+/** The interface of the auth module for other modules. */
 export interface AuthService {
   /**
-   * Asks for a code, to sign in or to register. One write, the same for known and unknown addresses.
-   * Throws AUTH_CODES_EXHAUSTED when the address has had its share.
+   * Requests a code, to sign in or to register. It is one write, the same for known and unknown addresses.
+   * Throws AUTH_CODES_EXHAUSTED when the address has reached its limit.
    */
   requestCode (request: CodeRequest, correlationId: string): Promise<ChallengeTicket>
-  /** Proves the address of a challenge without a session; the code stays good for one. Throws AUTH_CODE_INVALID. */
+  /** Confirms the address of a challenge without starting a session; the code can still start one. Throws AUTH_CODE_INVALID. */
   verify (challengeId: string, code: string, correlationId: string): Promise<void>
   /** Exchanges a code or a refresh token for tokens. Throws AUTH_CODE_INVALID, AUTH_REFRESH_TOKEN_INVALID. */
   createTokens (request: TokenRequest, correlationId: string): Promise<Tokens>
-  /** Ends the session of a refresh token; says nothing about whether there was one (RFC 7009 §2.2). */
+  /** Ends the session of a refresh token. Unknown tokens get the same answer (RFC 7009 §2.2). */
   revoke (refreshToken: string): Promise<void>
 }
 
@@ -44,9 +44,9 @@ declare module '../../plugins/metrics.ts' {
     CodeFailures: true
     SignIns: true
     RefreshReuse: true
-    /** codes that are over the share of their address, and so not mailed */
+    /** codes that were not mailed because their address has reached its limit */
     MailsSuppressed: true
-    /** codes that were too old to be mailed when their turn came */
+    /** codes that expired before they could be mailed */
     CodesExpired: true
   }
 }

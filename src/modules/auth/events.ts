@@ -19,11 +19,11 @@ export interface EventsOptions {
   now: () => Date
 }
 
-/** Registers what follows from a code that was asked for, and from what happens to accounts. Every step may be repeated. */
+/** Registers the handlers for requested codes and for changes of accounts. Every step may be repeated. */
 export function registerEvents ({ outbox, repository, service, users, email, keys, count, now }: EventsOptions): void {
   const isOver = (expiresAt: string) => Date.parse(expiresAt) <= now().getTime()
 
-  /** Which mail, if any, an account gets that a code was asked for. */
+  /** The type of mail that answers a request for a code, or `undefined` for none. */
   function mailFor (account: User | undefined, isRegistration: boolean) {
     if (account === undefined || account.status === 'SUSPENDED') return undefined
     if (account.status === 'PENDING_VERIFICATION') return 'WELCOME_EMAIL'
@@ -32,7 +32,8 @@ export function registerEvents ({ outbox, repository, service, users, email, key
 
   async function codeRequested (entry: AuthEntry): Promise<void> {
     const { eventId, correlationId, data: { email: address, userId, network, registration, ...asked } } = entry
-    // Late: an account that still waits for its first code gets a fresh one; its id is the entry's, whenever this is repeated.
+    // The entry is late. An account that still waits for its first code gets a fresh one. Its id is the entry's id, so that
+    // a repetition makes the same challenge.
     const isLate = isOver(asked.expiresAt)
     const challenge = isLate ? newChallenge(now(), eventId) : { challengeId: asked.challengeId, expiresAt: asked.expiresAt }
 
@@ -42,7 +43,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
     const type = mailFor(account, registration !== undefined)
     if (isLate && type !== 'WELCOME_EMAIL') return count('CodesExpired')
 
-    // Opened for every address: the token endpoint must not show by its work which ones have an account.
+    // Opened for every address, so that the work of the token endpoint does not show which addresses have an account.
     await repository.openChallenge({
       challengeId: challenge.challengeId,
       userId: account?.id ?? userId,
@@ -50,7 +51,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
       expiresAt: Math.floor(Date.parse(challenge.expiresAt) / 1000)
     }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS })
     if (account === undefined || type === undefined) return
-    // A pending account's mail quotes the registration that it confirms.
+    // The mail to a pending account quotes the registration that it confirms.
     const said = account.status === 'PENDING_VERIFICATION' && registration !== undefined ? registration : account
     await email.enqueue({ type, messageId: eventId, userId: account.id, email: account.email, name: said.name, locale: said.locale, ...challenge }, correlationId)
   }
@@ -69,7 +70,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
   })
 
   users.follow('user.suspended', async ({ subject, occurredAt }, present) => {
-    // Of an account that is active again, no session ends; nor one that was started after the suspension.
+    // No session ends when the account is active again by now, and none that was started after the suspension.
     if (present?.status === 'SUSPENDED') await repository.deleteSessions(subject, occurredAt)
   })
 

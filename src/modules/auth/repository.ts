@@ -8,12 +8,12 @@ import { itemMetBy, unlessRefused } from '../../shared/conditional-write.ts'
 import type { AuthEntry } from './contract.ts'
 import { Challenge, Session } from './schemas.ts'
 
-/** How many codes may be asked for in a sliding window, both in milliseconds. */
+/** At most `max` codes in a sliding `window` of milliseconds. */
 export interface Limit { window: number, max: number }
 
-/** A code that is asked for, as it is counted. */
+/** A requested code, as it is counted. */
 export interface CodeCount {
-  /** pseudonyms of the address and of the network that asks */
+  /** pseudonyms of the address and of the client's network */
   address: string
   network: string
   challengeId: string
@@ -23,26 +23,26 @@ export interface CodeCount {
 
 export interface AuthRepository {
   /**
-   * Counts a code and puts the entry that asks for it, in one call; when a limit is reached, does nothing and says when
-   * the next code may be asked for, in milliseconds since the epoch. The same code again is counted once.
+   * Counts a code and puts its outbox entry, in one call. When a limit is reached, writes nothing and returns when the
+   * next code may be requested, in milliseconds since the epoch. A repeated call for the same code counts once.
    */
   requestCode (count: CodeCount, entry: AuthEntry): Promise<{ notBefore: number } | undefined>
-  /** Makes a challenge answerable, unless it was used; tries already made stay counted while it lasts. `expiresAt` in seconds since the epoch. Forgets what is too old to count. */
+  /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old. `expiresAt` in seconds since the epoch. */
   openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count: Pick<CodeCount, 'address' | 'network' | 'limits'>): Promise<void>
-  /** Takes one of a challenge's tries, once for each `tryId`, and says what it is about; `undefined` when it has none left, has expired or was used. */
+  /** Uses up one of a challenge's tries, once for each `tryId`, and returns the challenge; `undefined` when it has no tries left, has expired or was used. */
   takeTry (challengeId: string, tryId: string): Promise<Challenge | undefined>
-  /** Gives a try back: its code was right. */
+  /** Gives a try back, because its code was right. */
   giveBack (challengeId: string, tryId: string): Promise<void>
-  /** Uses the challenge up and starts the session, or does nothing: false when the challenge was used or has expired. */
+  /** Marks the challenge as used and starts the session. Returns false, and writes nothing, when the challenge was used or has expired. */
   startSession (challengeId: string, session: Session): Promise<boolean>
-  /** A session that has not expired. Strongly consistent. */
+  /** Reads a session that has not expired. Strongly consistent. */
   getSession (userId: string, sid: string): Promise<Session | undefined>
-  /** Replaces the current token; false when it is no longer the one that was read. */
+  /** Replaces the current token. Returns false when the token has changed since it was read. */
   rotate (session: Session, next: Pick<Session, 'currentHash' | 'retired' | 'lastUsedAt' | 'expiresAt'>): Promise<boolean>
   deleteSession (userId: string, sid: string): Promise<void>
-  /** Forgets the codes that were asked for under the pseudonyms of an address, and those of them that were for a user. */
+  /** Deletes the counts of codes under an address's pseudonyms, and the challenges among them that belong to the user. */
   forgetCodes (addresses: readonly string[], userId: string): Promise<void>
-  /** Ends the sessions of a user that were started up to a moment, ISO 8601; all of them without one. */
+  /** Ends the sessions of a user that were started up to a time, ISO 8601; without one, all of them. */
   deleteSessions (userId: string, upTo?: string): Promise<void>
 }
 
@@ -53,18 +53,18 @@ export interface RepositoryOptions {
   now: () => Date
 }
 
-/** Tries a challenge has: of 10^8 codes, five find the right one once in 20 million challenges. */
+/** Tries per challenge. There are 10^8 codes, so five tries find the right one once in 20 million challenges. */
 const MAX_TRIES = 5
 
-/** Counts that are removed with each new one, at the old end of a list: more than one, so that a list shrinks again. */
+/** Old counts removed from a list with each new one: more than one, so that a long list shrinks again. */
 const TRIMMED = 3
 
 const challengeKey = (id: string) => ({ pk: `challenge#${id}`, sk: 'challenge' })
 const sessionKey = (userId: string, sid: string) => ({ pk: `user#${userId}`, sk: `session#${sid}` })
 
 /**
- * A list of codes that were asked for, newest first, each `time challengeId`. A limit of N in a window holds when the
- * N-th newest is not there or is older than the window: a condition that needs no reading and no clearing.
+ * A list of requested codes, newest first, each `time challengeId`. A limit of N codes in a window holds when the N-th
+ * newest code is missing or older than the window. That is a write condition: no read and no cleanup is needed first.
  */
 const Codes = Type.Array(Type.String())
 const addressKey = (address: string) => ({ pk: `codes#${address}`, sk: 'all' })
@@ -79,7 +79,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
 
   async function getItem (Key: Record<string, string>) {
     const { Item } = await dynamodb.send(new GetCommand({ TableName: table, Key, ConsistentRead: true }))
-    // DynamoDB removes expired items days late: until then they are there and do not count.
+    // DynamoDB may remove expired items days late, so they are filtered out here.
     return Item !== undefined && Item['expiresAt'] > seconds() ? Item : undefined
   }
 
@@ -87,7 +87,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: sessionKey(userId, sid) })))
   }
 
-  /** Adds a code to a list, unless that would be over a limit. */
+  /** Adds a code to a list, unless that would exceed a limit. */
   function countIn (Key: Record<string, string>, code: string, at: Date, limits: readonly Limit[]) {
     const within = limits.map(({ max }, i) => `(attribute_not_exists(codes[${max - 1}]) OR codes[${max - 1}] < :begin${i})`)
     const begins = limits.map(({ window }, i) => [`:begin${i}`, new Date(at.getTime() - window).toISOString()])
@@ -104,14 +104,14 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     }
   }
 
-  /** Removes codes that no limit looks at any more from the old end of a list, if there are any. */
+  /** Removes codes from the old end of a list that no limit needs any more. */
   async function trim (Key: Record<string, string>, limits: readonly Limit[]): Promise<void> {
     const kept = Math.max(...limits.map(({ max }) => max))
     const positions = Array.from({ length: TRIMMED }, (_, i) => `codes[${kept + i}]`)
     await update({ Key, UpdateExpression: `REMOVE ${positions.join(', ')}`, ConditionExpression: `attribute_exists(${positions[0]})` })
   }
 
-  /** When a list lets the next code through, in milliseconds since the epoch; 0 when it does now. */
+  /** When a list allows the next code, in milliseconds since the epoch; 0 when it allows it now. */
   function notBefore (codes: string[], at: Date, limits: readonly Limit[]): number {
     const ends = limits.map(({ window, max }) => codes[max - 1] === undefined ? 0 : timeOf(codes[max - 1]!) + window)
     return Math.max(0, ...ends.filter(end => end > at.getTime()))
@@ -130,7 +130,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
             const { codes } = item === undefined ? {} : unmarshall(item as Record<string, AttributeValue>)
             return { codes: Value.Check(Codes, codes) ? codes : [], limits: own }
           })
-          // Counted by an earlier attempt, whose answer was lost.
+          // An earlier attempt has counted it, and its answer was lost.
           if (met.some(({ codes }) => codes.includes(code))) return undefined
           return { notBefore: Math.max(...met.map(list => notBefore(list.codes, at, list.limits))) }
         }
@@ -141,7 +141,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       await unlessRefused(() => dynamodb.send(new PutCommand({
         TableName: table,
         Item: { ...challengeKey(challengeId), userId, address, expiresAt },
-        // A challenge that lasts, or was used, stays as it is when its entry is handled twice.
+        // When the entry is handled twice, a challenge that is open or was used stays unchanged.
         ConditionExpression: 'attribute_not_exists(pk) OR (expiresAt <= :now AND attribute_not_exists(usedBy))',
         ExpressionAttributeValues: { ':now': seconds() }
       })))
@@ -151,7 +151,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     async takeTry (challengeId, tryId) {
       const taken = await update({
         Key: challengeKey(challengeId),
-        // A set of tries and not their number: our own repetition of a try whose answer was lost is the same try.
+        // A set of try ids and not a counter: when an answer was lost, the SDK's retry counts as the same try.
         UpdateExpression: 'ADD tries :try',
         ConditionExpression: '(attribute_not_exists(tries) OR size(tries) < :max OR contains(tries, :id)) AND expiresAt > :now AND attribute_not_exists(usedBy)',
         ExpressionAttributeValues: { ':try': new Set([tryId]), ':id': tryId, ':max': MAX_TRIES, ':now': seconds() },
@@ -160,7 +160,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       if (taken === undefined) return undefined
       const { userId, address } = taken.Attributes ?? {}
       const challenge = { userId, address }
-      if (!Value.Check(Challenge, challenge)) throw new Error('A challenge of the auth table is not valid')
+      if (!Value.Check(Challenge, challenge)) throw new Error('A challenge in the auth table is not valid')
       return challenge
     },
 
@@ -181,9 +181,9 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
             Update: {
               TableName: table,
               Key: challengeKey(challengeId),
-              // It has done its part: nothing in it says any more whose it was.
+              // A used challenge no longer needs its owner, so the personal data is removed.
               UpdateExpression: 'SET usedBy = :sid REMOVE userId, address',
-              // Used by this very session: an earlier attempt succeeded and its answer was lost.
+              // When this same session has used it, an earlier attempt succeeded and its answer was lost.
               ConditionExpression: 'expiresAt > :now AND (attribute_not_exists(usedBy) OR usedBy = :sid)',
               ExpressionAttributeValues: { ':sid': sid, ':now': seconds() }
             }
@@ -199,7 +199,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       if (item === undefined) return undefined
       const { pk, sk, ...attributes } = item
       const session = { ...attributes, userId, sid }
-      if (!Value.Check(Session, session)) throw new Error('A session of the auth table is not valid')
+      if (!Value.Check(Session, session)) throw new Error('A session in the auth table is not valid')
       return session
     },
 
@@ -225,7 +225,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     async forgetCodes (addresses, userId) {
       for (const address of addresses) {
         const { pk } = addressKey(address)
-        // 30 lists at most count within a day, one for each code and network.
+        // At most 30 lists exist within a day: one per code, if each came from its own network.
         const { Items = [] } = await dynamodb.send(new QueryCommand({ TableName: table, KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: { ':pk': pk }, ConsistentRead: true }))
         const challengeIds = new Set(Items.flatMap(({ codes }) => Value.Check(Codes, codes) ? codes.map(code => code.split(' ')[1]!) : []))
         for (const id of challengeIds) {
@@ -245,7 +245,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
           ExpressionAttributeValues: { ':user': sessionKey(userId, '').pk, ':session': sessionKey('', '').sk, ...(upTo === undefined ? {} : { ':upTo': upTo }) },
           ProjectionExpression: 'sk',
           ConsistentRead: true,
-          Limit: 25, // as many deletions at once
+          Limit: 25, // this many deletions at once
           ExclusiveStartKey
         }))
         await Promise.all((page.Items ?? []).map(({ sk }) => deleteSession(userId, sk.slice('session#'.length))))

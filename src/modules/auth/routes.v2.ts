@@ -9,11 +9,11 @@ import { ChallengeRequest, ChallengeTicket, JsonWebKeySet, Registration, Revocat
 import { readVerifyPage } from './verify-page.ts'
 
 const tags = ['auth']
-const exhausted = problem(CodesExhausted, 'The address has been sent as many codes as it may get')
+const exhausted = problem(CodesExhausted, 'Too many codes have been sent to this address')
 
-const CODE_LIMITS = 'From one network, an address gets at most 5 codes an hour and 10 a day; from all together 15 and 30.'
+const CODE_LIMITS = 'One network can request at most 5 codes an hour and 10 a day for an address; all networks together 15 and 30.'
 
-/** Today's contract, and what has no version. */
+/** The current version, and the endpoints without a version. */
 const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   app.post('/v2/users', {
     config: { limit: 'strict' },
@@ -21,7 +21,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       operationId: 'users.create',
       tags: ['users'],
       summary: 'Register',
-      description: `Mails a code to the address: a welcome to one that was never proved, "you already have an account" to one that was. The answer is the same for both. Name and language are those of the registration whose code is exchanged. ${CODE_LIMITS}`,
+      description: `Mails a code to the address: a welcome mail if the address is not confirmed yet, "you already have an account" if it is. Both get the same answer. The account gets the name and language of the registration whose code is used. ${CODE_LIMITS}`,
       body: Registration,
       response: { 202: ChallengeTicket, 400: Problem, 429: exhausted }
     }
@@ -36,8 +36,8 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
     schema: {
       operationId: 'auth.createChallenge',
       tags,
-      summary: 'Ask for a sign-in code',
-      description: `Mails a code to the address if it has an account. The answer is the same whether it has one or not. ${CODE_LIMITS}`,
+      summary: 'Request a sign-in code',
+      description: `Mails a code to the address if it has an account. Addresses without an account get the same answer. ${CODE_LIMITS}`,
       body: ChallengeRequest,
       response: { 202: ChallengeTicket, 400: Problem, 429: exhausted }
     }
@@ -52,9 +52,9 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       operationId: 'auth.verify',
       tags,
       summary: 'Confirm an address',
-      description: 'Proves that the address of a challenge can be read, and signs nobody in: the code can still be exchanged for tokens, once. A wrong code takes one of the five tries of its challenge.',
+      description: 'Confirms the address of a challenge without signing in. The code can still be exchanged for tokens once. Each challenge allows five wrong codes.',
       body: Verification,
-      response: { 204: Type.Null({ description: 'Confirmed' }), 400: Problem, 401: problem(CodeInvalid, 'The code is not good, for whatever reason') }
+      response: { 204: Type.Null({ description: 'Confirmed' }), 400: Problem, 401: problem(CodeInvalid, 'The code is not valid; every reason gets the same answer') }
     }
   }, async ({ body, id }, reply) => {
     await app.auth.verify(body.challengeId, body.code, id)
@@ -67,10 +67,10 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       operationId: 'auth.createTokens',
       tags,
       summary: 'Sign in, or stay signed in',
-      description: '`code` exchanges the code from a mail: five tries, ten minutes, once. The first success verifies the address. ' +
-        '`refresh_token` exchanges a refresh token for new tokens; the old one keeps giving the same answer for 10 seconds, and ends the session when it is used later.',
+      description: 'The grant `code` exchanges the code from a mail for tokens. A code works once, for ten minutes, with five tries. The first success confirms the address. ' +
+        'The grant `refresh_token` exchanges a refresh token for new tokens. For 10 seconds the old token gets the same answer again; used later, it ends the session.',
       body: TokenRequest,
-      response: { 200: Tokens, 400: Problem, 401: problem([CodeInvalid, RefreshTokenInvalid], 'The code or the refresh token is not good, for whatever reason') }
+      response: { 200: Tokens, 400: Problem, 401: problem([CodeInvalid, RefreshTokenInvalid], 'The code or refresh token is not valid; every reason gets the same answer') }
     }
   }, async ({ body, id }) => await app.auth.createTokens(body, id))
 
@@ -80,7 +80,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       operationId: 'auth.revoke',
       tags,
       summary: 'Sign out',
-      description: 'Ends the session of a refresh token. Answers the same for a token that is none (RFC 7009).',
+      description: 'Ends the session of a refresh token. Unknown tokens get the same answer (RFC 7009).',
       body: Revocation,
       response: { 204: Type.Null({ description: 'Signed out' }), 400: Problem }
     }
@@ -94,11 +94,11 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       operationId: 'auth.jwks',
       tags: ['service'],
       summary: 'Public signing keys',
-      description: 'The key that signs now and the one before it, as a JSON Web Key Set (RFC 7517). Look again when a token names a `kid` that is not in it.',
+      description: 'The current signing key and the previous one, as a JSON Web Key Set (RFC 7517). Fetch it again when a token has a `kid` that is not in the set.',
       response: { 200: JsonWebKeySet }
     }
   }, async (_request, reply) => {
-    // Five minutes: a verifier that meets an unknown kid looks again anyway.
+    // Five minutes: a verifier fetches it again anyway when it finds an unknown kid.
     reply.header('cache-control', 'public, max-age=300')
     return { keys: app.keys.jwks }
   })

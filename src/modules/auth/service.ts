@@ -17,15 +17,18 @@ import { firstRefreshToken, isOfFamily, newSecret, nextRefreshToken, parseRefres
 const SECOND = 1000
 const DAY = 24 * 3600 * SECOND
 
-/** A session ends when it is not used for this long … */
+/** A session ends when it is not used for this long. */
 const SESSION_IDLE = 30 * DAY
-/** … and at this age even when it is used every day. */
+/** A session ends at this age, even when it is used every day. */
 const SESSION_MAX_AGE = 90 * DAY
 
-/** How long a used refresh token still gives the same successor: a client whose answer was lost, or with two tabs. Either way: the clocks of two instances differ. */
+/**
+ * How long a used refresh token still returns the same successor, for clients whose answer was lost or that have two tabs.
+ * Applied in both directions of time, because the clocks of two instances differ.
+ */
 const GRACE = 10 * SECOND
 
-/** Retired tokens a session remembers within the grace: more uses in ten seconds are no client of ours. */
+/** Retired tokens a session remembers within the grace period. No real client refreshes more often in ten seconds. */
 const MAX_RETIRED = 8
 
 const toSeconds = (ms: number) => Math.floor(ms / SECOND)
@@ -35,15 +38,15 @@ export interface ServiceOptions {
   users: Pick<UsersService, 'checkRegistration' | 'verify' | 'getFresh'>
   keys: Pick<Keys, 'isCode' | 'pseudonym' | 'pseudonyms'>
   accessTokens: Pick<AccessTokens, 'sign'>
-  /** seconds an access token lives */
+  /** seconds until an access token expires */
   accessTokenTtl: number
-  /** Counts a code for a recipient domain in this process; throws when its multiple of a client's limit is reached. */
+  /** Counts a code for a recipient domain in this process. Throws when the domain has reached its multiple of a client's limit. */
   limitDomain: (domain: string, factor: number) => void
   count: Count
   now: () => Date
 }
 
-/** The rules of signing in. Knows neither HTTP nor the table. */
+/** The rules of signing in, independent of HTTP and of the table. */
 export function createService ({ repository, users, keys, accessTokens, accessTokenTtl, limitDomain, count, now }: ServiceOptions): AuthService {
   const clock = () => now().getTime()
 
@@ -52,9 +55,9 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
     return { accessToken: await accessTokens.sign({ sub, email, role, sid }), tokenType: 'Bearer', expiresIn: accessTokenTtl, refreshToken, user }
   }
 
-  /** The user whose address a code proves, and the try it took; `undefined` when it proves none. Does the same for addresses with and without an account. */
+  /** Checks a code. Returns the user whose address it confirms and the id of the try, or `undefined`. Does the same work for addresses with and without an account. */
   async function prove (challengeId: string, code: string, correlationId: string): Promise<{ user: User, tryId: string } | undefined> {
-    // Counted before it is compared: however many come at once, no more are compared than may be.
+    // Counted before the comparison, so that parallel requests cannot get more tries.
     const tryId = newId()
     const challenge = await repository.takeTry(challengeId, tryId)
     if (challenge === undefined || !await keys.isCode(challengeId, code)) return undefined
@@ -71,7 +74,7 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
       const familyKey = newSecret()
       const token = firstRefreshToken(user.id, sid, familyKey)
       const at = now().toISOString()
-      // Signed first: when it cannot be, the code stays good.
+      // Sign first: if signing fails, the code stays valid.
       const tokens = await tokensFor(user, sid, token.text)
       const isStarted = await repository.startSession(challengeId, {
         userId: user.id, sid, currentHash: token.hash, retired: [], familyKey, createdAt: at, lastUsedAt: at, expiresAt: toSeconds(clock() + SESSION_IDLE)
@@ -87,14 +90,14 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
 
   const isInGrace = ({ at }: RetiredToken) => Math.abs(clock() - at) <= GRACE
 
-  /** What followed a token that was used within the grace, up to the current one: one lineage, however often it is asked for. */
+  /** Derives the current token from one that was used within the grace period, so that repeated requests get the same token. */
   function replay (session: Session, token: RefreshToken): RefreshToken | undefined {
     const used = session.retired.findIndex(retired => retired.hash === token.hash && isInGrace(retired))
     if (used === -1) return undefined
     return session.retired.slice(used).reduce((next, { salt }) => nextRefreshToken(next, salt, session.familyKey), token)
   }
 
-  /** The retired tokens that may still be replayed. All that follow one of them stay: its successor is found through each. */
+  /** The retired tokens that may still be replayed. All tokens after such a token stay too: they are needed to derive the current one. */
   function stillRetired (retired: RetiredToken[]): RetiredToken[] {
     const first = retired.findIndex(isInGrace)
     return first === -1 ? [] : retired.slice(first)
@@ -110,12 +113,12 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
       expiresAt: toSeconds(Math.min(clock() + SESSION_IDLE, Date.parse(session.createdAt) + SESSION_MAX_AGE))
     })
     if (rotated) return next
-    // Another request with the same token was faster: what it got is what this one gets.
+    // Another request with the same token was faster: both get the same new token.
     const current = await repository.getSession(session.userId, session.sid)
     return current === undefined ? undefined : replay(current, token)
   }
 
-  /** The session that a token was issued to, whether the token is its current one or not. */
+  /** The session that a token was issued to, whether or not the token is still the current one. */
   async function familyOf (token: RefreshToken | undefined): Promise<Session | undefined> {
     if (token === undefined) return undefined
     const session = await repository.getSession(token.userId, token.sid)
@@ -127,8 +130,8 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
     const session = await familyOf(token)
     if (token === undefined || session === undefined) throw new RefreshTokenInvalid()
     const { userId, sid } = session
-    // A token of this family that is not good any more: two parties have held it, and which one is the thief cannot
-    // be known. Both are out (RFC 9700 §4.14.2).
+    // An old token of this family was used again, so two parties hold it. Which of them is the thief cannot be known:
+    // the session ends for both (RFC 9700 §4.14.2).
     const isCurrent = session.currentHash === token.hash
     const replayed = isCurrent ? undefined : replay(session, token)
     if (!isCurrent && replayed === undefined) {
@@ -136,7 +139,7 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
       count('RefreshReuse')
       throw new RefreshTokenInvalid()
     }
-    // Before the token is used up: a fault here leaves the client with one that works.
+    // Done before the token is used up: after an error here the client still has a working token.
     const user = await users.getFresh(userId)
     if (user === undefined || user.status === 'SUSPENDED') {
       await repository.deleteSession(userId, sid)

@@ -1,18 +1,18 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
-// A refresh token is 80 bytes in base64url, opaque to everybody else:
+// A refresh token is 80 bytes in base64url, opaque to clients:
 //   user id (16) | session id (16) | secret (32) | proof (16)
-// The ids make it one key of the table, without an index. The secret alone is what signs in. The proof says that the
-// rest was issued to this session: it tells a token of the family that was used before from a guess, for as many
-// rotations as there may be and without a list. See docs/adr/0020-refresh-tokens.md.
+// The ids are the key of the session in the table, so no index is needed. Only the secret authenticates. The proof shows
+// that the token was issued to this session. It distinguishes an old token of the session from a guess, after any number
+// of rotations and without a list. See docs/adr/0020-refresh-tokens.md.
 const IDS = 32
 const BODY = 64
 const LENGTH = 80
 
 export interface RefreshToken {
-  /** what the client holds */
+  /** the text that the client holds */
   text: string
-  /** SHA-256 of the text, hex: all of it that is ever stored */
+  /** SHA-256 of the text, hex; only this is stored */
   hash: string
   userId: string
   sid: string
@@ -38,24 +38,24 @@ function seal (ids: Buffer, secret: Buffer, familyKey: string): RefreshToken {
   return tokenOf(Buffer.concat([body, proofOf(body, familyKey)]))
 }
 
-/** The first token of a session; `familyKey` is the session's own secret, by which it knows its tokens. */
+/** The first token of a session. `familyKey` is the session's secret, by which it recognises its tokens. */
 export function firstRefreshToken (userId: string, sid: string, familyKey: string): RefreshToken {
   return seal(Buffer.concat([uuidBytes(userId), uuidBytes(sid)]), randomBytes(32), familyKey)
 }
 
-/** The token after a given one: the same for whoever has that one and the salt, and known to nobody else. */
+/** The successor of a token. It is derived from that token and the salt, so it is always the same, and secret without both. */
 export function nextRefreshToken (token: RefreshToken, salt: string, familyKey: string): RefreshToken {
   return seal(token.bytes.subarray(0, IDS), hmac(salt, token.bytes), familyKey)
 }
 
-/** Reads a token; `undefined` when it is not of our making by its shape alone. */
+/** Parses a token; `undefined` when it does not have the form of one. */
 export function parseRefreshToken (text: string): RefreshToken | undefined {
   const bytes = Buffer.from(text, 'base64url')
-  // Decoding skips what it does not know: only the one spelling that we write counts.
+  // Decoding ignores unknown characters, so the text must equal its own re-encoding.
   return bytes.length === LENGTH && bytes.toString('base64url') === text ? tokenOf(bytes, text) : undefined
 }
 
-/** Whether a token was issued to the session that has this key, now or before. */
+/** Whether a token was issued to the session with this key, now or earlier. */
 export function isOfFamily (token: RefreshToken, familyKey: string): boolean {
   return timingSafeEqual(token.bytes.subarray(BODY), proofOf(token.bytes.subarray(0, BODY), familyKey))
 }

@@ -4,8 +4,8 @@ import type {} from './contract.ts'
 import { checkMessage, formatMessage } from './schemas.ts'
 
 /**
- * What stays in the app when the e-mail worker has become a service of its own: the same name, the same contract, and
- * nothing behind it but the queue. `src/app.ts` registers it in the module's place.
+ * Replaces this module in the app once the e-mail worker runs as its own service. It has the same name and contract, and
+ * only puts messages on the queue. `src/app.ts` registers it instead of the module.
  */
 export default fp(async function email (app) {
   const { config, sqs } = app

@@ -2,9 +2,9 @@ import type { EmailMessage } from './schemas.ts'
 
 export type { EmailMessage, EmailType } from './schemas.ts'
 
-/** What other modules may ask of the email module. */
+/** The interface of the email module for other modules. */
 export interface EmailService {
-  /** Queues a message, with the correlation id as its attribute. */
+  /** Queues a message, with the correlation id as an attribute. */
   enqueue (message: EmailMessage, correlationId: string): Promise<void>
 }
 
@@ -18,11 +18,11 @@ declare module '../../plugins/metrics.ts' {
   interface MetricNames {
     MailsQueued: true
     MailsSent: true
-    /** tries of a mail that failed; it is tried again */
+    /** failed tries to send a mail that will be retried */
     MailsFailed: true
-    /** messages whose code was no longer good when they were first received */
+    /** messages whose code had expired when they were first received */
     MailsExpired: true
-    /** mails that their server rejected for good */
+    /** mails that the mail server rejected permanently */
     MailsRefused: true
   }
 }

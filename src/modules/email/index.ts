@@ -6,7 +6,7 @@ import { createSender, mailboxOf } from './sender.ts'
 import { createService } from './service.ts'
 import { createWorker } from './worker.ts'
 
-/** Mails: queued by other modules, sent by the worker. */
+/** Mails. Other modules queue them and the worker sends them. */
 export default fp(async function email (app) {
   const { config, dynamodb, keys, log, metrics: { count }, sqs } = app
   const from = mailboxOf(config.EMAIL_FROM)

@@ -2,14 +2,14 @@ import { ChangeMessageVisibilityCommand, SendMessageCommand, type MessageAttribu
 import type { EmailMessage } from './schemas.ts'
 import { formatMessage } from './schemas.ts'
 
-/** What goes beside a message, as attributes of its record. */
+/** Data about a message, sent as attributes of its record. */
 export interface Dispatch {
   correlationId: string
-  /** tries so far that failed for a reason that passes */
+  /** tries so far that failed with a temporary error */
   attempt?: number
-  /** those of them after which it is not known whether the mail was sent */
+  /** those of them after which it is unknown whether the mail was sent */
   unconfirmed?: number
-  /** seconds until the message is shown, at most 900 */
+  /** seconds until the message can be received, at most 900 */
   delaySeconds?: number
 }
 
@@ -18,7 +18,7 @@ export type EmailQueue = ReturnType<typeof createQueue>
 const text = (value: string): MessageAttributeValue => ({ DataType: 'String', StringValue: value })
 const number = (value: number): MessageAttributeValue => ({ DataType: 'Number', StringValue: String(value) })
 
-/** The e-mail queue, as the module uses it. */
+/** The operations on the e-mail queue that the module uses. */
 export function createQueue ({ sqs, queueUrl }: { sqs: SQSClient, queueUrl: string }) {
   return {
     async send (message: EmailMessage, { correlationId, attempt = 0, unconfirmed = 0, delaySeconds = 0 }: Dispatch): Promise<void> {
@@ -34,7 +34,7 @@ export function createQueue ({ sqs, queueUrl }: { sqs: SQSClient, queueUrl: stri
       }))
     },
 
-    /** Shows a received message again after this many seconds instead of the queue's own 300. */
+    /** Makes a received message visible again after this many seconds, instead of the queue's default of 300. */
     async showIn (receiptHandle: string, seconds: number): Promise<void> {
       await sqs.send(new ChangeMessageVisibilityCommand({ QueueUrl: queueUrl, ReceiptHandle: receiptHandle, VisibilityTimeout: seconds }))
     }

@@ -6,7 +6,7 @@ import { isConditionRefused } from '../../shared/aws-errors.ts'
 import { RecordInvalid } from './errors.ts'
 import { MailRecord } from './schemas.ts'
 
-/** Seconds a record is kept: 30 days, longer than the 14 for which the queues keep a message. */
+/** Seconds for which a record is kept: 30 days, longer than the 14 days for which the queues keep a message. */
 const RETENTION_SECONDS = 30 * 24 * 3600
 
 export type Lease = { state: 'leased' } | { state: 'sent' } | { state: 'busy', /** milliseconds since 1970 */ until: number }
@@ -14,14 +14,14 @@ export type Lease = { state: 'leased' } | { state: 'sent' } | { state: 'busy', /
 export type EmailRepository = ReturnType<typeof createRepository>
 
 /**
- * One record a message, so that a message delivered twice is sent once: `sending` under a lease, then `sent`.
+ * One record per message, so that a message delivered twice is sent once. Its state is `sending` under a lease, then `sent`.
  */
 export function createRepository ({ dynamodb, table, now = Date.now }: { dynamodb: DynamoDBDocumentClient, table: string, now?: () => number }) {
   const expiresAt = () => Math.floor(now() / 1000) + RETENTION_SECONDS
   const put = (record: MailRecord) => ({ TableName: table, Item: record })
 
   return {
-    /** Takes the message for one delivery until a moment: `leased` to the caller, `sent` already, or `busy` with another delivery. */
+    /** Leases the message to one delivery until a given time. Returns `leased`, or `sent` if it was sent before, or `busy` if another delivery holds the lease. */
     async lease (messageId: string, leaseId: string, until: number): Promise<Lease> {
       try {
         await dynamodb.send(new PutCommand({
@@ -37,17 +37,17 @@ export function createRepository ({ dynamodb, table, now = Date.now }: { dynamod
         const record = unmarshall((error.Item ?? {}) as Record<string, AttributeValue>)
         if (!Value.Check(MailRecord, record)) throw new RecordInvalid()
         if (record.state === 'sent') return { state: 'sent' }
-        // Our own put, repeated by the SDK after its answer was lost, is no conflict.
+        // When the lease is this caller's own, an earlier put succeeded, its answer was lost, and the SDK retried it.
         return record.leaseId === leaseId ? { state: 'leased' } : { state: 'busy', until: record.leaseUntil }
       }
     },
 
-    /** The mail was accepted. Unconditional: it is true, whichever delivery holds the lease by now. */
+    /** Records that the mail was accepted. Unconditional, because it is true whichever delivery holds the lease now. */
     async markSent (messageId: string): Promise<void> {
       await dynamodb.send(new PutCommand(put({ messageId, state: 'sent', expiresAt: expiresAt() })))
     },
 
-    /** Gives an unused lease back, unless it has become another's or the message has been sent. */
+    /** Releases an unused lease, unless another delivery holds it by now or the message has been sent. */
     async release (messageId: string, leaseId: string): Promise<void> {
       try {
         await dynamodb.send(new DeleteCommand({

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
-// Its interpreter and not TypeCompiler: the configuration is checked with it already, and ten small messages a batch
-// never earn back what compiling the schema costs a cold start.
+// The interpreter and not TypeCompiler: the configuration check has loaded it already, and compiling the schema costs a
+// cold start more than ten small messages per batch can save.
 import { Value } from '@sinclair/typebox/value'
 import { canonicalEmail, MAX_EMAIL } from '../../shared/email-address.ts'
 import { UUID_PATTERN } from '../../shared/ids.ts'
@@ -10,39 +10,39 @@ import { MessageInvalid } from './errors.ts'
 const Uuid = Type.String({ pattern: UUID_PATTERN })
 
 export const EmailType = Type.Union([
-  /** to an address that is not proved yet: that of a new account, or of one that is still pending */
+  /** to an unconfirmed address of a new or pending account */
   Type.Literal('WELCOME_EMAIL'),
   /** to the proved address of an account */
   Type.Literal('SIGN_IN_CODE'),
   /** to the proved address of an account */
   Type.Literal('ACCOUNT_EXISTS'),
-  /** to the new address of an account, which is not proved yet */
+  /** to the new address of an account, which is not confirmed yet */
   Type.Literal('EMAIL_CHANGE_CODE'),
-  /** to the former address of an account */
+  /** to the previous address of an account */
   Type.Literal('EMAIL_CHANGED_NOTICE')
 ])
 export type EmailType = Static<typeof EmailType>
 
-/** A message of the e-mail queue, in the article's shape. */
+/** A message in the e-mail queue, in the article's format. */
 export const EmailMessage = Type.Object({
   type: EmailType,
-  /** what the worker de-duplicates by: the outbox entry's event id */
+  /** the outbox entry's event id; the worker removes duplicates by it */
   messageId: Uuid,
   userId: Uuid,
   /** canonical, see shared/email-address */
   email: Type.String({ maxLength: MAX_EMAIL }),
-  // No control characters and no line separators: what is in a queue was not necessarily put there by the API.
+  // No control characters and no line separators. It is checked here too, because other senders can write to the queue.
   name: Type.String({ maxLength: StoredPersonName.maxLength!, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' }),
-  /** the code is derived from it; present on every type but EMAIL_CHANGED_NOTICE */
+  /** the code is derived from it; present on every type except EMAIL_CHANGED_NOTICE */
   challengeId: Type.Optional(Uuid),
-  /** ISO 8601: until when the code is good */
+  /** ISO 8601: when the code expires */
   expiresAt: Type.Optional(Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' })),
-  /** BCP 47; mails are in English whatever it says */
+  /** BCP 47; not used yet, all mails are in English */
   locale: Type.Optional(Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$' }))
 }, { additionalProperties: false })
 export type EmailMessage = Static<typeof EmailMessage>
 
-/** The record of a message. It names the message and nothing of what is in it. */
+/** The record of a message. It holds the message's id and none of its content. */
 export const MailRecord = Type.Union([
   Type.Object({
     messageId: Uuid,
@@ -58,15 +58,15 @@ export const MailRecord = Type.Union([
 export type MailRecord = Static<typeof MailRecord>
 
 /**
- * Checks a message before it is queued, and again where it is sent: the queue may hold what another sender put there.
+ * Checks a message before it is queued, and again before it is sent, because other senders can write to the queue.
  *
- * @throws {MessageInvalid} naming the field, and nothing that stands in the message
+ * @throws {MessageInvalid} with the name of the field, and none of the message's content
  */
 export function checkMessage (message: unknown): asserts message is EmailMessage {
   if (!Value.Check(EmailMessage, message)) {
     const field = Value.Errors(EmailMessage, message).First()?.path.slice(1) ?? ''
-    // The name of an unknown property is the sender's words too.
-    throw new MessageInvalid(Object.hasOwn(EmailMessage.properties, field) ? field : 'not of the form of one')
+    // The name of an unknown property is content of the message too.
+    throw new MessageInvalid(Object.hasOwn(EmailMessage.properties, field) ? field : 'wrong form')
   }
   if (canonicalEmail(message.email) !== message.email) throw new MessageInvalid('email')
   if (message.challengeId === undefined && message.type !== 'EMAIL_CHANGED_NOTICE') throw new MessageInvalid('challengeId')
@@ -74,7 +74,7 @@ export function checkMessage (message: unknown): asserts message is EmailMessage
 }
 
 /**
- * The message in a queue record's body.
+ * Parses the message in a queue record's body.
  *
  * @throws {MessageInvalid}
  */
@@ -83,14 +83,14 @@ export function parseMessage (body: string): EmailMessage {
   try {
     message = JSON.parse(body)
   } catch {
-    // The parser's own words quote the body.
+    // The parser's own message quotes the body.
     throw new MessageInvalid('not JSON')
   }
   checkMessage(message)
   return message
 }
 
-/** A message as a queue record's body. SQS rejects some of the characters that a name may hold; ASCII passes everywhere. */
+/** Writes a message as a queue record's body, in ASCII: SQS rejects some characters that a name may contain. */
 export function formatMessage (message: EmailMessage): string {
   return JSON.stringify(message).replace(/[^\x20-\x7e]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -2,7 +2,7 @@ import type { Transporter } from 'nodemailer'
 import type { Config } from '../../plugins/config.ts'
 import { MailDeferred, MailRefused, MailUnconfirmed } from './errors.ts'
 
-/** One mail, ready to go. Address and name stay apart, so that neither can be read as the other. */
+/** One mail, ready to send. Address and name are separate fields, so that neither can be read as the other. */
 export interface Mail {
   /** without angle brackets */
   messageId: string
@@ -19,32 +19,32 @@ export interface Mailbox {
   address: string
 }
 
-/** Name and address of a sender such as `EMAIL_FROM`, whose form the configuration has checked. */
+/** Splits a sender such as `EMAIL_FROM` into name and address. The configuration has checked its form. */
 export function mailboxOf (from: string): Mailbox {
   const [, name = '', address = from] = /^(.*)<([^<>]+)>$/.exec(from) ?? []
   return { name: name.trim().replace(/^"(.*)"$/, '$1'), address: address.trim() }
 }
 
-/** Where mails go. */
+/** Sends mails. */
 export interface Sender {
   /**
    * Resolves once the mail has been accepted.
    *
-   * @param deadline milliseconds since 1970 at which it gives up waiting for the answer
-   * @throws {MailDeferred} it was not sent, and may be later
-   * @throws {MailRefused} the recipient or the mail was rejected for good
-   * @throws {MailUnconfirmed} it was handed over whole, and no answer came
+   * @param deadline milliseconds since 1970 after which it stops waiting for the answer
+   * @throws {MailDeferred} it was not sent; a later try may succeed
+   * @throws {MailRefused} the recipient or the mail was rejected permanently
+   * @throws {MailUnconfirmed} the whole mail was handed over, and no answer came
    */
   send (mail: Mail, deadline: number): Promise<void>
 }
 
-/** Mails in flight at once, each on a connection of its own: a batch of ten waits for nothing but the server. */
+/** Mails in flight at once, each on its own connection, so that a batch of ten waits only for the server. */
 const MAX_IN_FLIGHT = 10
 
-/** Milliseconds for everything before the mail itself is handed over: nothing is lost when it is tried again later. */
+/** Milliseconds for everything before the mail itself is handed over. A timeout here is safe to retry. */
 const HANDOVER_TIMEOUT = 8_000
 
-/** Milliseconds that must be left for a mail to be started at all. */
+/** No mail is started when fewer milliseconds than this are left. */
 const MIN_TIME = 1_000
 
 /** One way to send mails. */
@@ -58,28 +58,28 @@ interface SendError {
   name?: string
   message?: string
   code?: string
-  /** of an SMTP server: the command that it answered, its code, and whether that is final */
+  /** from an SMTP server: the command that it answered, its code, and whether the rejection is permanent */
   command?: string
   responseCode?: number
   permanent?: boolean
-  /** of AWS: its answer, where there was one */
+  /** from AWS: its answer, if there was one */
   $metadata?: { httpStatusCode?: number }
 }
 
-// An SMTP error's message quotes the server's answer, and with it the address. The codes are all that is safe to log.
+// An SMTP error's message quotes the server's answer, which contains the address. Only the codes are safe to log.
 const codesOf = ({ code, name, responseCode }: SendError) => [code === 'ESES' ? name : code ?? name, responseCode].filter(part => part !== undefined).join(' ')
 
 function watchHandover (transport: Transporter, onHandover: () => void): Transporter {
   return transport.use('stream', ({ message }, done) => {
     const create = message.createReadStream.bind(message)
-    // It is read from when the server has answered DATA, and not before.
+    // The stream is read only once the server has answered DATA.
     message.createReadStream = options => create(options).once('resume', onHandover)
     done()
   })
 }
 
-// A connection for each mail, and none kept: one that a frozen function or a NAT has lost cannot be used again, and
-// nothing is left to close.
+// One connection per mail, none kept: a kept connection may be dead after a freeze or behind a NAT, and would have
+// to be closed.
 async function smtp (url: string): Promise<Way> {
   const { createTransport } = await import('nodemailer')
   return {
@@ -88,7 +88,7 @@ async function smtp (url: string): Promise<Way> {
         url,
         connectionTimeout: 3_000,
         greetingTimeout: 3_000,
-        // RFC 5321 §4.5.3.2.6: ten minutes for the answer after the final dot. What comes before it is aborted earlier.
+        // RFC 5321 §4.5.3.2.6: ten minutes for the answer after the final dot. Earlier phases have shorter timeouts.
         socketTimeout: 600_000,
         disableFileAccess: true,
         disableUrlAccess: true
@@ -98,22 +98,22 @@ async function smtp (url: string): Promise<Way> {
 
     failure (error, isHandedOver) {
       const { command = '', permanent = false, responseCode } = error
-      // Only answers about this recipient or this mail are final. A server that rejects our address, our password or our
-      // connection rejects every mail, until its configuration or ours is changed.
+      // Only answers about this recipient or this mail are permanent. A server that rejects our address, password or
+      // connection rejects every mail until its configuration or ours is fixed.
       if (permanent && (command === 'RCPT TO' || command === 'DATA')) return new MailRefused(codesOf(error))
       return isHandedOver && responseCode === undefined ? new MailUnconfirmed(codesOf(error)) : new MailDeferred(codesOf(error))
     }
   }
 }
 
-// SES puts a Message-ID of its own in place of ours.
+// SES replaces our Message-ID with its own.
 async function ses ({ AWS_REGION, AWS_ENDPOINT_URL }: SenderConfig): Promise<Way> {
   const [{ createTransport }, { SESv2Client, SendEmailCommand }] = await Promise.all([import('nodemailer'), import('@aws-sdk/client-sesv2')])
   const agent = { keepAlive: false, maxSockets: MAX_IN_FLIGHT }
   const client = new SESv2Client({
     region: AWS_REGION,
     ...(AWS_ENDPOINT_URL === undefined ? {} : { endpoint: AWS_ENDPOINT_URL }),
-    // The queue repeats. An attempt whose answer was lost may have been a mail: the SDK must not repeat it at once.
+    // The queue does the retries. An attempt whose answer was lost may have sent the mail, so the SDK must not retry it at once.
     maxAttempts: 1,
     requestHandler: { connectionTimeout: 3_000, httpAgent: agent, httpsAgent: agent }
   })
@@ -131,7 +131,8 @@ async function ses ({ AWS_REGION, AWS_ENDPOINT_URL }: SenderConfig): Promise<Way
 
     failure (error) {
       const { name = '', message = '', $metadata } = error
-      // SES says "not verified" of a sender, and of every recipient while the account is in its sandbox: as above.
+      // SES reports "not verified" for a sender, and for every recipient while the account is in the sandbox. Both affect
+      // every mail, so neither is permanent.
       if (name === 'BadRequestException' || (name === 'MessageRejected' && !/not verified/i.test(message))) return new MailRefused(codesOf(error))
       const isUnanswered = $metadata?.httpStatusCode === undefined && /^(?:AbortError|TimeoutError)$/.test(name) && !/without establishing a connection/.test(message)
       return isUnanswered ? new MailUnconfirmed(codesOf(error)) : new MailDeferred(codesOf(error))
@@ -139,7 +140,7 @@ async function ses ({ AWS_REGION, AWS_ENDPOINT_URL }: SenderConfig): Promise<Way
   }
 }
 
-/** Lets so many through at a time, in their order. */
+/** Limits how many calls run at once; the others wait in order. */
 function createSlots (free: number) {
   const waiting: (() => void)[] = []
   return {
@@ -157,7 +158,7 @@ function createSlots (free: number) {
 
 type SenderConfig = Pick<Config, 'SMTP_URL' | 'AWS_REGION' | 'AWS_ENDPOINT_URL'>
 
-/** The sender that is configured: an SMTP server, or SES where none is. Loaded with the first mail: most processes send none. */
+/** The configured sender: an SMTP server, or SES if none is configured. Loaded with the first mail, because most processes send none. */
 export function createSender ({ config }: { config: SenderConfig }): Sender {
   let loading: Promise<Way> | undefined
   const slots = createSlots(MAX_IN_FLIGHT)
@@ -170,7 +171,7 @@ export function createSender ({ config }: { config: SenderConfig }): Sender {
 
     const stopping = new AbortController()
     const abort = () => { stopping.abort() }
-    // Half of a short time: the server shall have the other half for its answer.
+    // When little time is left, half of it is kept for the server's answer.
     let timer = setTimeout(abort, Math.min(HANDOVER_TIMEOUT, left / 2))
     let isHandedOver = false
     const onHandover = () => {
@@ -178,7 +179,7 @@ export function createSender ({ config }: { config: SenderConfig }): Sender {
       clearTimeout(timer)
       timer = setTimeout(abort, deadline - Date.now())
     }
-    // The SMTP envelope, apart from the header: one sender, one recipient.
+    // The SMTP envelope, separate from the header: one sender, one recipient.
     const envelope = { from: mail.from.address, to: [to.address] }
     try {
       await way.send({ ...mail, to, messageId: `<${messageId}>`, envelope }, { signal: stopping.signal, onHandover })

@@ -10,54 +10,54 @@ import { renderMail } from './templates/index.ts'
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 
-/** How long a code is good whose message does not say so: challenges live for ten minutes. */
+/** The life of a code whose message has no `expiresAt`: challenges last ten minutes. */
 const CODE_LIFE = 10 * MINUTE
 
-/** A code with less life than this is of no use by the time it has been read and typed. */
+/** A code with less time left than this would expire before it is read and typed. */
 const MIN_CODE_LIFE = 30 * SECOND
 
 /**
- * Milliseconds by which a lease outlives the delivery that holds it, so that a lease that has run out belongs to a worker
- * that is gone: the clocks of two machines differ by less.
+ * Milliseconds by which a lease outlives its delivery. The clocks of two machines differ by less, so the worker of an
+ * expired lease is certainly gone.
  */
 const LEASE_MARGIN = 10 * SECOND
 
-/** Seconds until a mail that could not be sent is tried again: doubled each time, … */
+/** Seconds until a mail that could not be sent is retried; doubled each time. */
 const FIRST_DELAY = 30
-/** … up to this while there is a code that is good, so that its last try is close to its end … */
+/** The maximum of that delay while the code is valid, so that the last try is close to its expiry. */
 const MAX_CODE_DELAY = 120
-/** … and up to this otherwise, which is the most that SQS delays a message. */
+/** The maximum of that delay otherwise: the longest delay that SQS allows. */
 const MAX_DELAY = 900
 
-/** Tries of a mail: about a day of them. A mail server that is away for longer is an incident, and its mails are dead letters. */
+/** Tries per mail: about one day of them. A mail server that is down for longer is an incident, and its mails become dead letters. */
 const MAX_ATTEMPTS = 100
 
 /**
- * Seconds until a mail that may have been sent is tried again: its server gets time to recover, and the lease of the try
- * that knows no end has run out.
+ * Seconds until a mail that may have been sent is retried: the server gets time to recover, and the lease of the
+ * unconfirmed try has expired by then.
  */
 const UNCONFIRMED_DELAY = 300
 
-/** Times that a mail is handed over without an answer: it has most likely arrived by then, as often. */
+/** How often a mail is handed over without an answer. By then it has most likely arrived, perhaps several times. */
 const MAX_UNCONFIRMED = 3
 
-/** A received message and how it got here. Times are milliseconds since 1970. */
+/** A received message and its delivery. Times are milliseconds since 1970. */
 export interface Delivery {
   message: EmailMessage
   correlationId: string
-  /** tries so far that failed for a reason that passes */
+  /** tries so far that failed with a temporary error */
   attempt: number
-  /** those of them after which it is not known whether the mail was sent */
+  /** those of them after which it is unknown whether the mail was sent */
   unconfirmed: number
-  /** how often this record of the queue has been received, counted from 1 */
+  /** how often this queue record has been received, counted from 1 */
   receives: number
   sentAt: number
   firstReceivedAt: number
-  /** when the delivery has to end */
+  /** when the delivery must end */
   deadline: number
 }
 
-/** As much of a logger as the service needs. */
+/** The part of a logger that the service needs. */
 export interface Log {
   info (details: object, message: string): void
   warn (details: object, message: string): void
@@ -65,9 +65,9 @@ export interface Log {
 
 export interface EmailSettings {
   from: Mailbox
-  /** what the service calls itself in mails */
+  /** the name of the service in mails */
   brand: string
-  /** page that the links in mails lead to */
+  /** the page that links in mails open */
   verifyUrl: string
 }
 
@@ -75,7 +75,7 @@ interface ServiceOptions {
   repository: EmailRepository
   queue: EmailQueue
   sender: Sender
-  /** asked for each mail: the secret behind it may be rotated while the process runs */
+  /** called for each mail, because the secret may be rotated while the process runs */
   codeOf: (challengeId: string) => string
   settings: EmailSettings
   count: Count
@@ -85,20 +85,20 @@ interface ServiceOptions {
 export type Service = ReturnType<typeof createService>
 
 /**
- * The rules of sending mails: at least once, and once for each `messageId` as far as that is possible; never with a code
- * that is no longer good; as long as it takes while the mail server is away.
+ * The rules of sending mails. Each `messageId` is sent at least once, and only once as far as possible. No mail contains
+ * an expired code. While the mail server is down, mails are retried.
  */
 export function createService ({ repository, queue, sender, codeOf, settings, count, now = Date.now }: ServiceOptions) {
   const { from, brand, verifyUrl } = settings
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
 
-  /** Until when the code of a message is worth mailing; `Infinity` when it has none. */
+  /** The last time at which the code of a message is still worth mailing; `Infinity` when it has no code. */
   function codeEnd ({ message: { challengeId, expiresAt }, sentAt }: Pick<Delivery, 'message' | 'sentAt'>): number {
     if (challengeId === undefined) return Infinity
     return (expiresAt === undefined ? sentAt + CODE_LIFE : Date.parse(expiresAt)) - MIN_CODE_LIFE
   }
 
-  /** Seconds until a try, counted from 1. What is late because of a dead code comes soon first: its reader is still waiting. */
+  /** Seconds until the next try; tries are counted from 1. The mail about an expired code is retried quickly at first, because its reader is still waiting. */
   function delayOf (attempt: number, codeEnd: number): number {
     const doubled = FIRST_DELAY * 2 ** (attempt - 1)
     if (codeEnd === Infinity) return Math.min(doubled, MAX_DELAY)
@@ -111,23 +111,23 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
     const challenge = challengeId === undefined ? undefined : { challengeId, code: codeOf(challengeId) }
     const { toName, ...mail } = renderMail({ type, name, brand, contact: from.address, verifyUrl, challenge, isExpired })
     await sender.send({
-      // Made of the message's own id: a mail that had to be sent twice is recognised as one by who receives it.
+      // Derived from the message's id, so that recipients' systems recognise a mail that was sent twice as one.
       messageId: `${messageId}@${domain}`,
       from,
       to: { name: toName, address: email },
       ...mail,
       headers: {
         'X-Correlation-Id': correlationId,
-        // RFC 3834: no out-of-office answers; the second is Exchange's word for it.
+        // RFC 3834: no out-of-office replies. The second header is Exchange's own.
         'Auto-Submitted': 'auto-generated',
         'X-Auto-Response-Suppress': 'All',
-        // Gmail folds mails of one subject into a thread and so hides the newest code, unless this differs.
+        // Gmail groups mails with the same subject into a thread, which hides the newest code, unless this header differs.
         'X-Entity-Ref-ID': messageId
       }
     }, deadline)
   }
 
-  /** Queues a mail that was not sent, or may not have been, for a later try. Rejects when it has had all of them. */
+  /** Queues a mail that was not sent, or perhaps not, for a later try. Rejects after the last try. */
   async function postpone (delivery: Delivery, error: Error, log: Log): Promise<void> {
     const { message, correlationId, sentAt } = delivery
     const attempt = delivery.attempt + 1
@@ -135,7 +135,7 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
     const unconfirmed = delivery.unconfirmed + Number(isUnconfirmed)
     if (attempt >= MAX_ATTEMPTS || unconfirmed >= MAX_UNCONFIRMED) throw error
     const delaySeconds = Math.max(delayOf(attempt, codeEnd(delivery)), isUnconfirmed ? UNCONFIRMED_DELAY : 0)
-    // What is queued again is as new to SQS: it must carry from when its code is counted.
+    // SQS gives a requeued message a new timestamp, so the message carries the expiry of its code.
     const expiresAt = message.challengeId === undefined ? undefined : message.expiresAt ?? new Date(sentAt + CODE_LIFE).toISOString()
     await queue.send({ ...message, ...(expiresAt === undefined ? {} : { expiresAt }) }, { correlationId, attempt, unconfirmed, delaySeconds })
     count('MailsFailed')
@@ -150,36 +150,36 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
     },
 
     /**
-     * Sends a message unless it has been sent, or has no use any more. Resolves when there is nothing left to do for this
-     * record of the queue; rejects when it shall be received again, or end in the dead-letter queue.
+     * Sends a message unless it has been sent or is of no use any more. Resolves when this queue record is done. Rejects
+     * when the record must be received again, or move to the dead-letter queue.
      *
-     * There is no exactly-once mail: a worker killed after the server accepted the mail and before the record says so
-     * leaves a lease that runs out, and the next delivery sends the mail again, with the same Message-ID and code.
+     * Mail cannot be sent exactly once. When a worker is killed after the server has accepted the mail but before that is
+     * recorded, its lease expires and the next delivery sends the mail again, with the same Message-ID and code.
      */
     async deliver (delivery: Delivery, log: Log): Promise<void> {
       const { message: { messageId, type }, attempt, unconfirmed, receives, firstReceivedAt, deadline } = delivery
-      // Handed over as often as it may be; what receives it again is the way to the dead-letter queue.
+      // It was handed over as often as allowed. It is received again only on its way to the dead-letter queue.
       if (unconfirmed === MAX_UNCONFIRMED - 1 && receives > 1) throw new MailUnconfirmed('several times')
       const end = codeEnd(delivery)
       const isExpired = now() >= end
       if (isExpired && attempt === 0 && firstReceivedAt >= end) {
         count('MailsExpired')
-        log.info({ type }, 'the code of the message is no longer good: not sent')
+        log.info({ type }, 'not sent: the code of the message has expired')
         return
       }
       const leaseId = newId()
       const lease = await repository.lease(messageId, leaseId, deadline + LEASE_MARGIN)
       if (lease.state === 'sent') return log.info({}, 'already sent')
       if (lease.state === 'busy') throw Object.assign(new MessageBusy(), { until: lease.until })
-      const release = () => repository.release(messageId, leaseId).catch(err => { log.warn({ err }, 'a lease could not be released; it runs out by itself') })
+      const release = () => repository.release(messageId, leaseId).catch(err => { log.warn({ err }, 'a lease could not be released; it expires by itself') })
       try {
         await send(delivery, isExpired)
       } catch (error) {
-        // While a server may still be working on the mail, its lease keeps another delivery from sending it too.
+        // The server may still be working on the mail, so the lease is kept: no other delivery may send it now.
         if (!(error instanceof MailUnconfirmed)) await release()
         if (error instanceof MailRefused) {
           count('MailsRefused')
-          log.warn({ err: error, type }, 'mail rejected for good')
+          log.warn({ err: error, type }, 'mail rejected permanently')
           return
         }
         if (error instanceof MailDeferred || error instanceof MailUnconfirmed) return postpone(delivery, error, log)
@@ -187,7 +187,7 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
       }
       count('MailsSent')
       log.info({ type, isExpired, attempt }, 'mail sent')
-      // To fail now would only make a second mail certain: the message is done, and removed from the queue.
+      // Failing now would only cause a second mail. The message is done and is removed from the queue.
       await repository.markSent(messageId).catch(err => { log.warn({ err }, 'a sent mail could not be recorded') })
     }
   }

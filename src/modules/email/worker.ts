@@ -10,18 +10,18 @@ import { parseMessage } from './schemas.ts'
 import type { Service } from './service.ts'
 
 /**
- * Seconds until a record that could not be handled is received again, by how often it has been. This is for what went
- * wrong with us: a mail that was not sent is queued anew by the service, and its record is done.
+ * Seconds until a record that could not be handled is received again, by the number of its receives. Only for our own
+ * failures: when a mail cannot be sent, the service queues it again and this record is done.
  */
 const BACK_OFF = [30, 120]
 
 /** Seconds until an invalid message comes back. Retrying cannot fix it; move it to the dead-letter queue quickly. */
 const INVALID_BACK_OFF = 1
 
-/** Milliseconds that are kept at the end of an invocation to report: a call to DynamoDB and one to SQS. */
+/** Milliseconds reserved at the end of an invocation for one call to DynamoDB and one to SQS. */
 const REPORT_TIME = 2_000
 
-/** Milliseconds of a batch where no invocation ends: less than the 300 s after which the queue delivers it again. */
+/** Milliseconds for a batch when the invocation has no deadline: less than the 300 s after which the queue delivers it again. */
 const MAX_BATCH_TIME = 240_000
 
 interface WorkerOptions {
@@ -38,13 +38,13 @@ function correlationIdOf ({ messageAttributes }: SQSRecord): string {
   return given !== undefined && CORRELATION_ID_PATTERN.test(given) ? given : newId()
 }
 
-/** A count among a record's attributes; 0 when there is none. */
+/** Reads a count from a record's attributes; 0 when it is missing. */
 function countIn ({ messageAttributes }: SQSRecord, name: string): number {
   const value = messageAttributes[name]?.stringValue ?? ''
   return /^\d{1,4}$/.test(value) ? Number(value) : 0
 }
 
-/** The worker: hands a batch of queue records to the service and reports those that have to come back. */
+/** The worker: passes a batch of queue records to the service and reports those that must be delivered again. */
 export function createWorker ({ service, queue, keys, count, log: parentLog, now = Date.now }: WorkerOptions) {
   async function handle (record: SQSRecord, deadline: number): Promise<void> {
     const correlationId = correlationIdOf(record)
@@ -67,27 +67,27 @@ export function createWorker ({ service, queue, keys, count, log: parentLog, now
       const seconds = backOff(err, receives)
       if (!(err instanceof MessageBusy)) count('MailsFailed')
       log.warn({ err, receives, retryInSeconds: seconds }, 'message failed')
-      await queue.showIn(record.receiptHandle, seconds).catch(err => { log.warn({ err }, 'the back-off could not be set; the message comes back when its visibility ends') })
+      await queue.showIn(record.receiptHandle, seconds).catch(err => { log.warn({ err }, 'the back-off could not be set; the message comes back after its visibility timeout') })
       throw err
     }
   }
 
   function backOff (error: unknown, receives: number): number {
     if (error instanceof MessageInvalid) return INVALID_BACK_OFF
-    // Not before the other delivery's lease has run out: each receive is one of three.
+    // Wait until the other delivery's lease has expired: a message has only three receives.
     if (error instanceof MessageBusy) return Math.max(1, Math.ceil((((error as { until?: number }).until ?? 0) - now()) / 1000))
     return BACK_OFF[receives - 1] ?? BACK_OFF.at(-1)!
   }
 
   return {
     async handleBatch (event: SQSEvent, { deadline = Infinity }: Invocation = {}): Promise<SQSBatchResponse> {
-      // Loaded with the first batch: the process that answers requests never needs it.
+      // Loaded with the first batch, because the process that answers requests never needs it.
       const { BatchProcessor, EventType, processPartialResponse } = await import('@aws-lambda-powertools/batch')
-      // What codes are made of may have been rotated while the process was frozen.
+      // The secret of codes may have been rotated while the process was frozen.
       await keys.refresh()
       const end = Math.min(deadline - REPORT_TIME, now() + MAX_BATCH_TIME)
-      // A processor holds the state of one batch, and two may be under way. A batch that failed as a whole is reported
-      // like any other: thrown, it would be retried without the back-off of its messages.
+      // A processor holds the state of one batch, and two batches may run at once. A batch that failed completely is
+      // reported like any other: if it threw, it would be retried without the messages' back-off.
       return processPartialResponse(event, (record: SQSRecord) => handle(record, end), new BatchProcessor(EventType.SQS), { throwOnFullBatchFailure: false })
     }
   }

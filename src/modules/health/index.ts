@@ -5,9 +5,9 @@ import routesV1 from './routes.v1.ts'
 import routesV2 from './routes.v2.ts'
 import { createService } from './service.ts'
 
-/** Whether the process lives, and whether what it needs answers. Sees plugins only, no other module. */
+/** Reports whether the process is alive and whether its dependencies answer. Uses plugins only, no other module. */
 export default fp(async function health (app) {
-  app.apiDocs.tag({ name: 'service', description: 'State and keys of the service itself' })
+  app.apiDocs.tag({ name: 'service', description: 'Health and signing keys of the service' })
   app.decorate('health', createService({
     probe: createProbes({
       dynamodb: app.dynamodb,

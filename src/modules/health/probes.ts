@@ -15,17 +15,17 @@ export interface Checks {
 
 export interface Report {
   checks: Checks
-  /** when the dependencies were asked, ISO 8601 */
+  /** when the dependencies were checked, ISO 8601 */
   timestamp: string
 }
 
-/** Milliseconds a dependency has to answer. A load balancer gives the whole check two seconds or more. */
+/** Milliseconds in which a dependency must answer. Load balancers allow two seconds or more for the whole check. */
 const DEADLINE = 1000
 
-/** Milliseconds a report is good for: however many ask, each dependency is asked once a second. */
+/** Milliseconds for which a report is reused, so that each dependency is checked at most once a second. */
 const REUSE = 1000
 
-/** Never written: ids are UUIDs, and the table's other keys have a `#`. A look-up of nothing costs half a read unit and needs no permission of its own. */
+/** A key that is never written: ids are UUIDs, and the table's other keys have a `#`. The lookup costs half a read unit and needs no extra permission. */
 const PROBE_KEY = { userId: 'health' }
 
 async function timed (ask: (deadline: AbortSignal) => Promise<unknown>, onFailure: (error: unknown) => void): Promise<Check> {
@@ -49,7 +49,7 @@ export interface ProbeOptions {
   onFailure: (dependency: keyof Checks, error: unknown) => void
 }
 
-/** Asks every dependency at once, and never rejects; concurrent callers share one report. */
+/** Checks every dependency in parallel and never rejects. Concurrent callers share one report. */
 export function createProbes ({ dynamodb, sqs, cache, table, queueUrl, onFailure }: ProbeOptions): () => Promise<Report> {
   async function ask (): Promise<Report> {
     const timestamp = new Date().toISOString()

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { quiet, RETRY_AFTER } from './routes.v2.ts'
 import { HealthV1 } from './schemas.ts'
 
-/** The article's contract, frozen: bare, without the envelope of the other v1 answers. */
+/** The article's contract, frozen. The answer has no envelope, unlike the other v1 answers. */
 const routes: FastifyPluginAsyncTypebox = async function healthV1 (app) {
   app.get('/health', {
     ...quiet,
@@ -10,7 +10,7 @@ const routes: FastifyPluginAsyncTypebox = async function healthV1 (app) {
       operationId: 'v1.health.check',
       tags: ['service'],
       summary: 'State of the dependencies',
-      response: { 200: { ...HealthV1, description: 'Both answer' }, 503: { ...HealthV1, description: 'One of them does not' } }
+      response: { 200: { ...HealthV1, description: 'Both dependencies answer' }, 503: { ...HealthV1, description: 'A dependency does not answer' } }
     }
   }, async (_request, reply) => {
     const health = await app.health.check()

@@ -2,21 +2,21 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { Liveness, Readiness } from './schemas.ts'
 
-// Requested every few seconds by every load balancer: neither limited nor worth a log line each.
+// Every load balancer requests these every few seconds, so they are not rate-limited and not logged.
 export const quiet = { config: { limit: false }, logLevel: 'warn' } as const
 
-/** Seconds; a report is reused for one. */
+/** Seconds; a report is reused for one second. */
 export const RETRY_AFTER = '5'
 
-/** Today's contract. Without a version in the path: load balancers and deployments are configured once. */
+/** The current version. The path has no version, so that load balancers and deployments are configured once. */
 const routes: FastifyPluginAsyncTypebox = async function healthV2 (app) {
   app.get('/health/live', {
     ...quiet,
     schema: {
       operationId: 'health.live',
       tags: ['service'],
-      summary: 'Whether the process lives',
-      description: 'Touches no dependency.',
+      summary: 'Check that the process is alive',
+      description: 'Does not call any dependency.',
       response: { 200: Liveness }
     }
   }, async () => ({ status: 'healthy' as const }))
@@ -26,8 +26,8 @@ const routes: FastifyPluginAsyncTypebox = async function healthV2 (app) {
     schema: {
       operationId: 'health.ready',
       tags: ['service'],
-      summary: 'Whether the service can serve requests',
-      description: 'Ready while DynamoDB answers within a second and the server is not stopping. `degraded` while SQS or Redis does not answer: mails are late or reads slower, and requests are served.',
+      summary: 'Check that the service can serve requests',
+      description: 'Ready while DynamoDB answers within a second and the server is not stopping. `degraded` while SQS or Redis does not answer: requests are still served, but mails are late or reads are slower.',
       response: { 200: { ...Readiness, description: 'Ready' }, 503: { ...Readiness, description: 'Not ready' } }
     }
   }, async (_request, reply) => {

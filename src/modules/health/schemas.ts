@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 
 const Healthy = Type.Union([Type.Literal('healthy'), Type.Literal('unhealthy')])
-const Timestamp = Type.String({ format: 'date-time', description: 'When the dependencies were asked; a report is reused for a second' })
+const Timestamp = Type.String({ format: 'date-time', description: 'When the dependencies were checked; a report is reused for one second' })
 
 const Check = Type.Object({
   status: Type.Union([Type.Literal('healthy'), Type.Literal('unhealthy'), Type.Literal('disabled')]),
@@ -19,5 +19,5 @@ export const Readiness = Type.Object({
 
 const Status = Type.Object({ status: Healthy })
 
-/** The article's health answer: bare, without the envelope of the other v1 answers. */
+/** The article's health answer. It has no envelope, unlike the other v1 answers. */
 export const HealthV1 = Type.Object({ dynamodb: Status, sqs: Status, timestamp: Timestamp }, { title: 'HealthV1' })

@@ -5,7 +5,7 @@ export interface ServiceOptions {
   probe: () => Promise<Report>
 }
 
-/** Decides from what the probes report. A request needs DynamoDB alone; without the others mails are late and reads slower. */
+/** Decides by the probes' report. Requests need only DynamoDB; without the other dependencies mails are late and reads slower. */
 export function createService ({ probe }: ServiceOptions): HealthService {
   let draining = false
 

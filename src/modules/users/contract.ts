@@ -8,14 +8,14 @@ export type UsersEntry = EntryOf<typeof USERS_ENTRIES>
 export type UsersEntryType = UsersEntry['type']
 
 /**
- * What another module does when something has happened to an account. `present` is the account as it is now:
- * `undefined` when it is gone. Runs before the event is published, maybe more than once.
+ * What another module does after a change of an account. `present` is the account as it is now, `undefined` when it is
+ * gone. Runs before the event is published, and may run more than once.
  */
 export type Follower<T extends UsersEntryType> = (entry: Extract<UsersEntry, { type: T }>, present: User | undefined) => Promise<void>
 
-/** A registration behind which a code is mailed: whose code is proved gives the account its name and language. */
+/** A registration that is confirmed by a mailed code. The registration whose code is used sets the account's name and language. */
 export interface RequestedRegistration extends Proposal {
-  /** id of the account, should it be a new one */
+  /** id of the account if a new one is created */
   userId: string
   email: string
   challengeId: string
@@ -23,35 +23,35 @@ export interface RequestedRegistration extends Proposal {
   expiresAt: string
 }
 
-/** Who asks for a change: what they may do is read from the table. */
+/** The caller who asks for a change. Their permissions are read from the table. */
 export interface Actor { userId: string }
 
-/** What other modules may ask of the users module. */
+/** The interface of the users module for other modules. */
 export interface UsersService {
-  /** A registration as it would be stored. Throws VALIDATION_FAILED. */
+  /** The registration in the form in which it is stored. Throws VALIDATION_FAILED. */
   checkRegistration (registration: Registration): Required<Registration>
-  /** The article's registration: the account is there when this resolves. Throws USERS_EMAIL_TAKEN. */
+  /** The article's registration: the account exists once this resolves. Throws USERS_EMAIL_TAKEN. */
   register (registration: Registration, correlationId: string): Promise<User>
-  /** The account that a requested registration leads to: a new one, or the one that has the address. `undefined` when it was made for this request and is gone. Safe to repeat. */
+  /** Creates the account of a registration, or finds the one that has the address already. `undefined` when the account was created by this request and has been deleted since. Safe to repeat. */
   openAccount (registration: RequestedRegistration, correlationId: string): Promise<User | undefined>
-  /** A user by id as the table has it at this moment. */
+  /** A user by id, read from the table and not from the cache. */
   getFresh (id: string): Promise<User | undefined>
-  /** A user by canonical address, as the table has it at this moment. */
+  /** A user by canonical address, read from the table and not from the cache. */
   findByEmail (email: string): Promise<User | undefined>
   /**
-   * The code of a challenge was right. `isOf` says whether the challenge was for a user's address: when it is, a pending
-   * account becomes active, under the name and in the language of that challenge's registration.
+   * Call it when the code of a challenge was right. `isOf` says whether the challenge was for the given address. If it was
+   * for this user's, a pending account becomes active, with the name and language of that challenge's registration.
    *
-   * @returns the user, or `undefined` when there is none whose address is proved by it
+   * @returns the user, or `undefined` when the code proves no user's address
    */
   verify (proof: { userId: string, challengeId: string, isOf: (email: string) => boolean }, correlationId: string): Promise<User | undefined>
-  /** The account `id`, through the cache, if the caller may see it. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID. */
+  /** Reads the account `id` through the cache, if the caller may see it. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID. */
   read (actor: Actor, id: string): Promise<User>
   /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT. */
   update (actor: Actor, id: string, patch: UserPatch, correlationId: string): Promise<User>
   /** Erases an account. Throws as `update` does. */
   remove (actor: Actor, id: string, correlationId: string): Promise<void>
-  /** Registers what a module does when something has happened to an account: erases its own data of a deleted one, say. */
+  /** Registers what a module does after a change of an account, for example erase its own data of a deleted one. */
   follow<T extends UsersEntryType> (type: T, follower: Follower<T>): void
 }
 

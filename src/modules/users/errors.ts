@@ -1,7 +1,7 @@
 import createError from '@fastify/error'
 
-/** v1 only: v2 answers a known address like an unknown one. The words are the article's. */
+/** v1 only: v2 gives known and unknown addresses the same answer. The text is the article's. */
 export const EmailTaken = createError('USERS_EMAIL_TAKEN', 'User already exists', 409)
-/** Also for somebody else's account: whether it exists is not told. */
+/** Also the answer for another user's account, so that callers cannot find out whether it exists. */
 export const UserNotFound = createError('USERS_NOT_FOUND', 'There is no such user', 404)
-export const UserConflict = createError('USERS_CONFLICT', 'The user was changed by somebody else at the same moment; try again', 409)
+export const UserConflict = createError('USERS_CONFLICT', 'The user was changed by another request at the same time; try again', 409)

@@ -11,7 +11,7 @@ export interface EventsOptions {
   eventBus: EventBus
 }
 
-/** A user in an event: its version under the name by which every event tells its order. */
+/** A user as an event shows it. Its version is called `userVersion`, as in every event: consumers order events by it. */
 function profileOf ({ id: userId, version: userVersion, ...profile }: User) {
   return { userId, userVersion, ...profile }
 }
@@ -22,8 +22,8 @@ function dataOf (entry: UsersEntry): object {
 }
 
 /**
- * What follows from a change of an account: first what other modules do about it, then the event for other services.
- * Every step may be repeated. Of an account that is gone nothing is announced any more but its deletion.
+ * Handles a change of an account: first the handlers of other modules, then the event for other services. Every step may
+ * be repeated. Once an account is gone, only its deletion is announced.
  */
 export function createEvents ({ outbox, repository, eventBus }: EventsOptions): { follow: UsersService['follow'] } {
   const followers = new Map<UsersEntryType, Follower<never>[]>()

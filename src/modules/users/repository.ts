@@ -9,28 +9,28 @@ import { Proposal, StoredUser } from './schemas.ts'
 type Writes = NonNullable<TransactWriteCommandInput['TransactItems']>
 
 /**
- * `written`: by this call. `repeated`: by an earlier one, whose answer was lost or which this one repeats. `refused`: a
- * condition did not hold.
+ * `written`: this call wrote it. `repeated`: an earlier call wrote it, whose answer was lost or which this call repeats.
+ * `refused`: a condition did not hold.
  */
 export type WriteOutcome = 'written' | 'repeated' | 'refused'
 
-/** A change of a user by another one, who must still be an admin when it is written. */
+/** A change of a user by an admin, who must still be an admin when it is written. */
 export interface By { adminId: string | undefined }
 
 export interface UsersRepository {
-  /** A user that is there and has not expired. Strongly consistent. */
+  /** A user that exists and has not expired. Strongly consistent. */
   get (id: string): Promise<StoredUser | undefined>
-  /** Id of the user who owns an address. Strongly consistent. */
+  /** The id of the user who owns an address. Strongly consistent. */
   ownerOf (email: string): Promise<string | undefined>
-  /** Writes a new user, its claim on the address and the entry that announces it; refused when the address is claimed or the id has been used. */
+  /** Writes a new user, its claim on the address and the outbox entry. Refused when the address is claimed or the id has been used. */
   create (user: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
-  /** Replaces a user by its next version; refused when it is no longer as it was read, or `by` is no longer an admin. */
+  /** Replaces a user with its next version. Refused when the user has changed since it was read, or `by` is no longer an admin. */
   save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
-  /** Erases a user, its claim and what was proposed for it; refused as `save` is. */
+  /** Erases a user, its claim and its proposals. Refused for the same reasons as `save`. */
   remove (user: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
-  /** Keeps what a registration has said of a pending user, for as long as its challenge can be proved; refused when it is pending no more. `expiresAt` in seconds since the epoch. */
+  /** Keeps the name and language that a registration proposes for a pending user, for as long as its challenge lasts. Refused when the user is no longer pending. `expiresAt` in seconds since the epoch. */
   propose (userId: string, challengeId: string, proposal: Proposal, expiresAt: number): Promise<WriteOutcome>
-  /** What the registration of a challenge has said. Strongly consistent. */
+  /** The name and language that the registration of a challenge proposed. Strongly consistent. */
   proposalOf (userId: string, challengeId: string): Promise<Proposal | undefined>
 }
 
@@ -41,7 +41,7 @@ export interface RepositoryOptions {
   now: () => Date
 }
 
-/** Seconds for which an erased account cannot come back: longer than anything that could write it again is kept anywhere. */
+/** Seconds for which an erased account's id stays blocked: longer than any queue or stream keeps a message that could write it again. */
 const ERASED_FOR = 30 * 24 * 3600
 
 const claimKey = (email: string) => ({ userId: `email#${email}` })
@@ -56,7 +56,7 @@ const userItem = (user: StoredUser) => {
 /** The only place that knows the keys and items of the users table. */
 export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOptions): UsersRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
-  // DynamoDB removes expired items days late: until then they are there and do not count.
+  // DynamoDB may remove expired items days late, so they are filtered out here.
   const isLive = (item: Record<string, unknown>) => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds()
 
   async function getItem (Key: Record<string, string>) {
@@ -69,7 +69,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     if (item?.['kind'] !== 'user') return undefined
     const { userId, kind, lastEventId, ...rest } = item
     const user = { ...rest, id: userId }
-    if (!Value.Check(StoredUser, user)) throw new Error('A record of the users table is no valid user')
+    if (!Value.Check(StoredUser, user)) throw new Error('A record of the users table is not a valid user')
     return user
   }
 
@@ -79,8 +79,8 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   }
 
   /**
-   * One transaction, all or nothing. A refused condition is looked at with `isOurs`: after a lost answer the SDK's own
-   * retry meets what the first attempt wrote.
+   * Writes one transaction, all or nothing. When a condition is refused, `isOurs` checks the item: after a lost answer the
+   * SDK's retry finds what its first attempt wrote.
    */
   async function transact (TransactItems: Writes, isOurs: () => Promise<boolean>): Promise<WriteOutcome> {
     const written = await unlessRefused(() => dynamodb.send(new TransactWriteCommand({ TransactItems })))
@@ -109,7 +109,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
 
     create: (user, entry) => transact([
       { Put: { TableName: table, Item: userItem(user), ConditionExpression: 'attribute_not_exists(userId)' } },
-      // What was late in coming brings no erased account back.
+      // A late message must not bring an erased account back.
       { ConditionCheck: { TableName: table, Key: erasedKey(user.id), ConditionExpression: 'attribute_not_exists(userId)' } },
       {
         Put: {
@@ -126,7 +126,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       { Put: { TableName: table, Item: { ...userItem(next), lastEventId: entry.eventId }, ...asRead(previous) } },
       { Put: outbox.write(entry) },
       ...ifStillAdmin(by),
-      // An account that is no longer pending keeps its address for good, and nothing of what was proposed for it.
+      // An account that is no longer pending keeps its address for good, and its proposals are deleted.
       ...(previous.expiresAt !== undefined && next.expiresAt === undefined
         ? [
             { Update: { TableName: table, Key: claimKey(next.email), UpdateExpression: 'REMOVE expiresAt', ...ifOwnedBy(next) } },

@@ -9,7 +9,7 @@ import { CreatedV1, NamePatchV1, RegistrationV1, UserIdParamsV1, UserV1 } from '
 const tags = ['users']
 const security = [{ bearer: [] }]
 
-const taken = failure(EmailTaken, 'The address has an account')
+const emailTaken = failure(EmailTaken, 'The address already has an account')
 const missing = failure(UserNotFound, 'No such user, or another user\'s account')
 const conflict = failure(UserConflict, 'Conflicts with the current state of the resource')
 
@@ -29,7 +29,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
       summary: 'Register',
       description: 'Creates a pending account and mails a code to the address.',
       body: RegistrationV1,
-      response: { 201: { ...Envelope(CreatedV1, 'UserCreatedV1'), headers: { location: Type.String({ description: 'Path of the new user' }) } }, 400: Failure, 409: taken }
+      response: { 201: { ...Envelope(CreatedV1, 'UserCreatedV1'), headers: { location: Type.String({ description: 'Path of the new user' }) } }, 400: Failure, 409: emailTaken }
     }
   }, async (request, reply) => {
     const locale = preferredLocale(request.headers['accept-language'])

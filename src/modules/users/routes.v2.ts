@@ -9,10 +9,10 @@ import { IdParams, ReadHeaders, User as UserSchema, UserPatch } from './schemas.
 
 const tags = ['users']
 const security = [{ bearer: [] }]
-// RFC 7396: for flat resources of required properties a merge patch is what JSON already says.
+// RFC 7396: for a flat resource with required properties only, plain JSON and a merge patch mean the same.
 const consumes = ['application/merge-patch+json', 'application/json']
 
-const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ description: 'Names the user and its version, for If-None-Match' }) } }
+const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ description: 'Identifies this version of the user, for If-None-Match' }) } }
 const Unchanged = Type.Null({ description: 'Not changed since the ETag in If-None-Match', headers: UserAnswer.headers })
 const missing = problem(UserNotFound, 'No such user, or another user\'s account')
 const conflict = problem(UserConflict, 'Conflicts with the current state of the resource')
@@ -23,20 +23,20 @@ const UPDATE = { 200: UserAnswer, 400: Problem, 401: Problem, 403: Problem, 404:
 const DELETE = { 204: Deleted, 401: Problem, 404: missing, 409: conflict }
 
 const ABOUT_UPDATE = 'Admins may also set `status` and `role`.'
-const ABOUT_DELETE = 'Personal data is erased, sessions end, the address is free again.'
+const ABOUT_DELETE = 'Erases the personal data, ends all sessions and frees the address.'
 
-/** Names the account too: what a browser has kept of one account must not be confirmed for another. */
+/** Contains the account's id as well: a browser's copy of one account must not be confirmed for another. */
 const etagOf = ({ id, version }: User) => `"${id}.${version}"`
 
 function sendUser (reply: FastifyReply, user: User, ifNoneMatch?: string) {
   const etag = etagOf(user)
-  // Stored by the client alone, for its bearer alone, and only to ask whether it has changed.
+  // Only the client may store it, per token, and must revalidate it on each use.
   addVary(reply, 'Authorization')
   reply.header('etag', etag).header('cache-control', 'private, no-cache')
   return matchesEtag(ifNoneMatch, etag) ? reply.code(304).send() : reply.send(user)
 }
 
-/** Today's contract. `POST /v2/users`, which asks for a code, is the auth module's. */
+/** The current version. `POST /v2/users` belongs to the auth module, because it sends a code. */
 const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
   await app.register(async function authenticated (scope) {
     const app = scope.withTypeProvider<TypeBoxTypeProvider>()
@@ -47,7 +47,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
     }, async ({ user, headers }, reply) => sendUser(reply, await app.users.read(user, user.userId), headers['if-none-match']))
 
     app.get('/v2/users/:id', {
-      schema: { operationId: 'users.get', tags, summary: 'Read an account, your own unless you are an admin', security, params: IdParams, headers: ReadHeaders, response: READ }
+      schema: { operationId: 'users.get', tags, summary: 'Read an account; only admins may read other accounts', security, params: IdParams, headers: ReadHeaders, response: READ }
     }, async ({ user, params, headers }, reply) => sendUser(reply, await app.users.read(user, params.id), headers['if-none-match']))
 
     app.patch('/v2/users/me', {
@@ -55,7 +55,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
     }, async ({ user, body, id }, reply) => sendUser(reply, await app.users.update(user, user.userId, body, id)))
 
     app.patch('/v2/users/:id', {
-      schema: { operationId: 'users.update', tags, summary: 'Change an account, your own unless you are an admin', description: ABOUT_UPDATE, security, consumes, params: IdParams, body: UserPatch, response: UPDATE }
+      schema: { operationId: 'users.update', tags, summary: 'Change an account; only admins may change other accounts', description: ABOUT_UPDATE, security, consumes, params: IdParams, body: UserPatch, response: UPDATE }
     }, async ({ user, params, body, id }, reply) => sendUser(reply, await app.users.update(user, params.id, body, id)))
 
     app.delete('/v2/users/me', {
@@ -66,7 +66,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
     })
 
     app.delete('/v2/users/:id', {
-      schema: { operationId: 'users.delete', tags, summary: 'Delete an account, your own unless you are an admin', description: ABOUT_DELETE, security, params: IdParams, response: DELETE }
+      schema: { operationId: 'users.delete', tags, summary: 'Delete an account; only admins may delete other accounts', description: ABOUT_DELETE, security, params: IdParams, response: DELETE }
     }, async ({ user, params, id }, reply) => {
       await app.users.remove(user, params.id, id)
       return await reply.code(204).send(null)

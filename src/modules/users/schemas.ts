@@ -7,11 +7,11 @@ import { PersonName } from '../../shared/person-name.ts'
 const Strict = { additionalProperties: false }
 
 const Status = Type.Union([Type.Literal('PENDING_VERIFICATION'), Type.Literal('ACTIVE'), Type.Literal('SUSPENDED')], {
-  description: 'Pending until the first code from a mail has proved the address'
+  description: 'Pending until the address is confirmed with a code'
 })
 const Role = Type.Union([Type.Literal('user'), Type.Literal('admin')])
 
-/** Today's user, as version 2 answers it. A field that is added here is stored, cached and answered. */
+/** The user as version 2 returns it. A field that is added here is stored, cached and returned. */
 export const User = Type.Object({
   id: Id,
   email: Email,
@@ -21,15 +21,15 @@ export const User = Type.Object({
   role: Role,
   createdAt: Timestamp,
   updatedAt: Timestamp,
-  version: Type.Integer({ minimum: 1, description: 'Grows by one with each change; the ETag names it' })
+  version: Type.Integer({ minimum: 1, description: 'Increases by one with each change; part of the ETag' })
 }, { $id: 'User', title: 'User' })
 export type User = Static<typeof User>
 
-/** What the users table, and so the cache, holds of a user. */
+/** A user as the users table and the cache hold it. */
 export const StoredUser = Type.Object({
   ...User.properties,
-  // TypeBox itself checks what the table gives back: it knows no `format`, and counts UTF-16 units where JSON Schema
-  // counts characters.
+  // TypeBox itself checks items read from the table. It knows no `format`, and counts UTF-16 units where JSON Schema counts
+  // characters.
   name: Type.String(),
   createdAt: Type.String(),
   updatedAt: Type.String(),
@@ -37,7 +37,7 @@ export const StoredUser = Type.Object({
 }, Strict)
 export type StoredUser = Static<typeof StoredUser>
 
-/** What is said of oneself when registering; kept only once the address is proved. */
+/** The part of a registration that is kept only once the address is confirmed. */
 export const Proposal = Type.Object({ name: Type.String(), locale: Type.String() }, Strict)
 export type Proposal = Static<typeof Proposal>
 
@@ -49,7 +49,7 @@ export const Registration = Type.Object({
 }, { ...Strict, $id: 'Registration', title: 'Registration' })
 export type Registration = Static<typeof Registration>
 
-/** What may be changed of a user. Every property is a field of `User`, and is stored as it is given. */
+/** The fields of a user that may be changed. Every property is a field of `User` and is stored as given. */
 export const UserPatch = Type.Object({
   name: Type.Optional(PersonName),
   locale: Type.Optional(Locale),
@@ -66,20 +66,20 @@ export const ReadHeaders = Type.Object({ 'if-none-match': Type.Optional(Type.Str
 
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 
-/** A user as an event shows it: checked as what the table gives back is. */
+/** A user as an event shows it. Checked by TypeBox like items read from the table. */
 const Snapshot = Type.Omit(StoredUser, ['expiresAt'], Strict)
 
 export const USERS_ENTRIES = {
-  /** `welcome`: the address has not been mailed yet, as after a registration that asked for no code */
+  /** `welcome`: no code has been mailed to the address yet, as after a v1 registration */
   'user.registered': Type.Object({ user: Snapshot, welcome: Type.Boolean() }),
   'user.verified': Type.Object({ user: Snapshot }),
   'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
   'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
-  /** `email`: for modules that have to erase what they keep under it; no event tells it */
+  /** `email`: for modules that must erase data that they keep under it; it is in no published event */
   'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String() })
 }
 
-// ── Version 1, frozen: nothing that is added to version 2's user shows in it ─────────────────────────────────────────
+// ── Version 1, frozen: fields that are added to version 2's user do not appear in it ─────────────────────────────────
 
 export const UserIdParamsV1 = Type.Object({ userId: Type.String({ maxLength: 64, description: 'User id' }) })
 export const RegistrationV1 = Type.Object({ email: Email, name: PersonName }, { ...Strict, title: 'RegistrationV1' })

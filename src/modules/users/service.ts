@@ -13,25 +13,25 @@ import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
 import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
 
-/** Seconds after which an account whose address was never proved is gone. */
+/** Seconds after which an account expires whose address was never confirmed. */
 const PENDING_LIFETIME = 7 * 24 * 3600
 
 const cacheKey = (id: string) => `user:${id}`
 
-/** The user as others see it. */
+/** The user without the fields that only the table needs. */
 export function publicUser (stored: StoredUser): User {
   const { expiresAt, ...user } = stored
   return user
 }
 
-/** What a field that is typed is stored as; `undefined` when it cannot be. The schema has checked what a schema can. */
+/** Normalizes each field that users type, or gives `undefined` when it is invalid. The schema has checked the rest. */
 const NORMAL_FORMS = {
   email: { of: canonicalEmail, detail: 'is not an e-mail address' },
   name: { of: normalName, detail: 'must have at least 2 visible characters, and no invisible ones' },
   locale: { of: canonicalLocale, detail: 'is not a language tag' }
 }
 
-/** The fields of a registration or a patch as they are stored. Throws VALIDATION_FAILED, for all that cannot be. */
+/** The fields of a registration or a patch as they are stored. Throws VALIDATION_FAILED with every invalid field. */
 function normalized<T extends Partial<Registration>> (input: T): T {
   const result: Partial<Registration> = { ...input }
   const errors: FieldError[] = []
@@ -46,7 +46,7 @@ function normalized<T extends Partial<Registration>> (input: T): T {
   return result as T
 }
 
-/** Whether somebody signs in with this account now. */
+/** Whether this account may sign in now. */
 const isActing = (user: StoredUser | undefined): user is StoredUser => user !== undefined && user.status !== 'SUSPENDED'
 
 export interface ServiceOptions {
@@ -58,13 +58,13 @@ export interface ServiceOptions {
   follow: UsersService['follow']
 }
 
-/** The rules of accounts. Knows neither HTTP nor the table. */
+/** The rules of accounts, independent of HTTP and of the table. */
 export function createService ({ repository, cache, count, adminEmails, now, follow }: ServiceOptions): UsersService {
   async function getFresh (id: string) {
     return UUID.test(id) ? await repository.get(id) : undefined
   }
 
-  /** A user through the cache: for showing, never for deciding. */
+  /** Reads a user through the cache: for display only, never to decide anything. */
   async function getCached (id: string) {
     if (!UUID.test(id)) return undefined
     const isThisUser = (value: unknown): value is StoredUser => Value.Check(StoredUser, value) && value.id === id
@@ -72,7 +72,7 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
     return user?.expiresAt !== undefined && user.expiresAt <= now().getTime() / 1000 ? undefined : user
   }
 
-  /** Refuses who may not touch another's account: it must look as if there were none. */
+  /** Rejects a caller who may not touch another account, as if that account did not exist. */
   async function admitAdmin (actor: Actor): Promise<By> {
     const self = await getFresh(actor.userId)
     if (!isActing(self)) throw new Unauthorized()
@@ -80,7 +80,7 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
     return { adminId: self.id }
   }
 
-  /** An account for a change, as the table has it at this moment, with who changes it. The caller's own is checked as what it is now. */
+  /** Reads the account to change and its caller from the table, so that the caller's status and role are current. */
   async function target (actor: Actor, id: string): Promise<{ previous: StoredUser, by: By }> {
     if (id !== actor.userId) {
       const by = await admitAdmin(actor)
@@ -95,14 +95,14 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
 
   const isDone = (outcome: WriteOutcome) => outcome !== 'refused'
 
-  /** Writes the next version of a user; `undefined` when the user is no longer as it was read. */
+  /** Writes the next version of a user; `undefined` when the user has changed since it was read. */
   async function save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By = { adminId: undefined }): Promise<User | undefined> {
     if (!isDone(await repository.save(previous, next, entry, by))) return undefined
     await cache.write(cacheKey(next.id), next)
     return publicUser(next)
   }
 
-  /** The next version of a user. Only a pending account expires. */
+  /** Builds the next version of a user. Only a pending account expires. */
   function nextVersion (user: StoredUser, changes: Partial<StoredUser>): StoredUser {
     const { expiresAt, ...rest } = user
     const next = { ...rest, ...changes, updatedAt: now().toISOString(), version: user.version + 1 }
@@ -144,7 +144,7 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
       const { email, name, locale = DEFAULT_LOCALE } = normalized(registration)
       const { outcome, user } = await create(newId(), email, { name, locale }, true, correlationId)
       if (outcome === 'refused') throw new EmailTaken()
-      // Its own earlier attempt, whose answer was lost: counted nowhere yet.
+      // `repeated` is an earlier attempt of this call whose answer was lost; it has not been counted yet.
       if (outcome === 'repeated') count('UsersRegistered')
       return user
     },
@@ -155,10 +155,10 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
         if (owner === undefined) {
           const { outcome, user } = await create(userId, email, { name, locale }, false, correlationId)
           if (isDone(outcome)) return { user }
-          // Claimed in this moment; or opened for this very request before, and erased since.
+          // Another request has just claimed it, or this request opened the account before and it has been erased since.
           return await repository.ownerOf(email) === undefined ? { user: undefined } : undefined
         }
-        // The first registration's words are the account's until another one's are proved.
+        // The account keeps the first registration's name and language until another one is confirmed.
         if (owner.id === userId || owner.status !== 'PENDING_VERIFICATION') return { user: owner }
         const kept = await repository.propose(owner.id, challengeId, { name, locale }, Math.floor(Date.parse(expiresAt) / 1000))
         return isDone(kept) ? { user: owner } : undefined

@@ -5,15 +5,15 @@ import type { Duplex } from 'node:stream'
 import { isReset } from '../../shared/aws-errors.ts'
 
 /**
- * Milliseconds a kept connection may have been idle. Longer, and its peer, or a NAT between, may have closed it without
- * this process noticing. A new one costs a TLS handshake, 5 to 20 ms within a region.
+ * Maximum idle time of a kept connection, in milliseconds. After that, its peer or a NAT may have closed it without this
+ * process noticing. A new connection costs a TLS handshake, 5 to 20 ms within a region.
  */
 export const MAX_IDLE = 5_000
 
 export interface ConnectionOptions {
   connectionTimeout: number
   requestTimeout: number
-  /** Whether a request may be sent again although the first may have been carried out. */
+  /** Whether a request may be sent again although the first one may have been executed. */
   isRepeatable: boolean
 }
 
@@ -24,13 +24,13 @@ function drop (pool: Pool, isDropped: (socket: Duplex) => boolean): void {
 }
 
 /**
- * The SDK's HTTP handler, with connections that are kept and can die unnoticed: a Lambda function is frozen between two
- * events, and so are its timers, while its peers close. See docs/adr/0050-connections-that-died-unnoticed.md.
+ * The SDK's HTTP handler for kept connections that may die unnoticed: a Lambda function and its timers are frozen between
+ * two events, while its peers close connections. See docs/adr/0050-connections-that-died-unnoticed.md.
  */
 export function createRequestHandler ({ connectionTimeout, requestTimeout, isRepeatable }: ConnectionOptions): NodeHttpHandler {
-  /** when each kept connection was last used, by the clock: it goes on in a freeze */
+  /** when each kept connection was last used, by the wall clock, because it continues during a freeze */
   const usedAt = new WeakMap<Duplex, number>()
-  /** errors of requests on a connection that had been used before */
+  /** errors of requests on a reused connection */
   const ofReused = new WeakSet<Error>()
 
   function watch<A extends HttpAgent> (agent: A): A {
@@ -40,7 +40,7 @@ export function createRequestHandler ({ connectionTimeout, requestTimeout, isRep
       return keepSocketAlive.call(agent, socket)
     }
     agent.reuseSocket = (socket: Duplex, request: ClientRequest) => {
-      // A reset or a timeout. What else is in the pool has most likely died of the same cause.
+      // A reset or a timeout. The other connections in the pool have most likely died as well.
       request.once('error', error => {
         ofReused.add(error)
         drop(agent, () => true)
@@ -50,7 +50,7 @@ export function createRequestHandler ({ connectionTimeout, requestTimeout, isRep
     return agent
   }
 
-  // The handler's connection timeout also counts the wait for a free socket: there are enough for a burst.
+  // The handler's connection timeout includes the wait for a free socket, so there are enough sockets for a burst.
   const options = { keepAlive: true, maxSockets: 256 }
   const httpAgent = watch(new HttpAgent(options))
   const httpsAgent = watch(new HttpsAgent(options))
@@ -67,14 +67,14 @@ export function createRequestHandler ({ connectionTimeout, requestTimeout, isRep
     const now = Date.now()
     const isOld = (socket: Duplex) => {
       const idle = now - (usedAt.get(socket) ?? 0)
-      return idle > MAX_IDLE || idle < 0 // the clock was set back: how long it was idle is not known
+      return idle > MAX_IDLE || idle < 0 // a negative value means that the clock was set back and the idle time is unknown
     }
     drop(httpAgent, isOld)
     drop(httpsAgent, isOld)
     try {
       return await send(request, settings)
     } catch (error) {
-      // Sent into a connection that was closed already. The SDK would count it as one of its attempts and wait.
+      // The request went to a connection that was closed already. The SDK would count it as an attempt and wait.
       const canSendAgain = isRepeatable && (request.body === undefined || typeof request.body === 'string' || request.body instanceof Uint8Array)
       if (canSendAgain && ofReused.has(error as Error) && isReset(error)) return await send(request, settings)
       throw error

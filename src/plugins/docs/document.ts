@@ -20,13 +20,13 @@ interface Operation {
   responses: Record<string, Response | Reference>
 }
 
-/** The parts of an OpenAPI document that are looked at here. */
+/** The parts of an OpenAPI document that this file uses. */
 export interface Document {
   paths: Record<string, Record<string, Operation>>
   components: { schemas: Record<string, Schema>, [kind: string]: Record<string, object> }
 }
 
-/** What an app says in its documents beside its routes. */
+/** The general texts of an app's documents, besides those of its routes. */
 export interface ApiText {
   info: Record<Version, { title: string, version: string, description: string, contact?: { name: string }, license?: { name: string, identifier: string } }>
   securitySchemes: Record<string, { type: 'http', scheme: string, bearerFormat?: string, description: string }>
@@ -40,21 +40,21 @@ type Cause = Error & { statusCode?: number | undefined, code?: string, errors?: 
 interface SharedFault {
   name: string
   description: string
-  /** what the example is rendered from, given a field that the document has */
+  /** makes the error of the example, given a field of the document */
   error: (field: string) => Cause
   headers?: string[]
-  /** whether an operation can answer it without saying so itself */
+  /** whether an operation can return it without declaring it */
   applies?: (operation: Operation, method: string, limited: boolean) => boolean
 }
 
 const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than 64 KiB', 413)
 const mayHaveBody = (_operation: Operation, method: string) => method !== 'get'
 
-// What many operations answer, whichever module they are of. What is a module's own it declares with its routes.
+// Failures of many operations in every module. A module declares its own failures with its routes.
 const SHARED_FAULTS: Record<number, SharedFault> = {
   400: {
     name: 'BadRequest',
-    description: 'The request is not valid; the fields are named',
+    description: 'The request is not valid; the answer lists the invalid fields',
     error: field => validationError([{ pointer: `/${field}`, detail: 'is required' }]),
     applies: (operation, method) => mayHaveBody(operation, method) || operation.parameters !== undefined
   },
@@ -65,12 +65,12 @@ const SHARED_FAULTS: Record<number, SharedFault> = {
     headers: ['www-authenticate'],
     applies: operation => operation.security !== undefined
   },
-  403: { name: 'Forbidden', description: 'The role of the account does not allow it', error: () => new Forbidden() },
+  403: { name: 'Forbidden', description: 'The role of the account does not allow this operation', error: () => new Forbidden() },
   413: { name: 'BodyTooLarge', description: 'The body is larger than 64 KiB', error: () => new BodyTooLarge(), applies: mayHaveBody },
   415: {
     name: 'UnsupportedMediaType',
-    description: 'The body is of another content type, in another charset than UTF-8, or compressed',
-    error: () => new UnsupportedMediaType('The body must be application/json; this one says "text/plain"'),
+    description: 'The body has an unsupported content type, is not in UTF-8, or is compressed',
+    error: () => new UnsupportedMediaType('The body must be application/json; this one is "text/plain"'),
     applies: mayHaveBody
   },
   429: {
@@ -85,7 +85,7 @@ const SHARED_FAULTS: Record<number, SharedFault> = {
     description: 'A dependency of this service does not answer; try again',
     error: () => new Unavailable(),
     headers: ['retry-after'],
-    // A public read touches no dependency; one that does says so itself.
+    // A public read calls no dependency, unless it declares this failure itself.
     applies: (operation, method) => method !== 'get' || operation.security !== undefined
   }
 }
@@ -94,18 +94,18 @@ const text = (description: string, example: string) => ({ description, schema: {
 const count = (description: string, example: number) => ({ description, schema: { type: 'integer', examples: [example] } })
 
 const HEADERS = {
-  'x-correlation-id': text('Names this request in our logs, messages and events', EXAMPLE_ID),
-  'ratelimit-limit': count('Requests a client may make in a window', 100),
+  'x-correlation-id': text('Identifies this request in logs, messages and events', EXAMPLE_ID),
+  'ratelimit-limit': count('Requests allowed per client in a window', 100),
   'ratelimit-remaining': count('Requests left in this window', 99),
   'ratelimit-reset': count('Seconds until the window ends', 60),
-  'retry-after': count('Seconds to wait before the next try', 5),
+  'retry-after': count('Seconds to wait before retrying', 5),
   'www-authenticate': text('How to authenticate, RFC 6750', 'Bearer realm="user-service"')
 }
 
 const HEADERS_V1 = {
-  deprecation: text('Since when this version is deprecated, RFC 9745', '@1795305600'),
-  sunset: text('When this version ends, RFC 8594', 'Fri, 31 Dec 2027 00:00:00 GMT'),
-  link: text('The version that succeeds this one', '</openapi/v2.json>; rel="successor-version"')
+  deprecation: text('Date since which this version is deprecated, RFC 9745', '@1795305600'),
+  sunset: text('Date on which this version ends, RFC 8594', 'Fri, 31 Dec 2027 00:00:00 GMT'),
+  link: text('The version that replaces this one', '</openapi/v2.json>; rel="successor-version"')
 }
 
 const LIMIT_HEADERS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']
@@ -114,7 +114,7 @@ const FAULT_MEDIA_TYPE = { v1: 'application/json', v2: 'application/problem+json
 
 const headerReferences = (names: string[]) => Object.fromEntries(names.map(name => [name, { $ref: `#/components/headers/${name}` }]))
 
-/** `anyOf` of constants, as TypeBox writes a union of literals, is an `enum` for a reader. */
+/** Converts an `anyOf` of constants, which TypeBox makes of a union of literals, into an `enum`, which is easier to read. */
 function asEnum (schema: Schema): Schema {
   const options = schema['anyOf'] as Schema[] | undefined
   if (options === undefined || !options.every(option => typeof option['const'] === 'string')) return schema
@@ -122,11 +122,11 @@ function asEnum (schema: Schema): Schema {
   return { type: 'string', enum: options.map(option => option['const']), ...rest }
 }
 
-/** Moves every schema with a name (its title) to the components, and leaves a reference. */
+/** Moves every schema with a title to the components and leaves a reference. */
 function createHoister (schemas: Record<string, Schema>) {
   const hoisted: Record<string, Schema> = {}
 
-  // Without a mapping, the values of a discriminator would be the names of the schemas.
+  // Without a mapping, the discriminator's values would have to be the schemas' names.
   function mapDiscriminator (schema: Schema) {
     const { propertyName } = schema['discriminator'] as { propertyName: string }
     const mapping = (schema['oneOf'] as Reference[]).map(({ $ref }) => {
@@ -139,13 +139,13 @@ function createHoister (schemas: Record<string, Schema>) {
   function hoist (node: unknown): unknown {
     if (Array.isArray(node)) return node.map(hoist)
     if (typeof node !== 'object' || node === null) return node
-    // Our own keyword, for the texts of plugins/errors.
+    // A custom keyword for the error texts of plugins/errors.
     const schema = asEnum(Object.fromEntries(Object.entries(node).filter(([key]) => key !== 'x-expected').map(([key, value]) => [key, hoist(value)])))
     if (schema['discriminator'] !== undefined) mapDiscriminator(schema)
     const name = schema['title']
     if (typeof name !== 'string' || schema['type'] === undefined) return schema
     delete schema['$id']
-    // A description at the place of use is about that place.
+    // A description at the place of use stays there.
     delete schema['description']
     if (hoisted[name] !== undefined && JSON.stringify(hoisted[name]) !== JSON.stringify(schema)) throw new Error(`two schemas have the title ${name}`)
     hoisted[name] = schema
@@ -166,8 +166,8 @@ export interface DocumentOptions {
 }
 
 /**
- * Completes a document made from routes: names its schemas, and says for every operation what all of them have in
- * common, so that a route says only what is its own.
+ * Completes a document made from routes: names its schemas, and adds to every operation what all operations have in
+ * common, so that a route declares only its own part.
  */
 export function finishDocument (document: Document, { version, tags, unlimited }: DocumentOptions): Document & { tags: Tag[] } {
   const { hoisted, hoist } = createHoister(document.components.schemas)
@@ -176,7 +176,7 @@ export function finishDocument (document: Document, { version, tags, unlimited }
   const lifecycle = version === 'v1' ? Object.keys(HEADERS_V1) : []
   const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation, limited: !unlimited.has(path) })))
 
-  // Examples are of this document: its first path, and the first field that one of its bodies needs.
+  // Examples use values of this document: its first path, and the first required field of its bodies.
   const instance = operations[0]?.path ?? '/'
   const bodies = operations.flatMap(({ operation }) => Object.values(operation.requestBody?.content ?? {}))
   const field = bodies.flatMap(({ schema }) => (schema['required'] as string[] | undefined) ?? [])[0] ?? 'field'
@@ -195,7 +195,7 @@ export function finishDocument (document: Document, { version, tags, unlimited }
     return { $ref: `#/components/responses/${name}` }
   }
 
-  /** A failure that a route declares, with examples where it names its errors; `undefined` when the response is none. */
+  /** A failure that a route declares, with examples if it names its errors; `undefined` when the response is not a failure. */
   function declaredFault (response: Response): Response | undefined {
     const media = Object.values(response.content ?? {}).find(({ schema }) => schema['title'] === (version === 'v1' ? Failure : Problem).title)
     if (media === undefined) return undefined
@@ -234,7 +234,7 @@ export function finishDocument (document: Document, { version, tags, unlimited }
   return { ...document, tags: used, components: { ...document.components, headers, responses, schemas: referenced({ paths: document.paths, responses }, hoisted) } }
 }
 
-/** The schemas that are referred to, directly or by one another: an app may know more than one version shows. */
+/** The schemas that a document refers to, directly or indirectly: an app may have more than one version uses. */
 function referenced (root: object, schemas: Record<string, Schema>): Record<string, Schema> {
   const names = new Set<string>()
   const look = (node: object) => {

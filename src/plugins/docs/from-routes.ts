@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { finishDocument, type ApiText, type Document, type Tag } from './document.ts'
 
-/** Which decorator makes which document. */
+/** The decorator that makes each version's document. */
 export const DECORATORS = { v1: 'swaggerV1', v2: 'swagger' } as const
 
 declare module 'fastify' {
@@ -13,10 +13,10 @@ declare module 'fastify' {
   }
 }
 
-/** The files of Swagger UI, as its package has them. */
+/** The folder with the files of Swagger UI in its package. */
 export const UI_DIRECTORY = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json')), 'static')
 
-/** The documents made from the routes that are registered after this; `tags` may be filled until a document is made. */
+/** Makes the documents from routes that are registered after this. `tags` may grow until a document is made. */
 export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (app, { api, tags }) {
   for (const version of ['v1', 'v2'] as const) {
     const unlimited = new Set<string>()
@@ -25,11 +25,11 @@ export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (
       openapi: { openapi: '3.1.0', info: api.info[version], servers: [{ url: '/' }], components: { securitySchemes: api.securitySchemes } },
       stripBasePath: false,
       convertConstToEnum: false,
-      // Named schemas nested in others become components of that name.
+      // A named schema inside another one becomes a component with its name.
       refResolver: { buildLocalReference: (schema, _base, _fragment, i) => String(schema.$id ?? schema.title ?? `schema${i}`) },
       transform: ({ schema, url, route }) => {
         if (route.config?.limit === false) unlimited.add(url)
-        // What has no version of its own is documented with today's.
+        // Routes without a version are documented with the current version.
         const hide = schema?.hide === true || url.startsWith('/v1/') !== (version === 'v1')
         return { schema: { ...schema, response: { ...schema?.response as object, ...route.config?.failures }, hide }, url }
       },

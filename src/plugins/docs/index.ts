@@ -9,16 +9,16 @@ import { serveUi } from './ui.ts'
 export type { ApiText } from './document.ts'
 
 /**
- * Where the API documents come from. `routes` makes them from what is registered. `files` serves the `v1.json` and
- * `v2.json` of a directory, as `npm run openapi` wrote them, and loads nothing of Swagger; Swagger UI is served
- * from the directory's `ui`, if the build has put it there.
+ * The source of the API documents. `routes` makes them from the registered routes. `files` serves `v1.json` and
+ * `v2.json` from a directory, as `npm run openapi` wrote them, without loading Swagger. Swagger UI is served from the
+ * directory's `ui` folder, if the build has put it there.
  */
 export type DocsSource = { source: 'routes' } | { source: 'files', directory: string }
 
 declare module 'fastify' {
   interface FastifyInstance {
     apiDocs: {
-      /** Declares a group of operations, which routes name in `schema.tags`; in the order in which a reader meets them. */
+      /** Declares a group of operations, which routes name in `schema.tags`. The documents list groups in this order. */
       tag (tag: Tag): void
     }
   }
@@ -41,7 +41,7 @@ export default fp<DocsSource & { api: ApiText }>(async function docs (app, { api
     uiDirectory = join(directory, 'ui')
     read = async version => JSON.parse(await readFile(join(directory, `${version}.json`), 'utf8'))
   } else {
-    // Loaded only here, so that the Lambda artifact can do without it: Swagger costs a cold start more than all else.
+    // Loaded only here, so that the Lambda artifact can omit it: Swagger costs a cold start more than everything else.
     const fromRoutes = await import('./from-routes.ts')
     await app.register(fromRoutes.default, { api, tags })
     uiDirectory = fromRoutes.UI_DIRECTORY
@@ -52,13 +52,13 @@ export default fp<DocsSource & { api: ApiText }>(async function docs (app, { api
 
   const servers = [
     { url: app.config.PUBLIC_URL },
-    { url: new URL(app.config.PUBLIC_URL).pathname, description: 'The host that this document came from' }
+    { url: new URL(app.config.PUBLIC_URL).pathname, description: 'The host that serves this document' }
   ]
   for (const version of ['v1', 'v2'] as const) {
     app.get(`/openapi/${version}.json`, { schema: { hide: true } }, createStaticAnswer({
       load: async () => JSON.stringify({ ...await read(version), servers }),
       type: 'application/json; charset=utf-8',
-      // The same for all clients until the next deployment.
+      // The documents are the same for all clients until the next deployment.
       cacheControl: 'public, max-age=300'
     }))
   }

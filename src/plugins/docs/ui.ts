@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createStaticAnswer } from '../../shared/static-answer.ts'
 
-/** What Swagger UI consists of; `npm run build` takes it into the Lambda artifact where `DOCS_ENABLED` is set. */
+/** The files of Swagger UI. `npm run build` can include them in the Lambda artifact. */
 export const UI_FILES = { 'swagger-ui.css': 'text/css', 'swagger-ui-bundle.js': 'text/javascript', 'swagger-ui-standalone-preset.js': 'text/javascript' } as const
 
-// Addresses are relative to /docs: a stage or a proxy may have put a path in front of it.
+// URLs are relative to /docs, because a stage or a proxy may put a path in front of it.
 const PAGE = `<!doctype html>
 <html lang="en">
 <head>
@@ -40,7 +40,7 @@ const START = `SwaggerUIBundle({
 })
 `
 
-// Swagger UI draws with style attributes and inline images; everything else comes from, and goes to, this origin.
+// Swagger UI needs style attributes and inline images. Everything else is limited to this origin.
 function contentSecurityPolicy (publicUrl: string): string {
   return [
     "default-src 'none'",
@@ -58,7 +58,7 @@ function contentSecurityPolicy (publicUrl: string): string {
 export function serveUi (app: FastifyInstance, directory: string): void {
   const hidden = { schema: { hide: true } }
 
-  // Checked again with each load: it names files that change with a deployment.
+  // Revalidated on each load, because its files change with a deployment.
   app.get('/docs', hidden, createStaticAnswer({
     load: () => PAGE,
     type: 'text/html; charset=utf-8',
@@ -71,7 +71,7 @@ export function serveUi (app: FastifyInstance, directory: string): void {
     app.get(`/docs/${name}`, hidden, createStaticAnswer({
       load: () => readFile(join(directory, name)),
       type: `${type}; charset=utf-8`,
-      // Not the same after an update under the same name: kept for an hour.
+      // An update changes the files under the same name, so they are cached for one hour only.
       cacheControl: 'public, max-age=3600'
     }))
   }

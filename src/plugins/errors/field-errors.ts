@@ -1,10 +1,10 @@
 import type { FastifyError } from 'fastify'
 import { pointerTo, type FieldError } from '../../shared/errors.ts'
 
-/** Fields that are named in an answer: a body with ten thousand unknown properties is answered with the first few. */
+/** Maximum number of fields in an answer, for example for a body with ten thousand unknown properties. */
 const MAX_FIELD_ERRORS = 20
 
-/** What Ajv says of one failure. */
+/** The parts of an Ajv error that are used here. */
 interface Failed {
   instancePath: string
   schemaPath: string
@@ -18,7 +18,7 @@ interface Schema {
   properties?: Record<string, Schema>
   const?: unknown
   enum?: unknown[]
-  /** own keyword: what a value must be, in words, where only a pattern says it; continues "must be" */
+  /** custom keyword: describes in words what a pattern requires; continues "must be" */
   'x-expected'?: string
 }
 
@@ -31,7 +31,7 @@ function oneOf (values: unknown[]): string {
 const ARTICLES: Record<string, string> = { integer: 'an integer', array: 'an array', object: 'an object', null: 'null' }
 const counted = (count: unknown, unit: string) => `${String(count)} ${unit}${count === 1 ? '' : 's'}`
 
-/** The schema that failed, found by its path: Ajv's option `verbose` gives it too, and makes every validator larger. */
+/** Finds the schema that failed by its path. Ajv's option `verbose` would provide it, but makes every validator larger. */
 function schemaAt (root: unknown, schemaPath: string): Schema {
   let schema = root
   for (const key of schemaPath.split('/').slice(1, -1)) {
@@ -41,7 +41,7 @@ function schemaAt (root: unknown, schemaPath: string): Schema {
   return schema ?? {}
 }
 
-/** What is wrong with a field, to be read after its name: "is required", "must have at least 2 characters". */
+/** Describes the error of a field. The text continues the field's name: "is required", "must have at least 2 characters". */
 function detailOf ({ keyword, params }: Failed, schema: Schema): string {
   if (schema['x-expected'] !== undefined && ['pattern', 'format', 'minLength', 'maxLength'].includes(keyword)) return `must be ${schema['x-expected']}`
   const { limit } = params
@@ -68,9 +68,9 @@ function detailOf ({ keyword, params }: Failed, schema: Schema): string {
 }
 
 /**
- * The invalid fields of a request that Ajv refused, and how many more there are than are named.
+ * The invalid fields of a request that Ajv rejected, and how many more there are.
  *
- * @param schemas those of the route, by part of the request
+ * @param schemas the route's schemas, by part of the request
  */
 export function fieldErrors ({ validation = [], validationContext }: FastifyError, schemas: Record<string, unknown> = {}): { errors: FieldError[], more: number } {
   const place = validationContext === 'body' ? '' : '#'

@@ -7,7 +7,7 @@ import { SECURITY_HEADERS, setSecurityHeaders } from '../security-headers.ts'
 import { setLifecycleHeaders } from '../versions.ts'
 import { sendError } from './send-error.ts'
 
-/** For Fastify's `frameworkErrors`. No hook runs for what it refuses before it has a route: what hooks would have added is added here. */
+/** For Fastify's `frameworkErrors`: errors before routing. No hook runs for them, so this adds what the hooks would add. */
 export function sendFrameworkError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   setSecurityHeaders(reply)
   setLifecycleHeaders(request, reply)
@@ -21,11 +21,11 @@ const CLIENT_ERRORS: Record<string, readonly [status: number, text: string, code
 const BAD_REQUEST = [400, 'Bad Request', 'BAD_REQUEST', 'The request cannot be understood'] as const
 const NOT_IMPLEMENTED = [501, 'Not Implemented', 'METHOD_NOT_IMPLEMENTED', 'This method is not supported'] as const
 
-/** Answers on a bare socket in the shape of everything else, logs it as every answer is logged, and closes the connection. */
+/** Answers on a bare socket in the common format, logs the answer like every other, and closes the connection. */
 function answerSocket (app: FastifyInstance, socket: Socket, [status, statusText, code, detail]: readonly [number, string, string, string], cause?: string): void {
   const correlationId = newId()
   app.log.info({ correlationId, statusCode: status, code, cause }, 'answered')
-  // Which version was requested is not known, nor the path.
+  // The requested version and the path are unknown here.
   const { contentType, body } = renderFault({ status, code, detail, instance: '/', correlationId }, 'v2')
   const text = JSON.stringify(body)
   const headers = { ...SECURITY_HEADERS, date: new Date().toUTCString(), 'cache-control': 'no-store', 'content-type': contentType, 'content-length': Buffer.byteLength(text), [CORRELATION_HEADER]: correlationId, connection: 'close' }
@@ -33,12 +33,12 @@ function answerSocket (app: FastifyInstance, socket: Socket, [status, statusText
   socket.destroySoon()
 }
 
-/** The answer in progress on a socket: Node's own handler looks at it as well. */
+/** The answer in progress on a socket. Node's own handler reads the same field. */
 type Answering = Socket & { _httpMessage?: { headersSent: boolean } | null }
 
-/** For Fastify's `clientErrorHandler`: what Node could not read as HTTP. */
+/** For Fastify's `clientErrorHandler`: requests that Node could not parse as HTTP. */
 export function answerClientError (this: FastifyInstance, error: ConnectionError, socket: Socket): void {
-  // In the middle of an answer, another one would be read as the rest of it.
+  // If an answer is in progress, the client would read a second one as part of it.
   if (error.code === 'ECONNRESET' || !socket.writable || (socket as Answering)._httpMessage?.headersSent === true) {
     socket.destroy()
     return
@@ -48,10 +48,10 @@ export function answerClientError (this: FastifyInstance, error: ConnectionError
   answerSocket(this, socket, isUnknownMethod ? NOT_IMPLEMENTED : CLIENT_ERRORS[error.code] ?? BAD_REQUEST, error.code)
 }
 
-/** What Node's server would answer by itself, or not at all, without a hook of ours. */
+/** Handles requests that Node's server would otherwise answer itself, or not at all. */
 export function answerForNode (app: FastifyInstance): void {
-  // Node closes a CONNECT without a word.
+  // Node closes a CONNECT request without an answer.
   app.server.on('connect', (_request, socket: Socket) => answerSocket(app, socket, NOT_IMPLEMENTED, 'CONNECT'))
-  // Node answers an unknown Expect with a bare 417; RFC 9110 §10.1.1 lets a server pass over it, as API Gateway does.
+  // Node answers an unknown Expect with a bare 417. RFC 9110 §10.1.1 lets a server ignore it, as API Gateway does.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 }

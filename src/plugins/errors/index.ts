@@ -8,12 +8,12 @@ import { sendError } from './send-error.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Throws the error for a path and a method that no route answers: 404, or 405 with `Allow`. */
+    /** Throws the error for a path or method without a route: 404, or 405 with `Allow`. */
     refuse (request: FastifyRequest, reply: FastifyReply): never
   }
 }
 
-/** One error handler for everything, with 404 and 405 decided before a body is read. */
+/** The one error handler. It decides 404 and 405 before the body is read. */
 export default fp(async function errors (app) {
   answerForNode(app)
   documentFailures(app)
@@ -24,7 +24,7 @@ export default fp(async function errors (app) {
     reply.header('allow', allowed.join(', '))
     throw new MethodNotAllowed()
   })
-  // After every onRequest hook: what they add to an answer (CORS, rate limit, the end of v1) these have as well.
+  // Runs after every onRequest hook, so that these answers have their headers too (CORS, rate limit, v1 lifecycle).
   app.addHook('preParsing', (request, reply, payload, done) => {
     if (request.is404) app.refuse(request, reply)
     done(null, payload)

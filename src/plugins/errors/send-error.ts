@@ -7,7 +7,7 @@ import { pathOf } from '../request-target.ts'
 import { versionOf } from '../versions.ts'
 import { fieldErrors } from './field-errors.ts'
 
-// What Fastify itself refuses, in our words. The rest of its catalogue keeps its status and becomes BAD_REQUEST.
+// Our texts for Fastify's own errors. Its other errors keep their status and become BAD_REQUEST.
 const FASTIFY_ERRORS: Record<string, readonly [code: string, detail: string]> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ['BODY_TOO_LARGE', 'The body is larger than 64 KiB'],
   FST_ERR_CTP_INVALID_JSON_BODY: ['BODY_MALFORMED', 'The body is not valid JSON'],
@@ -15,13 +15,13 @@ const FASTIFY_ERRORS: Record<string, readonly [code: string, detail: string]> = 
   FST_ERR_BAD_URL: ['URL_MALFORMED', 'The path is not a valid URL path']
 }
 
-/** Characters of a path that an answer repeats. */
+/** Maximum characters of a path that an answer repeats. */
 const MAX_INSTANCE = 256
 
-/** Seconds. One window of a breaker, and long enough for a throttled table to recover its burst. */
+/** Seconds: one window of a circuit breaker, and long enough for a throttled table to recover. */
 const RETRY_AFTER = 5
 
-/** What an error may carry beside its code, status and message. */
+/** Optional properties of an error, besides code, status and message. */
 interface Details {
   errors?: FieldError[]
   /** seconds to wait, for the header `Retry-After` */
@@ -41,14 +41,14 @@ function faultOf (error: FastifyError & Details, request: FastifyRequest): Fault
   if (status >= 500 && error.code !== 'DEPENDENCY_UNAVAILABLE') return { ...base, ...catalogued(new Internal()) }
   const known = FASTIFY_ERRORS[error.code]
   if (known !== undefined) return { ...base, status, code: known[0], detail: known[1] }
-  // JSON.parse quotes the body in its message: nothing of a parser's own words is repeated.
+  // JSON.parse quotes the body in its message, so a parser's message is never repeated.
   if (error instanceof SyntaxError || error.code === undefined || error.code.startsWith('FST_')) {
     return { ...base, status, code: 'BAD_REQUEST', detail: error instanceof SyntaxError ? 'The body is not valid JSON' : 'The request cannot be understood' }
   }
   return { ...base, status, code: error.code, detail: error.message, errors: error.errors }
 }
 
-/** Sends an error in the shape of the requested version; logs it when the fault is ours. */
+/** Sends an error in the format of the requested version. Logs it when its status is 500 or higher. */
 export function sendError (error: FastifyError & Details, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const fault = faultOf(error, request)
   if (fault.status >= 500) request.log.error({ err: error, code: fault.code }, 'request failed')
@@ -60,8 +60,8 @@ export function sendError (error: FastifyError & Details, request: FastifyReques
   return reply.code(fault.status).type(contentType).serializer(JSON.stringify).send(body)
 }
 
-// RFC 6750 §3.1: no error code when the client sent no token at all. One description for every bad token: which of its
-// parts is wrong helps only who makes one up.
+// RFC 6750 §3.1: no error code when the client sent no token. Every bad token gets the same description, so that
+// attackers do not learn which part is wrong.
 function wwwAuthenticate (request: FastifyRequest, code: string): string {
   return request.headers.authorization === undefined || code !== TOKEN_INVALID
     ? 'Bearer realm="user-service"'

@@ -14,21 +14,21 @@ export interface KeySet {
   pseudonym: Buffer
 }
 
-// RFC 8410: PKCS #8 wrapping of a raw 32-byte Ed25519 seed.
+// RFC 8410: the PKCS #8 prefix of a raw 32-byte Ed25519 seed.
 const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 const derive = (secret: string, label: string) => Buffer.from(hkdfSync('sha256', secret, 'user-service', label, 32))
 
-/** The key that codes are made with, of a secret of their own or of the root secret. */
+/** The key that codes are derived with, made from the secret of codes or the root secret. */
 export const deriveCodeKey = (secret: string): Buffer => derive(secret, 'challenge-code')
 
-/** Keys of one root secret, by HKDF (RFC 5869) with one label for each purpose. */
+/** Derives the keys of one root secret by HKDF (RFC 5869), with one label for each purpose. */
 export function deriveKeys (rootSecret: string): KeySet {
   const seed = derive(rootSecret, 'access-token-signing')
   const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed]), format: 'der', type: 'pkcs8' })
   const publicKey = createPublicKey(privateKey)
   const x = publicKey.export({ format: 'jwk' }).x!
-  // RFC 7638: the required members only, in lexical order.
+  // RFC 7638: only the required members, in lexical order.
   const kid = createHash('sha256').update(JSON.stringify({ crv: 'Ed25519', kty: 'OKP', x })).digest('base64url')
   return {
     privateKey: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
@@ -42,8 +42,8 @@ export function deriveKeys (rootSecret: string): KeySet {
 const DIGITS = 8
 
 /**
- * The code of a challenge: HOTP's truncation (RFC 4226 §5.3) of HMAC-SHA-256 over the challenge id. Derived where it is
- * mailed and where it is checked, so that no code is ever stored, queued or logged.
+ * The code of a challenge: HOTP's truncation (RFC 4226 §5.3) of HMAC-SHA-256 over the challenge id. It is derived when it
+ * is mailed and again when it is checked, so no code is ever stored, queued or logged.
  *
  * @returns 8 digits
  */
@@ -54,17 +54,17 @@ export function codeFor (codeKey: Buffer, challengeId: string): string {
   return String(number % 10 ** DIGITS).padStart(DIGITS, '0')
 }
 
-/** Whether a code is the challenge's under one of the keys (a secret may have been rotated since it was mailed). */
+/** Whether a code belongs to the challenge under one of the keys: the secret may have been rotated since it was mailed. */
 export function isCodeFor (codeKeys: readonly Buffer[], challengeId: string, code: string): boolean {
   let equal = false
   const given = Buffer.from(code)
   for (const key of codeKeys) {
     const expected = Buffer.from(codeFor(key, challengeId))
-    // No early return: which key matched must not show in the time.
+    // No early return, so that the time does not show which key matched.
     equal = (given.length === expected.length && timingSafeEqual(given, expected)) || equal
   }
   return equal
 }
 
-/** A keyed name of 128 bits, base64url. */
+/** A keyed hash of 128 bits, base64url. */
 export const pseudonymFor = (pseudonymKey: Buffer, value: string): string => createHmac('sha256', pseudonymKey).update(value).digest('base64url').slice(0, 22)

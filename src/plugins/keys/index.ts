@@ -3,30 +3,30 @@ import type {} from '../aws/index.ts'
 import { codeFor, deriveCodeKey, deriveKeys, isCodeFor, pseudonymFor, type KeySet, type PublicJwk } from './derive.ts'
 import { fixedSecret, managedSecret, type Secret } from './secret.ts'
 
-/** What is made of the secrets. None of it shows a key. */
+/** Operations with the secrets. None of them exposes a key. */
 export interface Keys {
   /** The code of a challenge, 8 digits. */
   codeOf (challengeId: string): string
-  /** Whether a code is the challenge's, under the current key or the one before. Rejects with a 503 when that cannot be known. */
+  /** Whether a code belongs to the challenge, under the current or the previous key. Rejects with a 503 when that is unknown. */
   isCode (challengeId: string, code: string): Promise<boolean>
-  /** A name for personal data where the data itself must not stand (counters, logs): 22 characters, base64url. */
+  /** A pseudonym for personal data in places that must not contain the data itself (counters, logs): 22 characters, base64url. */
   pseudonym (value: string): string
-  /** The same under each key that counts, current first: what was written before a rotation is found under the second. */
+  /** The pseudonyms under each valid key, current first. Data written before a rotation has the second one. */
   pseudonyms (value: string): string[]
   /** Public signing keys, current first. */
   readonly jwks: PublicJwk[]
   /**
-   * Looks up what has not been looked up for a while, because the process was frozen. To be awaited before `codeOf` or
-   * `jwks` where nothing else has been. Never rejects.
+   * Looks the secrets up again if the process was frozen for a while. Await it before `codeOf` or `jwks`, unless another
+   * lookup came first. Never rejects.
    */
   refresh (): Promise<void>
 }
 
-/** For plugins/jwt alone: keys themselves. */
+/** Only for plugins/jwt: the signing keys. */
 export interface SigningKeys {
-  /** The key that signs now. Rejects with a 503 when it may have been retired. */
+  /** The current signing key. Rejects with a 503 when it may have been retired. */
   current (): Promise<{ kid: string, privateKey: string }>
-  /** PEM of the key that signed under this `kid`. For one that is not known the secret is looked up, as often as it may be. */
+  /** The PEM of the public key with this `kid`. An unknown `kid` causes a rate-limited lookup of the secret. */
   publicKey (kid: string): Promise<string | undefined>
 }
 
@@ -37,16 +37,16 @@ declare module 'fastify' {
   }
 }
 
-/** Stands for the root secret in a process that has none. */
+/** Replaces the root secret in a process that has none. */
 function noRootSecret (): Secret<KeySet> {
   function refuse (): never {
-    throw new Error('This process holds no root secret: it can make codes, and neither sign nor check access tokens. Set JWT_SECRET or JWT_SECRET_ARN')
+    throw new Error('This process has no root secret, so it can make codes but cannot sign or check access tokens. Set JWT_SECRET or JWT_SECRET_ARN')
   }
   const reject = async () => refuse()
   return { held: refuse, recent: reject, certain: reject, renew: reject, loaded: Promise.resolve() }
 }
 
-/** Keys derived from secrets that are given in the configuration, or looked up while the other plugins load. */
+/** Keys derived from secrets in the configuration, or from secrets that are looked up while the other plugins load. */
 export default fp(async function keys (app) {
   const { JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_SECRET_ARN, CODE_SECRET, CODE_SECRET_ARN } = app.config
 
@@ -76,7 +76,7 @@ export default fp(async function keys (app) {
     async isCode (challengeId, code) {
       if (isCodeFor(await codes.recent(), challengeId, code)) return true
       const isRight = () => isCodeFor(codes.held(), challengeId, code)
-      // The worker that mailed it may have met a rotation before this process has.
+      // The worker that mailed the code may have seen a rotation that this process has not.
       await codes.renew(isRight)
       return isRight()
     },

@@ -4,21 +4,21 @@ import { Unavailable } from '../../shared/errors.ts'
 import type { Aws } from '../aws/index.ts'
 import { isSecret } from '../config.ts'
 
-/** What is derived from a secret that is rotated: of its current version, and of the one before while that still counts. */
+/** Values derived from a rotated secret: from its current version, and from the previous one while it is valid. */
 export interface Secret<T> {
-  /** What is held, current first. When that is old it is looked up meanwhile. Empty before the first look-up. */
+  /** The cached values, current first; empty before the first lookup. Old values start a lookup in the background. */
   held (): readonly T[]
-  /** As `held`, but looks first when nobody has for a while: the process may have been frozen over rotations. Never rejects. */
+  /** Like `held`, but waits for a lookup when the last one is long ago: the process may have been frozen during rotations. Never rejects. */
   recent (): Promise<readonly T[]>
-  /** As `recent`, and rejects with a 503 when what is held is so old that two rotations may have retired it. */
+  /** Like `recent`, but rejects with a 503 when the values are so old that two rotations may have retired them. */
   certain (): Promise<readonly T[]>
-  /** Looks for a rotation, unless what is asked for has been found or that was done too often. Rejects with a 503. */
+  /** Looks for a rotation, unless the value has been found already or the lookups are over their limit. Rejects with a 503. */
   renew (isAnswered?: () => boolean): Promise<void>
-  /** The first look-up. */
+  /** Resolves after the first lookup. */
   readonly loaded: Promise<void>
 }
 
-/** A secret that the process was started with: a rotation is a restart. */
+/** A secret from the environment: to rotate it, restart the process. */
 export function fixedSecret<T> (versions: readonly T[]): Secret<T> {
   return { held: () => versions, async recent () { return versions }, async certain () { return versions }, async renew () {}, loaded: Promise.resolve() }
 }
@@ -48,31 +48,31 @@ async function fetchVersions (variable: string, arn: string, aws: Aws): Promise<
 
 const SECOND = 1_000
 
-/** Milliseconds after which a secret is looked up again while what is held is used … */
+/** Milliseconds after which a secret is looked up again in the background. */
 const REFRESH_AGE = 240 * SECOND
-/** … and after which the look-up is waited for: a process that works has looked before. */
+/** Milliseconds after which callers wait for the lookup. A process that is not frozen has looked it up before. */
 const MAX_AGE = 300 * SECOND
-/** Milliseconds between two look-ups when they fail. */
+/** Milliseconds between two failed lookups. */
 const RETRY_AFTER = 30 * SECOND
 /**
- * Milliseconds for which a version that cannot be looked up counts as current or previous: rotations are an hour apart
- * or more (docs/runbook.md), so two of them have not happened since.
+ * Milliseconds for which a cached version counts as current or previous while lookups fail. Rotations are at least an hour
+ * apart (docs/runbook.md), so at most one has happened since.
  */
 const MAX_HELD = 3600 * SECOND
 
 /**
- * Look-ups that unknown keys and wrong codes may cause: this many at once, one more a second. A forged `kid` must turn
- * neither into a call to Secrets Manager each nor into a request that waits for its turn; a rotation takes two at the
- * most, and ten of them in a row are more than there are.
+ * Lookups that unknown keys and wrong codes may cause: a burst of this many, then one per second. Forged `kid` values must
+ * not cause a call to Secrets Manager each, or requests that queue. A rotation needs two lookups at most, so a burst of
+ * ten is plenty.
  */
 const LOOKUPS = 20
 
-/** By the clock, which goes on while a process is frozen; one that was set back says nothing. */
+/** Age by the wall clock, which continues while a process is frozen. A clock that was set back makes the age unknown. */
 const isOlder = (since: number, age: number) => Date.now() - since > age || Date.now() < since
 
-/** A secret in Secrets Manager. The first look-up begins at once. */
+/** A secret in Secrets Manager. The first lookup starts at once. */
 export function managedSecret<T> ({ variable, arn, aws, log, derive }: {
-  /** the variable that names it, for messages */
+  /** the variable that configures it, for messages */
   variable: string
   arn: string
   aws: Aws
@@ -80,15 +80,15 @@ export function managedSecret<T> ({ variable, arn, aws, log, derive }: {
   derive: (secret: string) => T
 }): Secret<T> {
   let versions: readonly T[] = []
-  /** when the look-up began that what is held comes from */
+  /** when the lookup of the cached values started */
   let heldSince = 0
-  /** when the last look-up began, whether it succeeded or not */
+  /** when the last lookup started, successful or not */
   let triedAt = 0
   let lookup: Promise<void> | undefined
-  /** whether the one that is under way is the first for a while */
+  /** whether the current lookup is the first for a while */
   let isAwaited = false
 
-  /** Looks the secret up, once for all who ask at the same time. */
+  /** Looks the secret up. Concurrent callers share one lookup. */
   function lookUp (): Promise<void> {
     lookup ??= (async () => {
       const at = Date.now()
@@ -104,10 +104,10 @@ export function managedSecret<T> ({ variable, arn, aws, log, derive }: {
     return lookup
   }
 
-  /** Begins a look-up when what is held is old and none was tried just now. */
+  /** Starts a lookup when the cached values are old and the last try was not just now. */
   function refresh (): void {
     if (lookup !== undefined || !isOlder(heldSince, REFRESH_AGE) || !isOlder(triedAt, RETRY_AFTER)) return
-    lookUp().catch(err => log.warn({ err }, 'a secret could not be looked up; what is held is used'))
+    lookUp().catch(err => log.warn({ err }, 'a secret could not be looked up; the cached version is used'))
   }
 
   let allowance = LOOKUPS
@@ -126,7 +126,7 @@ export function managedSecret<T> ({ variable, arn, aws, log, derive }: {
 
   async function recent () {
     refresh()
-    // While Secrets Manager is away, requests do not wait for each new trial.
+    // While Secrets Manager does not answer, requests do not wait for each new try.
     if (isAwaited && isOlder(heldSince, MAX_AGE)) await lookup?.catch(() => {})
     return versions
   }
@@ -146,11 +146,11 @@ export function managedSecret<T> ({ variable, arn, aws, log, derive }: {
     },
     async renew (isAnswered = () => false) {
       try {
-        // One that is under way may bring the answer, or may have begun before the rotation that the question comes from.
+        // A running lookup may find the value, or may have started before the rotation that introduced it.
         await lookup
         if (!isAnswered() && (lookup !== undefined || mayLookUp())) await lookUp()
       } catch {
-        // Whether a token or a code is good is not known now; calling it bad would sign users out.
+        // It is unknown now whether the token or code is valid. Rejecting it would sign users out.
         throw new Unavailable()
       }
     }

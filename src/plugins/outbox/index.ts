@@ -6,16 +6,16 @@ import { createStore, type EntryOf, type EntrySchemas, type Outbox, type OutboxO
 export type { EntryOf, Outbox } from './store.ts'
 
 /**
- * The transactional outbox. A write that must be announced puts an entry beside it, in the same transaction; the
- * table's stream hands the entry to the handler of its type, and once that is done the entry is removed. What the
- * stream could not deliver is still in the table, where the sweep finds it through a sparse index.
+ * The transactional outbox. A write that must be announced puts an entry into the table in the same transaction. The
+ * table's stream passes the entry to the handler of its type, and then the entry is removed. Entries that the stream could
+ * not deliver stay in the table, where the sweep finds them through a sparse index.
  */
 export interface Outboxes {
-  /** Opens the outbox in a table of the caller's, and enters it for the table's stream and for the sweep. */
+  /** Opens the outbox in the caller's table and registers it for the table's stream and for the sweep. */
   open<S extends EntrySchemas> (options: OutboxOptions<S>): Outbox<EntryOf<S>>
-  /** Registers what follows from entries of a type. Each type of an open outbox has one handler, or the app does not boot. */
+  /** Registers the handler of a type. Each type of an open outbox must have exactly one handler, or the app does not start. */
   on<E extends OutboxEntry> (type: E['type'], handler: (entry: E) => Promise<void>): void
-  /** Handles what the streams could not deliver. Rejects when something still cannot be handled. */
+  /** Handles entries that the streams could not deliver. Rejects when an entry still cannot be handled. */
   sweep (options?: SweepOptions): Promise<SweepResult>
 }
 
@@ -49,6 +49,6 @@ export default fp(async function outbox (app) {
   app.addHook('onReady', async () => {
     const types = [...stores.values()].flatMap(store => store.types)
     for (const type of types) if (!handlers.has(type)) throw new Error(`outbox: ${type} has no handler`)
-    for (const type of handlers.keys()) if (!types.includes(type)) throw new Error(`outbox: ${type} is a type of no open outbox`)
+    for (const type of handlers.keys()) if (!types.includes(type)) throw new Error(`outbox: no open outbox has the type ${type}`)
   })
 }, { name: 'outbox', dependencies: ['dynamodb', 'consumers', 'metrics'] })

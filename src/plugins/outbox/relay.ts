@@ -5,29 +5,29 @@ import type { OutboxEntry } from '../../shared/outbox.ts'
 import type { Invocation } from '../consumers.ts'
 import type { OutboxStore } from './store.ts'
 
-/** Entries handled at a time, for each outbox. Each waits for four or five calls of AWS. */
+/** Entries handled in parallel per outbox. Each waits for four or five AWS calls. */
 const CONCURRENCY = 16
 
-/** Milliseconds after which an entry counts as not delivered: the stream takes less than a second when all is well. */
+/** Milliseconds after which an entry counts as not delivered. Normally the stream takes less than a second. */
 const OVERDUE_MS = 60_000
 
 /**
- * Milliseconds before the end of an invocation in which no entry is started: an AWS call that gets no answer takes
- * 2.5 s, and a handler makes another one after it at times.
+ * No entry is started in this many milliseconds before the end of an invocation: an AWS call without an answer takes
+ * 2.5 s, and some handlers make another call after it.
  */
 const LAST_START_MS = 4000
 
-/** Does what follows from an entry. Safe to repeat; rejects when it could not be done. */
+/** Handles an entry. Must be safe to repeat; rejects on failure. */
 export type Handler = (entry: OutboxEntry) => Promise<void>
 
 export interface SweepOptions extends Invocation {
-  /** milliseconds that an entry must have waited; default: longer than a stream takes. Less where no stream delivers what waits, as after a crash of everything */
+  /** minimum age of an entry in milliseconds; default: longer than a stream takes. Use less when no stream will deliver the entries, as after a crash of the local system */
   minAge?: number
 }
 
 export interface SweepResult {
   resent: number
-  /** whether the time was over before every outbox had been read to its end */
+  /** whether the time ran out before every outbox had been read completely */
   isIncomplete: boolean
 }
 
@@ -38,7 +38,7 @@ declare module '../metrics.ts' {
   }
 }
 
-/** As much of a logger as the relay needs. */
+/** The part of a logger that the relay needs. */
 interface Log {
   child (bindings: object): Log
   debug (message: string): void
@@ -52,7 +52,7 @@ interface RelayOptions {
   log: Log
 }
 
-/** Handles the entries of outboxes, as a stream delivers them or a sweep finds them, and removes each once it is handled. */
+/** Handles outbox entries that a stream delivers or a sweep finds, and removes each one afterwards. */
 export function createRelay ({ handlerOf, count, log: parentLog }: RelayOptions) {
   const isOver = ({ deadline }: Invocation) => deadline !== undefined && Date.now() > deadline - LAST_START_MS
 
@@ -60,7 +60,7 @@ export function createRelay ({ handlerOf, count, log: parentLog }: RelayOptions)
     const { eventId, type, correlationId } = entry
     const log = parentLog.child({ correlationId, eventId, eventType: type })
     try {
-      // Delivered before and handled: a repetition, however late, changes nothing.
+      // The entry was handled before. A repetition, however late, changes nothing.
       if (!await store.has(eventId)) return log.debug('handled before')
       await handlerOf(type)!(entry)
       await store.remove(eventId)
@@ -73,7 +73,7 @@ export function createRelay ({ handlerOf, count, log: parentLog }: RelayOptions)
   }
 
   return {
-    /** A batch of the stream of a store's table. Names the records that failed, in the order of the stream. */
+    /** Handles a batch of a table's stream. Returns the failed records in the order of the stream. */
     async handleBatch (store: OutboxStore, event: DynamoDBStreamEvent, invocation: Invocation): Promise<DynamoDBBatchResponse> {
       const failed = new Set<string>()
       const lanes = new Map<string, { sequenceNumber: string, entry: OutboxEntry }[]>()
@@ -90,21 +90,21 @@ export function createRelay ({ handlerOf, count, log: parentLog }: RelayOptions)
           failed.add(sequenceNumber)
         }
       }
-      // What concerns one subject happens in its order; subjects do not wait for each other, nor for one that fails.
+      // Entries of one subject are handled in order. Subjects do not wait for each other, not even for a failing one.
       await inParallel(lanes.values(), async (lane) => {
         for (const { sequenceNumber, entry } of lane) {
           if (isOver(invocation)) failed.add(sequenceNumber)
           else await handle(store, entry).catch(() => failed.add(sequenceNumber))
         }
       })
-      // Lambda starts again at the first of them; what was handled after it is found to be.
+      // Lambda retries from the first failed record. Later records that were handled are recognised as handled.
       const inOrder = event.Records.map(record => record.dynamodb?.SequenceNumber ?? '').filter(sequenceNumber => failed.has(sequenceNumber))
       return { batchItemFailures: inOrder.map(itemIdentifier => ({ itemIdentifier })) }
     },
 
     /**
-     * Handles what the streams could not deliver, in all stores at once: one whose entries fail does not keep the others
-     * waiting. Starts no entry near the end of the invocation, and ends when none is in flight.
+     * Handles entries that the streams could not deliver, in all stores in parallel, so that a failing store does not delay
+     * the others. Starts no entry near the end of the invocation, and ends when no entry is in flight.
      *
      * @throws AggregateError when an entry or a store failed
      */
@@ -135,26 +135,26 @@ export function createRelay ({ handlerOf, count, log: parentLog }: RelayOptions)
       }
 
       await Promise.all([...stores].map(store => sweepStore(store).catch(error => errors.push(error))))
-      if (result.isIncomplete) parentLog.warn(result, 'the sweep ran out of time; the next one goes on')
+      if (result.isIncomplete) parentLog.warn(result, 'the sweep ran out of time; the next one continues')
       if (errors.length > 0) throw new AggregateError(errors, `${errors.length} outbox entries could not be handled`)
       return result
     }
   }
 }
 
-/** The entry that a stream record announces, or `undefined` for every other write: only a new entry is news. */
+/** The new entry in a stream record, or `undefined` for every other write. */
 function announcedEntry (store: OutboxStore, { eventName, dynamodb }: DynamoDBRecord): OutboxEntry | undefined {
   const image = dynamodb?.NewImage
   if (eventName !== 'INSERT' || image?.['kind']?.S !== 'outbox') return undefined
   return store.entryIn(unmarshall(image as Record<string, AttributeValue>))
 }
 
-/** Runs `act` for each item, so many at a time; rejects once nothing is in flight any more. */
-async function inParallel<T> (items: Iterable<T> | AsyncIterable<T>, act: (item: T) => Promise<void>): Promise<void> {
-  // One generator for all: it queues their calls of next(), which an iterator need not.
+/** Runs `work` for each item with limited parallelism. Rejects only when no call is in flight any more. */
+async function inParallel<T> (items: Iterable<T> | AsyncIterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+  // All share one generator, because a generator queues concurrent calls of next(). Other iterators may not.
   const source = (async function * () { yield * items })()
   const ended = await Promise.allSettled(Array.from({ length: CONCURRENCY }, async () => {
-    for await (const item of source) await act(item)
+    for await (const item of source) await work(item)
   }))
   for (const { status, ...end } of ended) if (status === 'rejected') throw (end as PromiseRejectedResult).reason
 }

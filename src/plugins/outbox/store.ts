@@ -3,7 +3,7 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { OutboxEntry } from '../../shared/outbox.ts'
 
-/** The types of entries that an outbox holds, with the schema of each type's `data`. */
+/** The entry types of an outbox, with the schema of each type's `data`. */
 export type EntrySchemas = Record<string, TSchema>
 
 /** An entry of one of these types. */
@@ -11,36 +11,36 @@ export type EntryOf<S extends EntrySchemas> = { [T in keyof S & string]: OutboxE
 
 export interface OutboxOptions<S extends EntrySchemas> {
   table: string
-  /** the table's own key attributes, made of an event's id */
+  /** makes the table's key attributes from an event's id */
   key: (eventId: string) => Record<string, string>
   entries: S
 }
 
-/** The outbox in one table, as the module that owns the table uses it. */
+/** The outbox in one table, for the module that owns the table. */
 export interface Outbox<E extends OutboxEntry = OutboxEntry> {
-  /** The put of an entry, for a transaction together with what it announces. */
+  /** The put of an entry, for the same transaction as the write that it announces. */
   write (entry: E): Required<Pick<PutCommandInput, 'TableName' | 'Item'>>
-  /** Puts an entry that announces a request and no other write. */
+  /** Puts an entry on its own, when there is no other write. */
   put (entry: E): Promise<void>
 }
 
-/** The same, as the relay uses it. */
+/** The outbox in one table, for the relay. */
 export interface OutboxStore {
   readonly table: string
   readonly types: readonly string[]
-  /** The entry in a stored item, or `undefined` when the item is something else. Throws when it is an entry that cannot be read. */
+  /** Parses the entry in an item; `undefined` when the item is not an entry. Throws when the entry is invalid. */
   entryIn (item: Record<string, unknown>): OutboxEntry | undefined
-  /** Whether the entry still waits to be handled. Strongly consistent. */
+  /** Whether the entry has not been handled yet. Strongly consistent. */
   has (eventId: string): Promise<boolean>
   /** Safe to repeat. */
   remove (eventId: string): Promise<void>
-  /** Entries older than a moment, through the sparse index. */
+  /** Entries older than a time, through the sparse index. */
   pending (olderThan: Date): AsyncIterable<OutboxEntry | Error>
 }
 
 export const OUTBOX_INDEX = 'outbox'
 
-/** 16 partitions of the index: one takes 1,000 writes a second, and each entry costs it two (put, remove). */
+/** 16 partitions of the index: each allows 1,000 writes a second, and each entry costs two (put, remove). */
 const SHARDS = [...'0123456789abcdef']
 
 const Head = Type.Object({
@@ -51,7 +51,7 @@ const Head = Type.Object({
   correlationId: Type.String()
 })
 
-/** An entry as its table stores it, less the table's own key attributes. */
+/** A stored entry without the table's key attributes. */
 export function outboxAttributes (entry: OutboxEntry): Record<string, unknown> {
   return { ...entry, kind: 'outbox', outbox: entry.eventId.charAt(0) }
 }
@@ -90,7 +90,7 @@ export function createStore<S extends EntrySchemas> (client: DynamoDBDocumentCli
     },
 
     async * pending (olderThan) {
-      // Another shard first each time: what fails in one does not keep the others from every sweep.
+      // Each sweep starts with another shard, so that failures in one shard do not block the others in every sweep.
       const first = Math.floor(Math.random() * SHARDS.length)
       for (const shard of [...SHARDS.slice(first), ...SHARDS.slice(0, first)]) {
         let ExclusiveStartKey: Record<string, unknown> | undefined

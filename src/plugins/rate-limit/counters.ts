@@ -1,25 +1,25 @@
 import { networkOf } from '../../shared/network.ts'
 
 export interface Count {
-  /** how many there were in this window, this one included */
+  /** the count in this window, including this use */
   current: number
   /** milliseconds until the window ends */
   ttl: number
 }
 
-/** Counts in the process, by key and window; bounded: when it is full, the key that came first is forgotten. */
+/** In-process counts by key and window. When the memory is full, the oldest key is forgotten. */
 export interface Counters {
   count (key: string): Count
   has (key: string): boolean
 }
 
 /**
- * All keys share one window, which begins with the first count after the last one has ended: at its end everything is
- * forgotten at once, so that no entry needs a date of its own.
+ * All keys share one window. It starts with the first count after the last window has ended. At its end all counts are
+ * dropped at once, so no entry needs its own expiry.
  */
 export function createCounters ({ windowMs, capacity, onForget }: { windowMs: number, capacity: number, onForget?: (key: string | undefined) => void }): Counters {
   const counts = new Map<string, number>()
-  // One iterator for as long as a window lasts: a new one would pass over all that has been deleted, each time.
+  // One iterator per window: a new one would skip all deleted entries again each time.
   let oldest = counts.keys()
   let end = 0
   function current (): number {
@@ -51,27 +51,27 @@ export function createCounters ({ windowMs, capacity, onForget }: { windowMs: nu
   }
 }
 
-/** Clients remembered at once, for each class of routes: about 4 MB. */
+/** Maximum clients in memory per class of routes: about 4 MB. */
 const CLIENTS = 32_768
 
 /**
- * IPv6 networks that are clients of their own in a /48, a /32 and a /24; those that come after them share one count for the
- * whole block. A site is given a /48 to a /64, a network operator a /32 or more: without these bounds the holder of one
- * block has a limit for each of its /64, and pushes all others out of the memory. A mobile network has many users in one
- * block, hence not less.
+ * How many IPv6 networks in a /48, a /32 and a /24 are counted as separate clients; all further networks share one count
+ * for the whole block. A site gets a /48 to a /64, a network operator a /32 or more. Without these bounds, the holder of
+ * one block would have a separate limit for each of its /64 networks, and would push all others out of the memory. The
+ * numbers are not lower, because a mobile network has many users in one block.
  */
 const NETWORKS = [64, 4096, 8192] as const
 
-/** The /48, /32 and /24 that an IPv6 /64 is in; none for other clients. */
+/** The /48, /32 and /24 blocks of an IPv6 /64; an empty list for other clients. */
 function blocksOf (client: string): string[] {
   if (!client.endsWith('/64')) return []
   const [first = '', second = '', third = ''] = client.split(':', 3)
   return [`${first}:${second}:${third}::/48`, `${first}:${second}::/32`, `${first}:${(parseInt(second, 16) & 0xff00).toString(16)}::/24`]
 }
 
-/** Counts by client: an IPv4 address, an IPv6 /64, or the block that has had its share of them. */
+/** Counts by client: an IPv4 address, an IPv6 /64, or a block that has reached its number of networks. */
 export function createClientCounters (windowMs: number, capacity: number = CLIENTS): { count (address: string): Count } {
-  // How many clients a block has in the counters, by its prefix.
+  // The number of clients in the counters, by prefix of a block.
   const blocks = new Map<string, number>()
   function change (client: string, by: 1 | -1): void {
     for (const block of blocksOf(client)) {

@@ -9,32 +9,32 @@ declare module 'fastify' {
   interface FastifyInstance {
     rateLimits: {
       /**
-       * Counts one use of `key` in this process, for limits that a module has beside those of its routes.
+       * Counts one use of `key` in this process, for limits of a module besides those of its routes.
        *
-       * @throws TooManyRequests, with the seconds to wait, when there were more than `max` in this window
+       * @throws TooManyRequests, with the seconds to wait, after more than `max` uses in this window
        */
       take (bucket: string, key: string, max: number): void
     }
   }
   interface FastifyContextConfig {
     /**
-     * Which limit a route has: `strict`, a fifth of the general one, for what sends mails; `moderate`, a half, for tokens
-     * and codes; `false`, none. The routes of a class share one count, which is not part of the general one.
+     * The limit of a route: `strict`, a fifth of the general limit, for routes that send mails; `moderate`, a half, for tokens
+     * and codes; `false` for none. The routes of a class share one count, separate from the general one.
      */
     limit?: 'strict' | 'moderate' | false
   }
 }
 
-/** Shares of RATE_LIMIT_MAX. */
+/** Fractions of RATE_LIMIT_MAX. */
 const SHARES = { general: 1, moderate: 1 / 2, strict: 1 / 5 } as const
 
-/** Keys of modules remembered at once: about 5 MB. */
+/** Maximum keys of modules in memory: about 5 MB. */
 const KEYS = 32_768
 
-/** A longer key is counted by its hash, so that no caller decides how much is remembered. */
+/** Longer keys are hashed, so that callers cannot use up the memory. */
 const MAX_KEY = 64
 
-/** A store for @fastify/rate-limit, one for each class. */
+/** A store for @fastify/rate-limit; each class has its own. */
 function createStore (windowMs: number) {
   return class {
     readonly #clients = createClientCounters(windowMs)
@@ -47,8 +47,8 @@ function createStore (windowMs: number) {
 }
 
 /**
- * Requests a client may make in a window, counted in this process: on Lambda in each instance, behind the stage's own
- * throttling. Limits that protect an account are counted in DynamoDB, by the modules. See ADR 46.
+ * Limits the requests per client and window. Counted in this process; on Lambda in each instance, behind the stage's own
+ * throttling. The modules count limits that protect an account in DynamoDB. See ADR 46.
  */
 export default fp(async function rateLimit (app) {
   const { RATE_LIMIT_MAX, RATE_LIMIT_WINDOW_SECONDS } = app.config
@@ -64,8 +64,8 @@ export default fp(async function rateLimit (app) {
   })
   const limiters = Object.fromEntries(Object.entries(SHARES).map(([name, share]) => [name, app.rateLimit({ max: Math.ceil(RATE_LIMIT_MAX * share) })])) as
     Record<keyof typeof SHARES, (request: FastifyRequest, reply: FastifyReply) => Promise<void>>
-  // One hook here instead of the package's own, one a route: those run after the hooks of a route's scope, so that a
-  // caller who fails to authenticate would never be limited.
+  // One hook here instead of the package's hook per route. Those would run after the hooks of a route's scope, so callers
+  // who fail to authenticate would never be limited.
   app.addHook('onRequest', async (request, reply) => {
     const { limit = 'general' } = request.routeOptions.config
     if (limit !== false) await limiters[limit].call(app, request, reply)

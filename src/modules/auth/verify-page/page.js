@@ -4,19 +4,19 @@
 
   const SECTIONS = ['confirm', 'code-shown', 'ask', 'enter', 'done']
   const CODE_LIFETIME_MS = 10 * 60_000
-  // A code that was asked for here has a challenge that no app knows, so no app accepts it.
-  const NEW_CODE = 'To sign in, ask for a new code in the app. If you have registered and still need to confirm your address, enter it here.'
+  // No app knows the challenge of a code that was requested here, so no app accepts that code.
+  const NEW_CODE = 'To sign in, request a new code in the app. If you have registered and still need to confirm your address, enter it here.'
 
   const status = document.getElementById('status')
   /**
-   * challengeId and code: what is confirmed. email: where a code that was asked for here went. confirmedAt: when the
-   * service accepted the code, in milliseconds.
+   * challengeId and code: what the page confirms. email: the address to which a code requested here was sent. confirmedAt:
+   * when the service accepted the code, in milliseconds.
    */
   let state = {}
 
   const section = id => document.getElementById(id)
   const plural = (count, unit) => `${count} ${unit}${count === 1 ? '' : 's'}`
-  // Only ever as text: what comes from the network or the address is never mark-up.
+  // Set as text, never as markup: the values come from the network or the URL.
   const fill = (id, name, text) => { section(id).querySelector(`[data-text=${name}]`).textContent = text }
 
   function waitOf (seconds) {
@@ -44,7 +44,7 @@
     show('ask')
   }
 
-  // The entry of this tab in the history keeps it, so that a reload goes on where the page was. It is stored nowhere else.
+  // Kept in this tab's history entry, so that a reload continues where the page was. It is stored nowhere else.
   function keep (next) {
     state = next
     history.replaceState(state, '', location.pathname + location.search)
@@ -53,7 +53,7 @@
   function showState () {
     const { challengeId, code, email, confirmedAt } = state
     if (confirmedAt !== undefined) {
-      // No app waits for a code that was asked for here, and a code that has expired helps no one.
+      // The code is not shown when it was requested here, because no app waits for it, or when it has expired.
       if (email !== undefined || Date.now() - confirmedAt > CODE_LIFETIME_MS) return show('done')
       fill('code-shown', 'first-half', code.slice(0, 4))
       fill('code-shown', 'second-half', code.slice(4))
@@ -69,7 +69,7 @@
     ask('Get a new code', NEW_CODE)
   }
 
-  // Takes challenge and code out of the address: neither stays on the screen, nor in what is synced or shared.
+  // Removes challenge and code from the URL, so that they are not visible, synced or shared.
   function readAddress () {
     if (location.hash === '') {
       state = history.state ?? {}
@@ -93,7 +93,7 @@
         credentials: 'omit',
         cache: 'no-store'
       })
-      // Something in front of the service may answer with a page of its own.
+      // A proxy in front of the service may answer with its own page.
       if (response.status !== 204) answer = await response.json().catch(() => ({}))
     } catch {
       return { ok: false, again: 'The service could not be reached. Check your connection and try again.' }
@@ -108,8 +108,8 @@
           : `Too many requests. Try again in ${wait}.`
       }
     }
-    // 400 and 401 are about what was sent; any other answer, a firewall's for example, is not.
-    if (response.status !== 400 && response.status !== 401) return { ok: false, again: 'The service is not available at the moment. Try again in a little while.' }
+    // Only 400 and 401 are about the request; another answer may come from a firewall, for example.
+    if (response.status !== 400 && response.status !== 401) return { ok: false, again: 'The service is not available at the moment. Try again in a few minutes.' }
     return { ok: false }
   }
 
@@ -164,7 +164,7 @@
   onSubmit('ask', sendMail)
   document.getElementById('copy').addEventListener('click', copy)
   document.querySelector('[data-show=ask]').addEventListener('click', () => ask('Get a new code', 'Enter your address to get another message.'))
-  // A second link in the same tab, and the way back to the first one, load nothing.
+  // A second link in the same tab, and going back to the first one, change only the fragment and load nothing.
   window.addEventListener('hashchange', () => { if (location.hash !== '') readAddress() })
   window.addEventListener('popstate', readAddress)
   readAddress()

@@ -5,11 +5,11 @@ import { expiredWording, VALIDITY, wording, type Subject } from './wording.ts'
 
 export interface MailContent extends Subject {
   type: EmailType
-  /** page that links lead to */
+  /** the page that links open */
   verifyUrl: string
   /** `undefined` in a mail without a code */
   challenge: { challengeId: string, code: string } | undefined
-  /** the code expired before it could be sent: the mail says how to ask for another */
+  /** the code expired before it could be sent; the mail explains how to request a new one */
   isExpired?: boolean
 }
 
@@ -22,19 +22,19 @@ export interface RenderedMail {
 }
 
 /**
- * Mails that only the owner of a proved address gets. They greet by name; any other may quote it, and shows it nowhere
- * else: a caller who enters a stranger's address must not write that stranger's mail.
+ * Mails that only the owner of a confirmed address gets. They greet by name. Other mails may only quote the name, so that
+ * a caller who enters a stranger's address cannot write text into that stranger's mail.
  */
 const PROVED: ReadonlySet<EmailType> = new Set(['SIGN_IN_CODE', 'ACCOUNT_EXISTS', 'EMAIL_CHANGED_NOTICE'])
 
-/** Subject and both bodies of a mail. The code stands in them as eight digits in a row, for readers and programs to copy. */
+/** Subject and both bodies of a mail. The code is eight digits without spaces, so that readers and programs can copy it. */
 export function renderMail ({ type, name, brand, contact, verifyUrl, challenge, isExpired = false }: MailContent): RenderedMail {
   const isProved = PROVED.has(type)
   const subject = { brand, contact, name: isProved ? greetingName(name) : quotedName(name) }
   const words = isExpired ? expiredWording(type, subject) : wording(type, subject)
   const code = isExpired ? undefined : challenge?.code
-  // Behind the #: a browser sends it to no server, so the code shows up in no log, and nothing that only fetches links
-  // (scanners, previews) can use it up.
+  // In the fragment: browsers do not send it, so the code appears in no log, and scanners and previews that only fetch
+  // links cannot use it up.
   const fragment = isExpired || challenge === undefined ? '' : `#${new URLSearchParams(challenge)}`
   const link = words.button === '' ? undefined : verifyUrl + fragment
 

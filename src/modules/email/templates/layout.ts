@@ -3,7 +3,7 @@ import { VALIDITY, type Wording } from './wording.ts'
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 const escapeHtml = (text: string) => text.replace(/[&<>"']/g, c => ENTITIES[c]!)
 
-/** A template whose every value is escaped, unless it is markup made by this very tag. */
+/** A template tag that escapes every value, unless the value was made by this tag. */
 function html (strings: TemplateStringsArray, ...values: (string | { markup: string })[]): { markup: string } {
   return { markup: String.raw({ raw: strings }, ...values.map(value => typeof value === 'string' ? escapeHtml(value) : value.markup)) }
 }
@@ -19,8 +19,8 @@ const FONT = "-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial
 const MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace"
 
 /**
- * The HTML body of a mail. Mail programs are old browsers: tables lay out, styles stand on the elements, and the sheet in
- * the head holds only what may be dropped (dark mode, small screens).
+ * The HTML body of a mail. Mail clients support only old HTML: the layout uses tables and inline styles, and the style
+ * sheet in the head holds only what clients may drop (dark mode, small screens).
  */
 export function layout ({ words, brand, code, link }: LayoutContent): string {
   const digits = code === undefined

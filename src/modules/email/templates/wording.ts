@@ -1,27 +1,27 @@
 import type { EmailType } from '../schemas.ts'
 
-/** What the texts speak of. */
+/** The values that the texts contain. */
 export interface Subject {
-  /** what the service calls itself in mails */
+  /** the name of the service in mails */
   brand: string
-  /** address that a reader can write to */
+  /** the contact address for readers */
   contact: string
-  /** name to greet by, or to quote; empty when there is none to show */
+  /** the name to greet or to quote; empty when no name may be shown */
   name: string
 }
 
 export interface Wording {
   subject: string
-  /** what an inbox shows beside the subject */
+  /** the text that an inbox shows beside the subject */
   preheader: string
   heading: string
   /** first line: a greeting, or whose registration the mail is about */
   opening: string
-  /** one sentence; `way` is how the code can be used besides typing it */
+  /** one sentence; `way` is the other way to use the code, besides typing it */
   lead: (way: string) => string
-  /** label of the button, or of the link in the text part; empty where there is none */
+  /** label of the button, or of the link in the text part; empty for no button */
   button: string
-  /** "if it was not you" */
+  /** what to do if the reader did not ask for this mail */
   notYou: string
 }
 
@@ -80,7 +80,7 @@ export function wording (type: EmailType, { brand, contact, name }: Subject): Wo
   }
 }
 
-/** The mail instead, when its code expired while the mail server could not be reached. */
+/** The mail that is sent instead when the code expired while the mail server could not be reached. */
 export function expiredWording (type: EmailType, subject: Subject): Wording {
   const original = wording(type, subject)
   const isChange = type === 'EMAIL_CHANGE_CODE'
@@ -90,7 +90,7 @@ export function expiredWording (type: EmailType, subject: Subject): Wording {
     preheader: 'We could not deliver your code in time.',
     heading: isChange ? 'Start the change again' : 'Ask for a new code',
     lead: () => `We could not deliver your code in time, and it has expired. ${isChange ? 'To confirm the change, start it again where you entered this address.' : 'You can ask for a new one.'}`,
-    // Where a change of address begins is the app's to know; the page behind the link is for signing in.
+    // No button for a change of address: it starts in the app, and the page behind the link is only for signing in.
     button: isChange ? '' : 'Get a new code',
     notYou: 'If you did not ask for a code, ignore this mail.'
   }
