@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/plugins/config.ts'
-import { intercept, lineError } from '../../faults.ts'
+import { breakQueueFor, intercept, lineError } from '../../faults.ts'
 import { buildTestApp, pump, startEngines, type TestApp } from '../../helper.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
@@ -219,10 +219,7 @@ t.test('without a mail server a mail is queued for later, its record is done, an
 
 t.test('a mail that can be neither sent nor queued is received again, later each time', async (t) => {
   const offline = await buildTestApp(t, engines, { env: { SMTP_URL: 'smtp://127.0.0.1:1' } })
-  offline.sqs.middlewareStack.add(next => async (args) => {
-    if ('MessageBody' in (args.input as object)) throw new Error('no queue')
-    return next(args)
-  }, { step: 'initialize', name: 'noQueue' })
+  breakQueueFor(offline, '')
   const message = emailMessage()
   await app.email.enqueue(message, 'offline')
   for (const [receives, seconds] of [[1, 30], [2, 120]] as const) {

@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import packageJson from '../../../package.json' with { type: 'json' }
+import { intercept } from '../../faults.ts'
 import { buildTestApp, startEngines, until, type TestApp } from '../../helper.ts'
 
 interface Report { status: string, checks: Record<'dynamodb' | 'sqs' | 'redis', { status: string, latencyMs: number }>, timestamp: string, version: string }
@@ -16,12 +17,12 @@ const statuses = ({ checks }: Report) => Object.fromEntries(Object.entries(check
 /** Counts what an app sends to DynamoDB and SQS. */
 function countCalls (app: TestApp) {
   const calls = { GetItemCommand: 0, GetQueueAttributesCommand: 0 } as Record<string, number>
-  const count = (next: (args: never) => Promise<unknown>, { commandName }: { commandName?: string }) => async (args: never) => {
-    calls[commandName!] = (calls[commandName!] ?? 0) + 1
-    return await next(args)
+  for (const client of [app.dynamodb, app.sqs]) {
+    intercept(client, { onTheLine: false }, async ({ command, send }) => {
+      calls[command] = (calls[command] ?? 0) + 1
+      return await send()
+    })
   }
-  app.dynamodb.middlewareStack.add(count as never, { step: 'initialize', name: 'count' })
-  app.sqs.middlewareStack.add(count as never, { step: 'initialize', name: 'count' })
   return calls
 }
 
