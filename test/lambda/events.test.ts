@@ -150,13 +150,13 @@ if (client !== undefined) {
   })
 }
 
-/** Turns the outbox entries of the users table ten minutes older, as the sweeper finds them when the stream stood still. */
+/** Turns the outbox entries of the auth table ten minutes older, as the sweeper finds them when the stream stood still. */
 async function makeOverdue (endpoint: string): Promise<void> {
   const dynamodb = new DynamoDBClient({ ...LOCAL_AWS, endpoint })
   try {
-    const { Items = [] } = await dynamodb.send(new ScanCommand({ TableName: 'UsersTable' }))
+    const { Items = [] } = await dynamodb.send(new ScanCommand({ TableName: 'AuthTable' }))
     for (const item of Items.filter(({ kind }) => kind?.S === 'outbox')) {
-      await dynamodb.send(new PutItemCommand({ TableName: 'UsersTable', Item: { ...item, ...marshall({ occurredAt: new Date(Date.now() - 600_000).toISOString() }) } }))
+      await dynamodb.send(new PutItemCommand({ TableName: 'AuthTable', Item: { ...item, ...marshall({ occurredAt: new Date(Date.now() - 600_000).toISOString() }) } }))
     }
   } finally {
     dynamodb.destroy()

@@ -87,7 +87,7 @@ async function serviceCases (socket: Send, { token, userId }: { token: string, u
     post('a registration with a charset', '/v2/users', '{"email":"person{n}@example.com","name":"Ab"}', [['content-type', 'application/json; charset=utf-8']]),
     post('a v1 registration', '/v1/users', '{"email":"Person{n}@Example.com","name":"Zoë 佐藤 🦊"}'),
     post('an address that exists', '/v1/users', '{"email":"reader@example.com","name":"Again"}'),
-    post('a challenge', '/v2/auth/challenges', '{"email":"reader@example.com"}'),
+    post('a challenge', '/v2/auth/challenges', '{"email":"asker{n}@example.com"}'),
     post('a wrong code', '/v2/auth/tokens', `{"grantType":"code","challengeId":"${userId}","code":"00000000"}`),
     post('a body that breaks every rule', '/v2/users', '{"email":"no address","name":"x","extra":true}'),
     post('the same for v1', '/v1/users', '{"email":"no address","name":"x","extra":true}'),
