@@ -57,6 +57,8 @@ export interface Engines {
   env: Record<string, string>
   /** what the SMTP sink has received, in order */
   mails: ParsedMail[]
+  /** those of them to an address */
+  mailsTo: (address: string) => ParsedMail[]
   sqs: FauxqsServer
   dynamodb: DynamodbKind
   dynamodbEndpoint: string
@@ -146,6 +148,7 @@ export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis
       ...engineEnv({ template, dynamodb: dynamodb.endpoint, sqs: sqs.endpoint, smtp: smtp.url })
     },
     mails,
+    mailsTo: address => mails.filter(({ to }) => [to ?? []].flat().some(({ value }) => value.some(mailbox => mailbox.address === address))),
     sqs: sqs.server,
     dynamodb: dynamodb.kind,
     dynamodbEndpoint: dynamodb.endpoint,
@@ -285,7 +288,7 @@ export async function until<T> (condition: () => T | Promise<T>, { timeoutMs = 1
 
 /** The 8-digit code in the newest mail to an address. */
 export function codeIn (engines: Engines, email: string): string {
-  const mail = engines.mails.findLast(({ to }) => [to ?? []].flat().some(({ value }) => value.some(({ address }) => address === email)))
+  const mail = engines.mailsTo(email).at(-1)
   if (mail === undefined) throw new Error(`no mail to ${email}`)
   const code = /\b\d{8}\b/.exec(mail.text ?? '')?.[0]
   if (code === undefined) throw new Error(`no code in the mail to ${email}: ${mail.text}`)

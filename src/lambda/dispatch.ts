@@ -1,11 +1,10 @@
 import type { Context } from 'aws-lambda'
 import type { App } from '../app.ts'
+import { isObject } from '../shared/is-object.ts'
 import { createHttp, isHttp } from './http.ts'
 
 /** The event with which EventBridge Scheduler, or an operator, starts a sweep of the outboxes. */
 const SWEEP = { source: 'user-service.schedule', detailType: 'sweep' }
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
 function isSchedule (event: Record<string, unknown>): boolean {
   const { source, 'detail-type': detailType } = event

@@ -7,6 +7,7 @@ import { CORRELATION_HEADER, correlationIdOf } from '../plugins/correlation.ts'
 import { SECURITY_HEADERS } from '../plugins/security-headers.ts'
 import { lifecycleHeaders, versionOfPath } from '../plugins/versions.ts'
 import { Internal } from '../shared/errors.ts'
+import { isObject } from '../shared/is-object.ts'
 import { addressOf } from '../shared/network.ts'
 import { renderFault } from '../shared/problem.ts'
 
@@ -26,8 +27,6 @@ interface HttpAnswer {
 /** Maximum bytes of an answer as JSON that Lambda passes on; behind a load balancer it is 1 MB. */
 const MAX_ANSWER = 6_291_556
 const MAX_ALB_ANSWER = 1_048_576
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
 /** Whether an event carries an HTTP request. */
 export function isHttp (event: Record<string, unknown>): event is Record<string, unknown> & HttpEvent {

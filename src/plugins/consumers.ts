@@ -1,5 +1,6 @@
 import type { DynamoDBBatchResponse, DynamoDBStreamEvent, S3Event, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import fp from 'fastify-plugin'
+import { isObject } from '../shared/is-object.ts'
 
 /** The deadline of an invocation, in milliseconds since the epoch; without it there is no deadline. */
 export interface Invocation { deadline?: number | undefined }
@@ -25,8 +26,6 @@ declare module 'fastify' {
     consumers: Consumers
   }
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
 /**
  * The source of a record as `kind name`, from its ARN:

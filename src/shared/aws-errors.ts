@@ -13,7 +13,11 @@ interface AwsError {
 }
 
 /** With `ReturnValuesOnConditionCheckFailure` it contains the current item. */
-export interface ConditionRefused extends Error { Item?: Record<string, { S?: string, N?: string }> }
+export interface ConditionRefused extends Error {
+  /** what a write met, and what each write of a transaction met, if it asked for it */
+  Item?: Record<string, { S?: string, N?: string }>
+  CancellationReasons?: { Item?: Record<string, { S?: string, N?: string }> }[]
+}
 
 /** Another transaction was writing the same item. */
 const CONFLICTS = ['TransactionConflictException', 'TransactionInProgressException']

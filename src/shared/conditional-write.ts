@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isConditionRefused, isConflict } from './aws-errors.ts'
+import { isConditionRefused, isConflict, type ConditionRefused } from './aws-errors.ts'
 
 /** Attempts at a write that conflicts with a transaction on the same item, before the caller gets an error. */
 const CONFLICT_ATTEMPTS = 8
 
 /** The item that made a transaction's write at a position fail, if that write set `ReturnValuesOnConditionCheckFailure`. */
-export function itemMetBy (refusal: unknown, position: number): Record<string, unknown> | undefined {
-  const { CancellationReasons = [] } = refusal as { CancellationReasons?: { Item?: Record<string, unknown> }[] }
+export function itemMetBy ({ CancellationReasons = [] }: ConditionRefused, position: number): Record<string, unknown> | undefined {
   return CancellationReasons[position]?.Item
 }
 
@@ -16,7 +15,7 @@ export function itemMetBy (refusal: unknown, position: number): Record<string, u
  *
  * @throws every other error, and the conflict after the last attempt
  */
-export async function unlessRefused<T, R = undefined> (write: () => Promise<T>, onRefusal?: (refusal: unknown) => R): Promise<T | R> {
+export async function unlessRefused<T, R = undefined> (write: () => Promise<T>, onRefusal?: (refusal: ConditionRefused) => R): Promise<T | R> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await write()

@@ -63,7 +63,8 @@ async function openAws (t: Test) {
 }
 
 type Client = { send: () => Promise<unknown>, destroy: () => void }
-const CLIENTS: Record<string, (options: (more?: ClientOptions) => object) => Client> = {
+type Open = (options: (more?: ClientOptions) => object) => Client
+const CLIENTS: Record<string, Open> = {
   DynamoDB (options) {
     const client = new DynamoDBClient(options())
     return { send: () => client.send(new GetItemCommand({ TableName: 'table', Key: { id: { S: 'x' } } })), destroy: () => client.destroy() }
@@ -86,16 +87,23 @@ const CLIENTS: Record<string, (options: (more?: ClientOptions) => object) => Cli
     return { send: () => client.send(new SendEmailCommand({ Content: { Raw: { Data: Buffer.from('mail') } } })), destroy: () => client.destroy() }
   }
 }
+
+/** A service behind a proxy, and a client of it. */
+async function startWithClient (t: Test, open: Open) {
+  const service = await startService(t)
+  const { clientOptions } = await openAws(t)
+  const client = open(more => clientOptions({ endpoint: `http://127.0.0.1:${service.proxy.port}`, ...more }))
+  t.teardown(() => client.destroy())
+  return { service, client }
+}
+
 const DEAD = 16
 
 for (const [name, open] of Object.entries(CLIENTS)) {
   const isRepeatable = name !== 'SES'
 
   async function prepare (t: Test) {
-    const service = await startService(t)
-    const { clientOptions } = await openAws(t)
-    const client = open(more => clientOptions({ endpoint: `http://127.0.0.1:${service.proxy.port}`, ...more }))
-    t.teardown(() => client.destroy())
+    const { service, client } = await startWithClient(t, open)
     await service.together(DEAD, client.send)
     t.equal(service.proxy.accepted, DEAD, `${DEAD} connections are kept`)
     return { service, client }
@@ -132,19 +140,13 @@ for (const [name, open] of Object.entries(CLIENTS)) {
 }
 
 t.test('connections that are in use are kept, those used just now are used again', async t => {
-  const service = await startService(t)
-  const { clientOptions } = await openAws(t)
-  const { send, destroy } = CLIENTS['DynamoDB']!(more => clientOptions({ endpoint: `http://127.0.0.1:${service.proxy.port}`, ...more }))
-  t.teardown(destroy)
+  const { service, client: { send } } = await startWithClient(t, CLIENTS['DynamoDB']!)
   for (let i = 0; i < 20; i++) await send()
   t.equal(service.proxy.accepted, 1)
 })
 
 t.test('a clock that was set back costs one new connection', async t => {
-  const service = await startService(t)
-  const { clientOptions } = await openAws(t)
-  const { send, destroy } = CLIENTS['DynamoDB']!(more => clientOptions({ endpoint: `http://127.0.0.1:${service.proxy.port}`, ...more }))
-  t.teardown(destroy)
+  const { service, client: { send } } = await startWithClient(t, CLIENTS['DynamoDB']!)
   await send()
   freeze(t, -3600_000)
   for (let i = 0; i < 5; i++) await send()
@@ -152,10 +154,7 @@ t.test('a clock that was set back costs one new connection', async t => {
 })
 
 t.test('a reset line is not asked more than three attempts and one repetition', async t => {
-  const service = await startService(t)
-  const { clientOptions } = await openAws(t)
-  const { send, destroy } = CLIENTS['DynamoDB']!(more => clientOptions({ endpoint: `http://127.0.0.1:${service.proxy.port}`, ...more }))
-  t.teardown(destroy)
+  const { service, client: { send } } = await startWithClient(t, CLIENTS['DynamoDB']!)
   await send()
   service.proxy.strand('reset')
   service.proxy.set('reset')

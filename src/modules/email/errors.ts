@@ -5,7 +5,14 @@ import createError from '@fastify/error'
 /** The record is not a valid message; retrying cannot fix it. */
 export const MessageInvalid = createError('EMAIL_MESSAGE_INVALID', 'The message is not valid: %s', 400)
 /** Another delivery of the same message may be sending it now. */
-export const MessageBusy = createError('EMAIL_MESSAGE_BUSY', 'Another delivery of this message is in progress', 409)
+export class MessageBusy extends createError('EMAIL_MESSAGE_BUSY', 'Another delivery of this message is in progress', 409) {
+  /** when the other delivery's lease expires, in milliseconds since the epoch */
+  readonly until: number
+  constructor (until: number) {
+    super()
+    this.until = until
+  }
+}
 /** A record in the table does not have the form that this module writes. */
 export const RecordInvalid = createError('EMAIL_RECORD_INVALID', 'The record of this message cannot be read', 500)
 

@@ -2,7 +2,7 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import { DeleteCommand, PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { Value } from '@sinclair/typebox/value'
-import { isConditionRefused } from '../../shared/aws-errors.ts'
+import { unlessRefused } from '../../shared/conditional-write.ts'
 import { RecordInvalid } from './errors.ts'
 import { MailRecord } from './schemas.ts'
 
@@ -23,7 +23,7 @@ export function createRepository ({ dynamodb, table, now = Date.now }: { dynamod
   return {
     /** Leases the message to one delivery until a given time. Returns `leased`, or `sent` if it was sent before, or `busy` if another delivery holds the lease. */
     async lease (messageId: string, leaseId: string, until: number): Promise<Lease> {
-      try {
+      return await unlessRefused<Lease, Lease>(async () => {
         await dynamodb.send(new PutCommand({
           ...put({ messageId, state: 'sending', leaseId, leaseUntil: until, expiresAt: expiresAt() }),
           ConditionExpression: 'attribute_not_exists(messageId) OR (#state = :sending AND leaseUntil < :now) OR expiresAt < :seconds',
@@ -32,14 +32,13 @@ export function createRepository ({ dynamodb, table, now = Date.now }: { dynamod
           ReturnValuesOnConditionCheckFailure: 'ALL_OLD'
         }))
         return { state: 'leased' }
-      } catch (error) {
-        if (!isConditionRefused(error)) throw error
-        const record = unmarshall((error.Item ?? {}) as Record<string, AttributeValue>)
+      }, ({ Item = {} }) => {
+        const record = unmarshall(Item as Record<string, AttributeValue>)
         if (!Value.Check(MailRecord, record)) throw new RecordInvalid()
         if (record.state === 'sent') return { state: 'sent' }
         // When the lease is this caller's own, an earlier put succeeded, its answer was lost, and the SDK retried it.
         return record.leaseId === leaseId ? { state: 'leased' } : { state: 'busy', until: record.leaseUntil }
-      }
+      })
     },
 
     /** Records that the mail was accepted. Unconditional, because it is true whichever delivery holds the lease now. */
@@ -49,16 +48,12 @@ export function createRepository ({ dynamodb, table, now = Date.now }: { dynamod
 
     /** Releases an unused lease, unless another delivery holds it by now or the message has been sent. */
     async release (messageId: string, leaseId: string): Promise<void> {
-      try {
-        await dynamodb.send(new DeleteCommand({
-          TableName: table,
-          Key: { messageId },
-          ConditionExpression: 'leaseId = :leaseId',
-          ExpressionAttributeValues: { ':leaseId': leaseId }
-        }))
-      } catch (error) {
-        if (!isConditionRefused(error)) throw error
-      }
+      await unlessRefused(() => dynamodb.send(new DeleteCommand({
+        TableName: table,
+        Key: { messageId },
+        ConditionExpression: 'leaseId = :leaseId',
+        ExpressionAttributeValues: { ':leaseId': leaseId }
+      })))
     }
   }
 }

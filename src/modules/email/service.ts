@@ -170,7 +170,7 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
       const leaseId = newId()
       const lease = await repository.lease(messageId, leaseId, deadline + LEASE_MARGIN)
       if (lease.state === 'sent') return log.info({}, 'already sent')
-      if (lease.state === 'busy') throw Object.assign(new MessageBusy(), { until: lease.until })
+      if (lease.state === 'busy') throw new MessageBusy(lease.until)
       const release = () => repository.release(messageId, leaseId).catch(err => { log.warn({ err }, 'a lease could not be released; it expires by itself') })
       try {
         await send(delivery, isExpired)

@@ -75,7 +75,7 @@ export function createWorker ({ service, queue, keys, count, log: parentLog, now
   function backOff (error: unknown, receives: number): number {
     if (error instanceof MessageInvalid) return INVALID_BACK_OFF
     // Wait until the other delivery's lease has expired: a message has only three receives.
-    if (error instanceof MessageBusy) return Math.max(1, Math.ceil((((error as { until?: number }).until ?? 0) - now()) / 1000))
+    if (error instanceof MessageBusy) return Math.max(1, Math.ceil((error.until - now()) / 1000))
     return BACK_OFF[receives - 1] ?? BACK_OFF.at(-1)!
   }
 

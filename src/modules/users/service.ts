@@ -16,6 +16,8 @@ import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal }
 /** Seconds after which an account expires whose address was never confirmed. */
 const PENDING_LIFETIME = 7 * 24 * 3600
 
+const PATCH_FIELDS = Object.keys(UserPatchSchema.properties) as (keyof UserPatch)[]
+
 const cacheKey = (id: string) => `user:${id}`
 
 /** The user without the fields that only the table needs. */
@@ -205,8 +207,7 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
         const { previous, by } = await target(actor, id)
         const isAdmin = by.adminId !== undefined || previous.role === 'admin'
         if (!isAdmin && ADMIN_FIELDS.some(field => changes[field] !== undefined)) throw new Forbidden()
-        const fields = Object.keys(UserPatchSchema.properties) as (keyof UserPatch)[]
-        const changed = fields.filter(field => changes[field] !== undefined && changes[field] !== previous[field])
+        const changed = PATCH_FIELDS.filter(field => changes[field] !== undefined && changes[field] !== previous[field])
         if (changed.length === 0) return publicUser(previous)
         const next = nextVersion(previous, Object.fromEntries(changed.map(field => [field, changes[field]])))
         const type = changed.includes('status') && next.status === 'SUSPENDED' ? 'user.suspended' : 'user.updated'

@@ -16,7 +16,7 @@ const admin = await adminOf(app)
 
 let n = 0
 const address = () => `code-${++n}@example.com`
-const mailsTo = (email: string) => engines.mails.filter(({ to }) => [to ?? []].flat().some(({ value }) => value.some(mailbox => mailbox.address === email)))
+const { mailsTo } = engines
 const subjects = (email: string) => mailsTo(email).map(({ subject }) => subject)
 const ask = (email: string, name?: string, correlationId = 'x') =>
   app.auth.requestCode({ email, network: newId(), ...(name === undefined ? {} : { registration: { name, locale: 'en' } }) }, correlationId)

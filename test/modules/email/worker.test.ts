@@ -22,7 +22,7 @@ async function failuresIn (worker: TestApp, Records: SQSRecord[]): Promise<strin
   return (await deliverMails(worker, { Records })).batchItemFailures.map(({ itemIdentifier }) => itemIdentifier)
 }
 const failuresOf = (...records: SQSRecord[]) => failuresIn(app, records)
-const mailsTo = (address: string) => mails.filter(({ to }) => [to ?? []].flat().some(({ value }) => value.some(mailbox => mailbox.address === address)))
+const { mailsTo } = engines
 const stored = async (messageId: string) => (await app.dynamodb.send(new GetCommand({ TableName: 'EmailTable', Key: { messageId }, ConsistentRead: true }))).Item
 const counted = (worker: TestApp, metric: string) => worker.logLines.reduce((sum, line) => sum + Number(line[metric] ?? 0), 0)
 

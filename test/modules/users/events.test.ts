@@ -13,7 +13,7 @@ const admin = await adminOf(app)
 let n = 0
 const address = () => `event-${++n}@example.com`
 const refresh = (refreshToken: string) => app.auth.createTokens({ grantType: 'refresh_token', refreshToken }, 'x')
-const mailsTo = (email: string) => engines.mails.filter(({ to }) => [to ?? []].flat().some(({ value }) => value.some(mailbox => mailbox.address === email)))
+const { mailsTo } = engines
 
 /** The entry of a type that waits in the outbox, kept for later deliveries. */
 async function entryOf (type: UsersEntry['type'], userId: string): Promise<UsersEntry> {
