@@ -7,6 +7,7 @@ import { completeEnv } from '../../local/env.ts'
 import { startRedis, type RedisEngine } from '../../local/redis.ts'
 import cache, { type Cache } from '../../src/plugins/cache.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
+import { until } from '../helper.ts'
 import { startTcpProxy } from '../tcp-proxy.ts'
 
 interface Person { id: string, name: string, version: number }
@@ -149,8 +150,10 @@ for (const [where, open] of Object.entries(stores)) {
       await people.write('old', { id: 'old', name: 'Ada', version: 1 } as Person)
       await people.read('old', table.get('old'), isPerson('old'))
       t.equal(table.reads, 0)
-      await sleep(1050)
-      await people.read('old', table.get('old'), isPerson('old'))
+      await until(async () => {
+        await people.read('old', table.get('old'), isPerson('old'))
+        return table.reads > 0
+      })
       t.equal(table.reads, 1)
     })
 
