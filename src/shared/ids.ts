@@ -1,8 +1,18 @@
 import { Type } from '@sinclair/typebox'
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 
 /** A new identifier: UUID, version 4. */
 export const newId = (): string => randomUUID()
+
+/**
+ * An identifier derived from another one: UUID, version 8 (RFC 9562). The same `id` and `part` give the same result, so a
+ * repeated operation finds what its first attempt wrote.
+ */
+export function idFrom (id: string, part: string | number): string {
+  const hex = createHash('sha256').update(`${id} ${part}`).digest('hex')
+  const variant = ((parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}
 
 /** The form that an `x-correlation-id` from a client must have; any other value is replaced by a new UUID. */
 export const CORRELATION_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/
