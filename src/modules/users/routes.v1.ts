@@ -29,7 +29,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
       summary: 'Register',
       description: 'Creates a pending account and mails a code to the address.',
       body: RegistrationV1,
-      response: { 201: { ...Envelope(CreatedV1, 'UserCreatedV1'), headers: { location: Type.String({ description: 'Path of the new user' }) } }, 400: Failure, 409: emailTaken }
+      response: { 201: { ...Envelope(CreatedV1, 'UserCreatedV1'), headers: { location: Type.String({ maxLength: 256, format: 'uri-reference', description: 'Path of the new user', examples: ['/v1/users/3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] }) } }, 400: Failure, 409: emailTaken }
     }
   }, async (request, reply) => {
     const locale = preferredLocale(request.headers['accept-language'])
@@ -43,15 +43,15 @@ const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
     app.addHook('onRequest', app.authenticate)
 
     app.get('/v1/users/:userId', {
-      schema: { operationId: 'v1.users.get', tags, summary: 'Read a user', security, params: UserIdParamsV1, response: { 200: UserEnvelope, 401: Failure, 404: missing } }
+      schema: { operationId: 'v1.users.get', tags, summary: 'Read a user', description: 'Users read their own account; admins read every account.', security, params: UserIdParamsV1, response: { 200: UserEnvelope, 401: Failure, 404: missing } }
     }, async ({ user, params }) => present(await app.users.read(user, params.userId)))
 
     app.patch('/v1/users/:userId', {
-      schema: { operationId: 'v1.users.update', tags, summary: 'Change the name', security, params: UserIdParamsV1, body: NamePatchV1, response: { 200: UserEnvelope, 400: Failure, 401: Failure, 404: missing, 409: conflict } }
+      schema: { operationId: 'v1.users.update', tags, summary: 'Change the name', description: 'Users change their own name; admins change every name.', security, params: UserIdParamsV1, body: NamePatchV1, response: { 200: UserEnvelope, 400: Failure, 401: Failure, 404: missing, 409: conflict } }
     }, async ({ user, params, body, id }) => present(await app.users.update(user, params.userId, body, id)))
 
     app.delete('/v1/users/:userId', {
-      schema: { operationId: 'v1.users.delete', tags, summary: 'Delete the account', security, params: UserIdParamsV1, response: { 204: Type.Null(), 401: Failure, 404: missing, 409: conflict } }
+      schema: { operationId: 'v1.users.delete', tags, summary: 'Delete the account', description: 'Erases the personal data, ends all sessions and frees the address.', security, params: UserIdParamsV1, response: { 204: Type.Null(), 401: Failure, 404: missing, 409: conflict } }
     }, async ({ user, params, id }, reply) => {
       await app.users.remove(user, params.userId, id)
       return await reply.code(204).send(null)

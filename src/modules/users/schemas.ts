@@ -1,10 +1,13 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Email } from '../../shared/email-address.ts'
+import { CanonicalEmail, Email } from '../../shared/email-address.ts'
 import { Id, Timestamp } from '../../shared/ids.ts'
-import { Locale } from '../../shared/locale.ts'
-import { PersonName } from '../../shared/person-name.ts'
+import { CanonicalLocale, Locale } from '../../shared/locale.ts'
+import { PersonName, ShownName } from '../../shared/person-name.ts'
 
 const Strict = { additionalProperties: false }
+
+/** Larger than any account can reach; it fits 32 bits. */
+const MAX_VERSION = 2_147_483_647
 
 const Status = Type.Union([Type.Literal('PENDING_VERIFICATION'), Type.Literal('ACTIVE'), Type.Literal('SUSPENDED')], {
   description: 'Pending until the address is confirmed with a code'
@@ -14,14 +17,14 @@ const Role = Type.Union([Type.Literal('user'), Type.Literal('admin')])
 /** The user as version 2 returns it. A field that is added here is stored, cached and returned. */
 export const User = Type.Object({
   id: Id,
-  email: Email,
-  name: PersonName,
-  locale: Locale,
+  email: CanonicalEmail,
+  name: ShownName,
+  locale: CanonicalLocale,
   status: Status,
   role: Role,
   createdAt: Timestamp,
   updatedAt: Timestamp,
-  version: Type.Integer({ minimum: 1, description: 'Increases by one with each change; part of the ETag' })
+  version: Type.Integer({ minimum: 1, maximum: MAX_VERSION, description: 'Increases by one with each change; part of the ETag' })
 }, { $id: 'User', title: 'User' })
 export type User = Static<typeof User>
 
@@ -61,8 +64,11 @@ export type UserPatch = Static<typeof UserPatch>
 /** The fields of a patch that only an admin may set. */
 export const ADMIN_FIELDS = ['status', 'role'] as const satisfies readonly (keyof UserPatch)[]
 
-export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'User id' }) })
-export const ReadHeaders = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1024, description: 'ETags the client holds' })) })
+/** Every text in a path is an id. Most are the id of no user. */
+const AnyId = Type.String({ maxLength: 64, pattern: '^[^\\u0000-\\u001f]*$', description: 'User id', examples: Id.examples as string[] })
+
+export const IdParams = Type.Object({ id: AnyId })
+export const ReadHeaders = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1024, pattern: '^[^\\r\\n]*$', description: 'ETags the client holds' })) })
 
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 
@@ -81,8 +87,8 @@ export const USERS_ENTRIES = {
 
 // ── Version 1, frozen: fields that are added to version 2's user do not appear in it ─────────────────────────────────
 
-export const UserIdParamsV1 = Type.Object({ userId: Type.String({ maxLength: 64, description: 'User id' }) })
+export const UserIdParamsV1 = Type.Object({ userId: AnyId })
 export const RegistrationV1 = Type.Object({ email: Email, name: PersonName }, { ...Strict, title: 'RegistrationV1' })
 export const NamePatchV1 = Type.Object({ name: PersonName }, { ...Strict, title: 'NamePatch' })
-export const CreatedV1 = Type.Object({ userId: Id, email: Email, name: PersonName })
-export const UserV1 = Type.Object({ userId: Id, email: Email, name: PersonName, status: Status, createdAt: Timestamp, updatedAt: Timestamp })
+export const CreatedV1 = Type.Object({ userId: Id, email: CanonicalEmail, name: ShownName })
+export const UserV1 = Type.Object({ userId: Id, email: CanonicalEmail, name: ShownName, status: Status, createdAt: Timestamp, updatedAt: Timestamp })

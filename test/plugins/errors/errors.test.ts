@@ -143,8 +143,10 @@ t.test('details are in plain words, and one sentence names all invalid fields', 
     ['/v2/users', { email: 'ada@example.com', name: 'Ada', role: 'admin' }, 'role is not a known property'],
     ['/v2/users', [], 'body must be an object'],
     ['/v2/users', { email: 'nowhere', name: 'Ada' }, 'email is not an e-mail address'],
+    ['/v2/users', { email: 'ada@-example.com', name: 'A\u200bda' }, 'email is not an e-mail address; name must have at least 2 visible characters, and no invisible ones'],
+    ['/v2/users', { email: 'ada@xn--.com', name: '\u0007Ada' }, 'email is not an e-mail address; name must have at least 2 visible characters, and no invisible ones'],
     ['/v2/auth/tokens', { grantType: 'code', challengeId, code: '1234' }, 'code must be 8 digits'],
-    ['/v2/auth/tokens', { grantType: 'code', challengeId: 'x', code: 'abcdefgh' }, 'challengeId has an invalid format; code must be 8 digits'],
+    ['/v2/auth/tokens', { grantType: 'code', challengeId: 'x', code: 'abcdefgh' }, 'challengeId must be a UUID in lower case; code must be 8 digits'],
     ['/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: '' }, 'refreshToken must not be empty'],
     ['/v2/auth/tokens', { grantType: 'password' }, 'grantType must be one of: code, refresh_token']
   ] as const) {
