@@ -13,6 +13,9 @@ declare module 'fastify' {
   }
 }
 
+/** Where the API is: the host of the document. It is meant for clients outside. */
+const SERVERS = [{ url: '/', 'x-internal': false }]
+
 /** The folder with the files of Swagger UI in its package. */
 export const UI_DIRECTORY = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json')), 'static')
 
@@ -22,7 +25,7 @@ export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (
     const unlimited = new Set<string>()
     await app.register(fastifySwagger, {
       decorator: DECORATORS[version],
-      openapi: { openapi: '3.1.0', info: api.info[version], servers: [{ url: '/' }], components: { securitySchemes: api.securitySchemes } },
+      openapi: { openapi: '3.1.0', info: api.info[version], servers: SERVERS, components: { securitySchemes: api.securitySchemes } },
       stripBasePath: false,
       convertConstToEnum: false,
       // A named schema inside another one becomes a component with its name.
