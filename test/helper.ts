@@ -1,6 +1,6 @@
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
 import { SQSClient } from '@aws-sdk/client-sqs'
-import { PutCommand } from '@aws-sdk/lib-dynamodb'
+import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { FauxqsServer } from 'fauxqs'
 import type { DynamoDBBatchResponse, SQSBatchResponse, SQSEvent } from 'aws-lambda'
@@ -314,5 +314,6 @@ export async function adminOf (app: TestApp): Promise<{ userId: string }> {
     TableName: app.config.USERS_TABLE,
     Item: { userId, kind: 'user', email: `admin-${userId}@example.net`, name: 'An Admin', locale: 'en', status: 'ACTIVE', role: 'admin', createdAt: at, updatedAt: at, version: 1 }
   }))
+  await app.dynamodb.send(new UpdateCommand({ TableName: app.config.USERS_TABLE, Key: { userId: 'admins' }, UpdateExpression: 'ADD ids :ids', ExpressionAttributeValues: { ':ids': new Set([userId]) } }))
   return { userId }
 }

@@ -72,6 +72,7 @@ async function functionBehind ({ url }: { url: string }, secrets: Record<string,
       AWS_ENDPOINT_URL_SQS: url,
       EMAIL_QUEUE_URL: url + new URL(engines.env['EMAIL_QUEUE_URL']!).pathname,
       EVENT_BUS_NAME: 'EventBus',
+      ADMIN_EMAILS: 'admin@example.com',
       JWT_SECRET: undefined,
       ...secrets,
       SMTP_URL: undefined
@@ -113,8 +114,23 @@ async function live (email: string) {
   await settle()
 }
 
+/** What an admin does. */
+async function administer (email: string) {
+  const { challengeId } = (await ask('POST', '/v2/users', { email, name: 'Grace Hopper' })).json<{ challengeId: string }>()
+  await settle()
+  const { accessToken } = (await ask('POST', '/v2/auth/tokens', { grantType: 'code', challengeId, code: api.keys.codeOf(challengeId) })).json<{ accessToken: string }>()
+  const bearer = `Bearer ${accessToken}`
+  const { results: [row] } = (await ask('POST', '/v2/users/batch', { users: [{ email: 'batch@example.com', name: 'Ada Lovelace' }] }, bearer)).json<{ results: [{ id: string }] }>()
+  await ask('POST', '/v2/users/invitations', { email: 'batch@example.com', name: 'Ada Lovelace' }, bearer)
+  for (const query of ['', '?status=PENDING_VERIFICATION', `?email=${email}`]) await ask('GET', `/v2/users${query}`, undefined, bearer)
+  await ask('POST', '/v2/users/batch-get', { ids: [row.id] }, bearer)
+  await ask('GET', `/v2/users/${row.id}/audit`, undefined, bearer)
+  await settle()
+}
+
 t.test('the functions call what iam.ts says they call, and so what the template allows them', async t => {
   await live('ada@example.com')
+  await administer('admin@example.com')
   refuseMails = true
   await ask('POST', '/v2/users', { email: 'late@example.com', name: 'Grace Hopper' })
   await settle()

@@ -8,7 +8,9 @@ export const SERVICE_GRANTS: Grants = { RelayFailureQueue: ['sqs:SendMessage'] }
 
 /** What the code behind HTTP, streams and schedule calls. */
 const API: Grants = {
-  UsersTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem'],
+  UsersTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem', 'dynamodb:BatchGetItem'],
+  'UsersTable/index/list': ['dynamodb:Query'],
+  'UsersTable/index/status': ['dynamodb:Query'],
   'UsersTable/index/outbox': ['dynamodb:Query'],
   AuthTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:Query'],
   'AuthTable/index/outbox': ['dynamodb:Query'],

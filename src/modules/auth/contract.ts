@@ -11,6 +11,8 @@ export type AuthEntry = EntryOf<typeof AUTH_ENTRIES>
 export interface CodeRequest {
   email: string
   registration?: Omit<Registration, 'email'>
+  /** id of the admin whose invitation the registration is */
+  invitedBy?: string | undefined
   /** the client's network, see shared/network: each network has its own limit of codes per address */
   network: string
   /** set by callers that may repeat a request, so that the repetition is recognised */

@@ -113,6 +113,7 @@ export const AUTH_ENTRIES = {
     email: Type.String(),
     userId: Type.String({ description: 'id of the account if the registration creates one' }),
     network: Type.String({ description: "pseudonym of the client's network" }),
-    registration: Type.Optional(Type.Object({ name: Type.String(), locale: Type.String() }))
+    registration: Type.Optional(Type.Object({ name: Type.String(), locale: Type.String() })),
+    invitedBy: Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
   })
 }

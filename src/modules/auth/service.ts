@@ -151,7 +151,7 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
   }
 
   return {
-    async requestCode ({ email: typed, registration: said, network, requestId = newId() }, correlationId) {
+    async requestCode ({ email: typed, registration: said, invitedBy, network, requestId = newId() }, correlationId) {
       const { email, ...registration } = said === undefined ? { email: canonicalEmail(typed) } : users.checkRegistration({ email: typed, ...said })
       if (email === undefined) throw validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
       const domain = email.slice(email.lastIndexOf('@') + 1)
@@ -165,7 +165,7 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
         subject: email,
         correlationId,
         now: at,
-        data: { ...challenge, email, userId: newId(), network: counted.network, ...('name' in registration ? { registration } : {}) }
+        data: { ...challenge, email, userId: newId(), network: counted.network, ...('name' in registration ? { registration } : {}), ...(invitedBy === undefined ? {} : { invitedBy }) }
       })
       const refused = await repository.requestCode({ ...counted, challengeId: challenge.challengeId, at, limits: CODE_LIMITS }, entry)
       if (refused !== undefined) throw codesExhausted(Math.max(1, Math.ceil((refused.notBefore - clock()) / SECOND)))

@@ -9,6 +9,9 @@ import { MessageInvalid } from './errors.ts'
 
 const Uuid = Type.String({ maxLength: 36, pattern: UUID_PATTERN, examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] })
 
+// No control characters and no line separators. It is checked here too, because other senders can write to the queue.
+const Name = Type.String({ maxLength: StoredPersonName.maxLength!, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' })
+
 export const EmailType = Type.Union([
   /** to an unconfirmed address of a new or pending account */
   Type.Literal('WELCOME_EMAIL'),
@@ -31,8 +34,9 @@ export const EmailMessage = Type.Object({
   userId: Uuid,
   /** canonical, see shared/email-address */
   email: Type.String({ maxLength: MAX_EMAIL }),
-  // No control characters and no line separators. It is checked here too, because other senders can write to the queue.
-  name: Type.String({ maxLength: StoredPersonName.maxLength!, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' }),
+  name: Name,
+  /** name of the admin whose invitation it is; only on WELCOME_EMAIL */
+  invitedBy: Type.Optional(Name),
   /** the code is derived from it; present on every type except EMAIL_CHANGED_NOTICE */
   challengeId: Type.Optional(Uuid),
   /** ISO 8601: when the code expires */

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify'
 import { addVary, matchesEtag } from '../../shared/http-cache.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import type { User } from './contract.ts'
-import { UserConflict, UserNotFound } from './errors.ts'
+import { LastAdmin, UserConflict, UserNotFound } from './errors.ts'
 import { IdParams, ReadHeaders, User as UserSchema, UserPatch } from './schemas.ts'
 
 const tags = ['users']
@@ -15,7 +15,7 @@ const consumes = ['application/merge-patch+json', 'application/json']
 const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ maxLength: 128, pattern: '^"[^"]*"$', description: 'Identifies this version of the user, for If-None-Match', examples: ['"3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.1"'] }) } }
 const Unchanged = Type.Null({ description: 'Not changed since the ETag in If-None-Match', headers: UserAnswer.headers })
 const missing = problem(UserNotFound, 'No such user, or another user\'s account')
-const conflict = problem(UserConflict, 'Conflicts with the current state of the resource')
+const conflict = problem([UserConflict, LastAdmin], 'Conflicts with the current state of the resource')
 const Deleted = Type.Null({ description: 'Deleted' })
 
 const READ = { 200: UserAnswer, 304: Unchanged, 401: Problem, 404: missing }
