@@ -13,9 +13,9 @@ export default fp(async function users (app) {
   const now = () => new Date()
   const { cache, config, dynamodb, eventBus, metrics } = app
   const outbox = app.outbox.open({ table: config.USERS_TABLE, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES })
-  const repository = createRepository({ dynamodb, outbox, table: config.USERS_TABLE, now })
+  const repository = createRepository({ dynamodb, outbox, table: config.USERS_TABLE, publicUrl: config.PUBLIC_URL, now })
   const { follow } = createEvents({ outbox: app.outbox, repository, eventBus })
-  app.decorate('users', createService({ repository, cache, count: metrics.count, adminEmails: config.ADMIN_EMAILS, now, follow }))
+  app.decorate('users', createService({ repository, cache, count: metrics.count, adminEmails: config.ADMIN_EMAILS, publicUrl: config.PUBLIC_URL, now, follow }))
   for (const schema of [User, Registration]) app.addSchema(schema)
   await app.register(routesV1)
   await app.register(routesV2)

@@ -3,6 +3,7 @@ import { Value } from '@sinclair/typebox/value'
 import { createHash } from 'node:crypto'
 import type { Outbox } from '../../plugins/outbox/index.ts'
 import { unlessRefused } from '../../shared/conditional-write.ts'
+import { withAvatarUrl } from './avatar-url.ts'
 import type { UsersEntry } from './contract.ts'
 import { Proposal, StoredUser } from './schemas.ts'
 
@@ -38,6 +39,8 @@ export interface RepositoryOptions {
   dynamodb: DynamoDBDocumentClient
   outbox: Outbox<UsersEntry>
   table: string
+  /** start of the avatars' URLs */
+  publicUrl: string
   now: () => Date
 }
 
@@ -49,12 +52,12 @@ const proposalsKey = (userId: string) => ({ userId: `proposals#${userId}` })
 /** Marks an account as erased without naming it. */
 const erasedKey = (userId: string) => ({ userId: `erased#${createHash('sha256').update(userId).digest('base64url')}` })
 const userItem = (user: StoredUser) => {
-  const { id, ...rest } = user
+  const { id, avatarUrl, ...rest } = user
   return { ...rest, userId: id, kind: 'user' }
 }
 
 /** The only place that knows the keys and items of the users table. */
-export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOptions): UsersRepository {
+export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: RepositoryOptions): UsersRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
   // DynamoDB may remove expired items days late, so they are filtered out here.
   const isLive = (item: Record<string, unknown>) => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds()
@@ -70,7 +73,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     const { userId, kind, lastEventId, ...rest } = item
     const user = { ...rest, id: userId }
     if (!Value.Check(StoredUser, user)) throw new Error('A record of the users table is not a valid user')
-    return user
+    return withAvatarUrl(user, publicUrl)
   }
 
   async function ownerOf (email: string): Promise<string | undefined> {
