@@ -5,6 +5,7 @@ import { API } from './api.ts'
 import auth from './modules/auth/index.ts'
 import email from './modules/email/index.ts'
 import health from './modules/health/index.ts'
+import uploads from './modules/uploads/index.ts'
 import users from './modules/users/index.ts'
 import aws from './plugins/aws/index.ts'
 import bodies from './plugins/bodies.ts'
@@ -25,6 +26,7 @@ import metrics from './plugins/metrics.ts'
 import outbox from './plugins/outbox/index.ts'
 import rateLimit from './plugins/rate-limit/index.ts'
 import requestTarget, { routableTarget } from './plugins/request-target.ts'
+import s3 from './plugins/s3.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import sqs from './plugins/sqs.ts'
 import versions from './plugins/versions.ts'
@@ -81,6 +83,7 @@ export async function buildApp (options: AppOptions) {
   await app.register(consumers)
   await app.register(outbox)
   await app.register(sqs)
+  await app.register(s3)
   await app.register(eventBus)
   await app.register(cache)
   await app.register(jwt)
@@ -89,6 +92,7 @@ export async function buildApp (options: AppOptions) {
   await app.register(users)
   await app.register(options.email ?? email)
   await app.register(auth)
+  await app.register(uploads)
   await app.register(health)
 
   return app

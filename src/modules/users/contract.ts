@@ -1,6 +1,8 @@
 import type { EntryOf } from '../../plugins/outbox/index.ts'
+import type { Avatar } from './avatar-url.ts'
 import type { AuditPage, AuditQuery, BatchOfUsers, BatchResult, ListQuery, Proposal, Registration, User, UserPage, UserPatch, USERS_ENTRIES } from './schemas.ts'
 
+export type { Avatar } from './avatar-url.ts'
 export type { Registration, User, UserPatch } from './schemas.ts'
 
 /** What the outbox of the users table holds. */
@@ -75,6 +77,16 @@ export interface UsersService extends UsersDirectory, UsersEnrolment {
   update (actor: Actor, id: string, patch: UserPatch, correlationId: string): Promise<User>
   /** Erases an account. Throws as `update` does. */
   remove (actor: Actor, id: string, correlationId: string): Promise<void>
+  /** The place of the caller's next avatar among theirs: greater than every one before, at least `at`. Throws AUTH_TOKEN_INVALID. */
+  orderAvatar (actor: Actor, at: Date): Promise<number>
+  /** The avatar of an account, read from the table and not from the cache; `undefined` when it never had one, or there is no account. */
+  getAvatar (id: string): Promise<Avatar | undefined>
+  /** The path of the avatar that an account shows, read through the cache. */
+  shownAvatar (id: string): Promise<string | undefined>
+  /** Shows an avatar, unless the account is not active or has a newer one, or a newer removal. Resolves to whether it is shown. Safe to repeat. */
+  setAvatar (id: string, avatar: Required<Avatar>, correlationId: string): Promise<boolean>
+  /** Shows none, and none that was requested before `at`. Throws AUTH_TOKEN_INVALID, USERS_CONFLICT. */
+  removeAvatar (actor: Actor, at: Date, correlationId: string): Promise<void>
   /** Registers what a module does after a change of an account, for example erase its own data of a deleted one. */
   follow<T extends UsersEntryType> (type: T, follower: Follower<T>): void
 }

@@ -32,6 +32,8 @@ export interface DirectoryRepository {
 export interface DirectoryRepositoryOptions {
   dynamodb: DynamoDBDocumentClient
   table: string
+  /** start of the URLs of avatars */
+  publicUrl: string
   now: () => Date
 }
 
@@ -66,7 +68,7 @@ function monthAfter (month: string, months: number): string {
 const monthBefore = (place: string): string => place.length > monthOf(place).length ? monthOf(place) : monthAfter(place, -1)
 
 /** Reads many accounts, and lists of them, for admins. */
-export function createDirectoryRepository ({ dynamodb, table, now }: DirectoryRepositoryOptions): DirectoryRepository {
+export function createDirectoryRepository ({ dynamodb, table, publicUrl, now }: DirectoryRepositoryOptions): DirectoryRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
   const isLive = (item: Item) => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds()
 
@@ -122,14 +124,14 @@ export function createDirectoryRepository ({ dynamodb, table, now }: DirectoryRe
     async begin (callerId) {
       const items = await getMany([callerId, listsKey.userId])
       const firstMonth = items.get(listsKey.userId)?.['firstMonth']
-      return { caller: userIn(items.get(callerId)), firstMonth: typeof firstMonth === 'string' ? firstMonth : undefined }
+      return { caller: userIn(items.get(callerId), publicUrl), firstMonth: typeof firstMonth === 'string' ? firstMonth : undefined }
     },
 
     async lookUp (callerId, email) {
       const { userId } = claimKey(email)
       const items = await getMany([callerId, userId])
       const ownerId = items.get(userId)?.['ownerId']
-      return { caller: userIn(items.get(callerId)), ownerId: typeof ownerId === 'string' ? ownerId : undefined }
+      return { caller: userIn(items.get(callerId), publicUrl), ownerId: typeof ownerId === 'string' ? ownerId : undefined }
     },
 
     async list ({ status, limit, before }, firstMonth) {
@@ -147,12 +149,12 @@ export function createDirectoryRepository ({ dynamodb, table, now }: DirectoryRe
         const isLast = isRead && items.length <= limit && bucket <= (await firstMonth ?? thisMonth)
         return { items, next: isLast ? undefined : readTo ?? bucket }
       })
-      return { items: items.map(item => userIn(item)!), ...(next === undefined ? {} : { next }) }
+      return { items: items.map(item => userIn(item, publicUrl)!), ...(next === undefined ? {} : { next }) }
     },
 
     async byIds (ids) {
       const items = await getMany(ids, PROJECTION)
-      return new Map([...items.values()].flatMap(item => { const user = userIn(item); return user === undefined ? [] : [[user.id, user]] }))
+      return new Map([...items.values()].flatMap(item => { const user = userIn(item, publicUrl); return user === undefined ? [] : [[user.id, user]] }))
     },
 
     async audit (userId, { limit, before = '~' }) {

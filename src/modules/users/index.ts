@@ -17,14 +17,14 @@ export default fp(async function users (app) {
   app.apiDocs.tag({ name: 'users', description: 'Accounts and profiles' })
   const now = () => new Date()
   const { cache, config, dynamodb, eventBus, keys, metrics: { count } } = app
-  const table = config.USERS_TABLE
+  const { USERS_TABLE: table, PUBLIC_URL: publicUrl } = config
   const outbox = app.outbox.open({ table, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES })
-  const repository = createRepository({ dynamodb, outbox, table, now })
-  const directory = createDirectoryRepository({ dynamodb, table, now })
+  const repository = createRepository({ dynamodb, outbox, table, publicUrl, now })
+  const directory = createDirectoryRepository({ dynamodb, table, publicUrl, now })
   const enrolments = createEnrolmentRepository({ dynamodb, outbox, table, now })
   const { follow } = createEvents({ outbox: app.outbox, repository, directory, eventBus })
   app.decorate('users', {
-    ...createService({ repository, cache, count, adminEmails: config.ADMIN_EMAILS, now, follow }),
+    ...createService({ repository, cache, count, adminEmails: config.ADMIN_EMAILS, publicUrl, now, follow }),
     ...createDirectory({ repository, directory, keys }),
     ...createEnrolment({ repository, enrolments, count })
   })

@@ -1,5 +1,6 @@
 import { Value } from '@sinclair/typebox/value'
 import { createHash } from 'node:crypto'
+import { withAvatarUrl } from './avatar-url.ts'
 import { StoredAuditLine, StoredUser, type AuditLine } from './schemas.ts'
 
 // The keys and items of the users table, for the repositories of this module.
@@ -33,7 +34,7 @@ export const auditList = (userId: string): string => `audit#${nameless(userId)}`
 const placeOf = (time: string, id: string) => `${time}#${id}`
 
 export function userItem (user: StoredUser) {
-  const { id, ...rest } = user
+  const { id, avatarUrl, ...rest } = user
   const month = monthOf(user.createdAt)
   return {
     ...rest,
@@ -46,12 +47,12 @@ export function userItem (user: StoredUser) {
 }
 
 /** The user in an item; `undefined` when the item is not a user. Throws when the user is invalid. */
-export function userIn (item: Record<string, unknown> | undefined): StoredUser | undefined {
+export function userIn (item: Record<string, unknown> | undefined, publicUrl: string): StoredUser | undefined {
   if (item?.['kind'] !== 'user') return undefined
   const { userId, kind, lastEventId, list, listedAt, listStatus, ...rest } = item
   const user = { ...rest, id: userId }
   if (!Value.Check(StoredUser, user)) throw new Error('A record of the users table is not a valid user')
-  return user
+  return withAvatarUrl(user, publicUrl)
 }
 
 /** A user's claim on its address. It expires with the user. */

@@ -41,6 +41,8 @@ export interface RepositoryOptions {
   dynamodb: DynamoDBDocumentClient
   outbox: Outbox<UsersEntry>
   table: string
+  /** start of the avatars' URLs */
+  publicUrl: string
   now: () => Date
 }
 
@@ -59,7 +61,7 @@ export const stillAdmin = (table: string, adminId: string) => ({
 })
 
 /** Reads and writes single accounts. Each write is one transaction. */
-export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOptions): UsersRepository {
+export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: RepositoryOptions): UsersRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
   // DynamoDB may remove expired items days late, so they are filtered out here.
   const isLive = (item: Record<string, unknown>) => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds()
@@ -70,7 +72,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   }
 
   async function get (id: string): Promise<StoredUser | undefined> {
-    return userIn(await getItem({ userId: id }))
+    return userIn(await getItem({ userId: id }), publicUrl)
   }
 
   async function ownerOf (email: string): Promise<string | undefined> {

@@ -22,6 +22,7 @@ export const User = Type.Object({
   locale: CanonicalLocale,
   status: Status,
   role: Role,
+  avatarUrl: Type.Optional(Type.String({ format: 'uri', maxLength: 2048, description: 'Where the picture of the user is; absent without one', examples: ['https://users.example.com/avatars/3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11/1795348800000-0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'] })),
   createdAt: Timestamp,
   updatedAt: Timestamp,
   version: Type.Integer({ minimum: 1, maximum: MAX_VERSION, description: 'Increases by one with each change; part of the ETag' })
@@ -36,6 +37,8 @@ export const StoredUser = Type.Object({
   name: Type.String(),
   createdAt: Type.String(),
   updatedAt: Type.String(),
+  avatarUrl: Type.Optional(Type.String({ description: 'made of the avatar when the item is read; not in the table' })),
+  avatar: Type.Optional(Type.Object({ path: Type.Optional(Type.String()), order: Type.Integer() }, { ...Strict, description: 'see avatar-url.ts' })),
   expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' }))
 }, Strict)
 export type StoredUser = Static<typeof StoredUser>
@@ -157,7 +160,7 @@ export type AuditPage = Static<typeof AuditPage>
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 
 /** A user as an event shows it. Checked by TypeBox like items read from the table. */
-const Snapshot = Type.Omit(StoredUser, ['expiresAt'], Strict)
+const Snapshot = Type.Omit(StoredUser, ['expiresAt', 'avatar'], Strict)
 
 const InvitedBy = Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
 

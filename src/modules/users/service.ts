@@ -8,6 +8,7 @@ import { outboxEntry } from '../../shared/outbox.ts'
 import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
+import { createAvatars } from './avatars.ts'
 import type { Actor, Registration, User, UserPatch, UsersDirectory, UsersEnrolment, UsersEntry, UsersService } from './contract.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
@@ -22,7 +23,7 @@ const cacheKey = (id: string) => `user:${id}`
 
 /** The user without the fields that only the table needs. */
 export function publicUser (stored: StoredUser): User {
-  const { expiresAt, ...user } = stored
+  const { expiresAt, avatar, ...user } = stored
   return user
 }
 
@@ -72,6 +73,7 @@ export interface ServiceOptions {
   cache: Cache
   count: Count
   adminEmails: readonly string[]
+  publicUrl: string
   now: () => Date
   follow: UsersService['follow']
 }
@@ -80,7 +82,7 @@ export interface ServiceOptions {
 export type AccountsService = Omit<UsersService, keyof (UsersDirectory & UsersEnrolment)>
 
 /** The rules of accounts, independent of HTTP and of the table. */
-export function createService ({ repository, cache, count, adminEmails, now, follow }: ServiceOptions): AccountsService {
+export function createService ({ repository, cache, count, adminEmails, publicUrl, now, follow }: ServiceOptions): AccountsService {
   async function getFresh (id: string) {
     return UUID.test(id) ? await repository.get(id) : undefined
   }
@@ -147,6 +149,7 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
   }
 
   return {
+    ...createAvatars({ publicUrl, get: getFresh, getCached, isActing, publicUser, nextVersion, save, now }),
     findByEmail,
     follow,
     checkRegistration: registration => ({ locale: DEFAULT_LOCALE, ...normalized(registration) }),
