@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import type {} from './contract.ts'
 import { createEvents } from './events.ts'
+import { createExport } from './export.ts'
 import { createRepository } from './repository.ts'
 import routesV1 from './routes.v1.ts'
 import routesV2 from './routes.v2.ts'
@@ -15,8 +16,9 @@ export default fp(async function users (app) {
   const outbox = app.outbox.open({ table: config.USERS_TABLE, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES })
   const repository = createRepository({ dynamodb, outbox, table: config.USERS_TABLE, now })
   const { follow } = createEvents({ outbox: app.outbox, repository, eventBus })
-  app.decorate('users', createService({ repository, cache, count: metrics.count, adminEmails: config.ADMIN_EMAILS, now, follow }))
+  const { schema: exportSchema, contribute, collect } = createExport({ now })
+  app.decorate('users', createService({ repository, cache, count: metrics.count, adminEmails: config.ADMIN_EMAILS, now, follow, contribute, collect }))
   for (const schema of [User, Registration]) app.addSchema(schema)
   await app.register(routesV1)
-  await app.register(routesV2)
+  await app.register(routesV2, { exportSchema })
 }, { name: 'users', dependencies: ['config', 'dynamodb', 'outbox', 'event-bus', 'cache', 'jwt', 'rate-limit', 'metrics', 'docs'] })

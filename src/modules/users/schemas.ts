@@ -61,6 +61,13 @@ export type UserPatch = Static<typeof UserPatch>
 /** The fields of a patch that only an admin may set. */
 export const ADMIN_FIELDS = ['status', 'role'] as const satisfies readonly (keyof UserPatch)[]
 
+/** What every export has; modules add their parts, see `createExport`. */
+export const UserExport = Type.Object({
+  exportedAt: Timestamp,
+  account: User
+}, { title: 'UserExport' })
+export type UserExport = Static<typeof UserExport>
+
 export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'User id' }) })
 export const ReadHeaders = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1024, description: 'ETags the client holds' })) })
 

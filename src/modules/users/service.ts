@@ -8,7 +8,7 @@ import { outboxEntry } from '../../shared/outbox.ts'
 import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
-import type { Actor, Registration, User, UserPatch, UsersEntry, UsersService } from './contract.ts'
+import type { Actor, Registration, User, UserExport, UserPatch, UsersEntry, UsersService } from './contract.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
 import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
@@ -58,10 +58,13 @@ export interface ServiceOptions {
   adminEmails: readonly string[]
   now: () => Date
   follow: UsersService['follow']
+  contribute: UsersService['contribute']
+  /** Collects every module's part of an export. */
+  collect: (account: User) => Promise<UserExport>
 }
 
 /** The rules of accounts, independent of HTTP and of the table. */
-export function createService ({ repository, cache, count, adminEmails, now, follow }: ServiceOptions): UsersService {
+export function createService ({ repository, cache, count, adminEmails, now, follow, contribute, collect }: ServiceOptions): UsersService {
   async function getFresh (id: string) {
     return UUID.test(id) ? await repository.get(id) : undefined
   }
@@ -140,6 +143,7 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
   return {
     findByEmail,
     follow,
+    contribute,
     checkRegistration: registration => ({ locale: DEFAULT_LOCALE, ...normalized(registration) }),
 
     async register (registration, correlationId) {
@@ -199,6 +203,11 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
       const user = await getCached(id)
       if (user !== undefined && (id !== actor.userId || isActing(user))) return publicUser(user)
       throw id === actor.userId ? new Unauthorized() : new UserNotFound()
+    },
+
+    async exportOf (actor) {
+      const { previous } = await target(actor, actor.userId)
+      return await collect(publicUser(previous))
     },
 
     async update (actor, id, patch, correlationId) {
