@@ -146,7 +146,7 @@ t.test('an account that registers again before the deletion has been handled kee
   const email = 'quick@example.com'
   const { user } = await signIn(app, engines, email)
   await app.users.remove({ userId: user.id }, user.id, 'x')
-  const [deletion] = await waiting(app, 'UsersTable')
+  const deletion = (await waiting(app, 'UsersTable')).find(({ type }) => type === 'user.deleted')
   await app.dynamodb.send(new DeleteCommand({ TableName: 'UsersTable', Key: { userId: `outbox#${deletion!.eventId}` } }))
   const again = (await call('POST', '/v2/users', { payload: { email, name: 'Quick Again' } })).json()
   await pump(app, engines)
