@@ -52,7 +52,7 @@ async function emptyQueues (t: Test) {
   }
 }
 
-t.test('of an account with everything it can have, deletion leaves one marker that names nobody', async t => {
+t.test('of an account with everything it can have, deletion leaves one marker that names no one', async t => {
   const email = 'ada.vanishing+tag@example.com'
   const names = ['Ada Vanishing', 'Augusta Vanishing', 'Countess Vanishing', 'Lovelace Vanishing']
   // Strangers ask for codes before the account exists.

@@ -2,7 +2,7 @@ import fp from 'fastify-plugin'
 import type {} from './contract.ts'
 import { createEvents } from './events.ts'
 import { createExport } from './export.ts'
-import { createRepository } from './repository.ts'
+import { createRepository, expiryOf } from './repository.ts'
 import routesV1 from './routes.v1.ts'
 import routesV2 from './routes.v2.ts'
 import { Registration, User, USERS_ENTRIES } from './schemas.ts'
@@ -13,7 +13,7 @@ export default fp(async function users (app) {
   app.apiDocs.tag({ name: 'users', description: 'Accounts and profiles' })
   const now = () => new Date()
   const { cache, config, dynamodb, eventBus, metrics } = app
-  const outbox = app.outbox.open({ table: config.USERS_TABLE, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES })
+  const outbox = app.outbox.open({ table: config.USERS_TABLE, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES, expired: expiryOf })
   const repository = createRepository({ dynamodb, outbox, table: config.USERS_TABLE, now })
   const { follow } = createEvents({ outbox: app.outbox, repository, eventBus })
   const { schema: exportSchema, contribute, collect } = createExport({ now })

@@ -3,6 +3,8 @@ import { Value } from '@sinclair/typebox/value'
 import { createHash } from 'node:crypto'
 import type { Outbox } from '../../plugins/outbox/index.ts'
 import { unlessRefused } from '../../shared/conditional-write.ts'
+import { idFrom } from '../../shared/ids.ts'
+import { outboxEntry } from '../../shared/outbox.ts'
 import type { UsersEntry } from './contract.ts'
 import { Proposal, StoredUser } from './schemas.ts'
 
@@ -41,8 +43,11 @@ export interface RepositoryOptions {
   now: () => Date
 }
 
-/** Seconds for which an erased account's id stays blocked: longer than any queue or stream keeps a message that could write it again. */
-const ERASED_FOR = 30 * 24 * 3600
+/**
+ * Seconds for which an erased account's id stays blocked: longer than any queue or stream keeps a message that could write it
+ * again, and longer than the 35 days of backups from which a table can be restored (docs/privacy.md).
+ */
+const ERASED_FOR = 45 * 24 * 3600
 
 const claimKey = (email: string) => ({ userId: `email#${email}` })
 const proposalsKey = (userId: string) => ({ userId: `proposals#${userId}` })
@@ -51,6 +56,28 @@ const erasedKey = (userId: string) => ({ userId: `erased#${createHash('sha256').
 const userItem = (user: StoredUser) => {
   const { id, ...rest } = user
   return { ...rest, userId: id, kind: 'user' }
+}
+
+function userIn (item: Record<string, unknown> | undefined): StoredUser | undefined {
+  if (item?.['kind'] !== 'user') return undefined
+  const { userId, kind, lastEventId, ...rest } = item
+  const user = { ...rest, id: userId }
+  if (!Value.Check(StoredUser, user)) throw new Error('A record of the users table is not a valid user')
+  return user
+}
+
+/** The entry for an item that DynamoDB has removed: an account that was never confirmed ends like a deleted one, for other modules and services. */
+export function expiryOf (item: Record<string, unknown>): UsersEntry | undefined {
+  const user = userIn(item)
+  if (user?.expiresAt === undefined) return undefined
+  const eventId = idFrom(user.id, 'expired')
+  return outboxEntry('user.deleted', {
+    eventId,
+    subject: user.id,
+    correlationId: eventId,
+    now: new Date(user.expiresAt * 1000),
+    data: { userId: user.id, userVersion: user.version + 1, email: user.email }
+  })
 }
 
 /** The only place that knows the keys and items of the users table. */
@@ -65,12 +92,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   }
 
   async function get (id: string): Promise<StoredUser | undefined> {
-    const item = await getItem({ userId: id })
-    if (item?.['kind'] !== 'user') return undefined
-    const { userId, kind, lastEventId, ...rest } = item
-    const user = { ...rest, id: userId }
-    if (!Value.Check(StoredUser, user)) throw new Error('A record of the users table is not a valid user')
-    return user
+    return userIn(await getItem({ userId: id }))
   }
 
   async function ownerOf (email: string): Promise<string | undefined> {

@@ -38,7 +38,7 @@ t.test('an export is read from the tables, and not from the cache', async t => {
   t.equal(answer.json().account.name, 'After')
 })
 
-t.test('nobody else gets it: no token, a suspended account, a deleted one', async t => {
+t.test('without a token, and of a suspended or deleted account, there is no export', async t => {
   t.equal((await exportOf()).statusCode, 401)
   const [suspended, deleted] = [await signIn(app, engines, 'suspended@example.com'), await signIn(app, engines, 'deleted@example.com')]
   await app.users.update(await adminOf(app), suspended.user.id, { status: 'SUSPENDED' }, 'x')
