@@ -49,7 +49,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
       userId: account?.id ?? userId,
       address: keys.pseudonym(address),
       expiresAt: Math.floor(Date.parse(challenge.expiresAt) / 1000)
-    }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS })
+    }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS, isUncounted: isLate })
     if (account === undefined || type === undefined) return
     const inviter = invitedBy === undefined || type !== 'WELCOME_EMAIL' ? undefined : await users.getFresh(invitedBy)
     // The mail to a pending account quotes the registration that it confirms.
@@ -82,8 +82,8 @@ export function registerEvents ({ outbox, repository, service, users, email, key
     if (present?.status === 'SUSPENDED') await repository.deleteSessions(subject, occurredAt)
   })
 
-  users.follow('user.deleted', async ({ subject, data }) => {
+  users.follow('user.deleted', async ({ subject, occurredAt, data: { email: address } }) => {
     await repository.deleteSessions(subject)
-    await repository.forgetCodes(keys.pseudonyms(mailboxOf(data.email)), subject)
+    await repository.forgetCodes({ userId: subject, address: keys.pseudonyms(address), mailbox: keys.pseudonyms(mailboxOf(address)), at: occurredAt })
   })
 }

@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import type {} from './contract.ts'
 import { registerEvents } from './events.ts'
+import { contributeParts } from './export.ts'
 import { createRepository } from './repository.ts'
 import routesV1 from './routes.v1.ts'
 import routesV2 from './routes.v2.ts'
@@ -25,6 +26,7 @@ export default fp(async function auth (app) {
     now
   })
   registerEvents({ outbox: app.outbox, repository, service, users, email, keys, count, now })
+  contributeParts({ users, repository, keys })
   app.decorate('auth', service)
   await app.register(routesV1)
   await app.register(routesV2)

@@ -51,6 +51,21 @@ export const Tokens = Type.Object({ ...TOKENS, user: Type.Unsafe<User>({ $ref: '
 export type Tokens = Static<typeof Tokens>
 
 const BASE64URL = '^[A-Za-z0-9_-]+$'
+/** A session as its user may see it: none of its secrets. */
+export const ExportedSession = Type.Object({
+  id: Id,
+  createdAt: Timestamp,
+  lastUsedAt: Timestamp,
+  expiresAt: Timestamp
+}, { title: 'ExportedSession' })
+
+export const ExportedCode = Type.Object({
+  requestedAt: Timestamp,
+  open: Type.Optional(Type.Object({
+    expiresAt: Timestamp,
+    tries: Type.Integer({ minimum: 0, maximum: 5, description: 'Tries used' })
+  }, { description: 'The state of the code while it can be used' }))
+}, { title: 'ExportedCode' })
 
 export const JsonWebKeySet = Type.Object({
   keys: Type.Array(Type.Object({

@@ -1,9 +1,10 @@
+import type { Static, TSchema } from '@sinclair/typebox'
 import type { EntryOf } from '../../plugins/outbox/index.ts'
 import type { Avatar } from './avatar-url.ts'
-import type { AuditPage, AuditQuery, BatchOfUsers, BatchResult, ListQuery, Proposal, Registration, User, UserPage, UserPatch, USERS_ENTRIES } from './schemas.ts'
+import type { AuditPage, AuditQuery, BatchOfUsers, BatchResult, ListQuery, Proposal, Registration, User, UserExport, UserPage, UserPatch, USERS_ENTRIES } from './schemas.ts'
 
 export type { Avatar } from './avatar-url.ts'
-export type { Registration, User, UserPatch } from './schemas.ts'
+export type { Registration, User, UserExport, UserPatch } from './schemas.ts'
 
 /** What the outbox of the users table holds. */
 export type UsersEntry = EntryOf<typeof USERS_ENTRIES>
@@ -23,6 +24,16 @@ export interface RequestedRegistration extends Proposal {
   challengeId: string
   /** ISO 8601 */
   expiresAt: string
+}
+
+/**
+ * A part of a user's export. `schema` describes it in the API documents; what it does not name is left out of the answer.
+ * It holds no secret: no hash, key, code or token.
+ */
+export interface ExportPart<S extends TSchema> {
+  schema: S
+  /** Reads what is stored about the user now. Not from the cache. */
+  collect: (user: User) => Promise<Static<S>>
 }
 
 /** The caller who asks for a change. Their permissions are read from the table. */
@@ -87,6 +98,10 @@ export interface UsersService extends UsersDirectory, UsersEnrolment {
   setAvatar (id: string, avatar: Required<Avatar>, correlationId: string): Promise<boolean>
   /** Shows none, and none that was requested before `at`. Throws AUTH_TOKEN_INVALID, USERS_CONFLICT. */
   removeAvatar (actor: Actor, at: Date, correlationId: string): Promise<void>
+  /** Everything stored about the caller. Throws AUTH_TOKEN_INVALID. */
+  exportOf (actor: Actor): Promise<UserExport>
+  /** Adds a module's part to the export. Call it while the app is built. */
+  contribute<S extends TSchema> (name: string, part: ExportPart<S>): void
   /** Registers what a module does after a change of an account, for example erase its own data of a deleted one. */
   follow<T extends UsersEntryType> (type: T, follower: Follower<T>): void
 }

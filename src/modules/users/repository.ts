@@ -3,7 +3,8 @@ import { Value } from '@sinclair/typebox/value'
 import type { Outbox } from '../../plugins/outbox/index.ts'
 import type { ConditionRefused } from '../../shared/aws-errors.ts'
 import { refusedPositions, unlessRefused } from '../../shared/conditional-write.ts'
-import { newId } from '../../shared/ids.ts'
+import { idFrom, newId } from '../../shared/ids.ts'
+import { outboxEntry } from '../../shared/outbox.ts'
 import type { UsersEntry } from './contract.ts'
 import { LastAdmin } from './errors.ts'
 import { adminsKey, auditItem, claimItem, claimKey, erasedKey, isActiveAdmin, proposalsKey, userIn, userItem } from './items.ts'
@@ -46,8 +47,11 @@ export interface RepositoryOptions {
   now: () => Date
 }
 
-/** Seconds for which an erased account's id stays blocked: longer than any queue or stream keeps a message that could write it again. */
-const ERASED_FOR = 30 * 24 * 3600
+/**
+ * Seconds for which an erased account's id stays blocked: longer than any queue or stream keeps a message that could write it
+ * again, and longer than the 35 days of backups from which a table can be restored (docs/privacy.md).
+ */
+const ERASED_FOR = 45 * 24 * 3600
 
 /** A condition of a transaction: the admin who asks for the change is still an admin. */
 export const stillAdmin = (table: string, adminId: string) => ({
@@ -59,6 +63,21 @@ export const stillAdmin = (table: string, adminId: string) => ({
     ExpressionAttributeValues: { ':admin': 'admin', ':active': 'ACTIVE' }
   }
 })
+
+/** The entry for an item that DynamoDB has removed: an account that was never confirmed ends like a deleted one, for other modules and services. */
+export function expiryOf (item: Record<string, unknown>): UsersEntry | undefined {
+  // The event shows no avatar, so it needs no start for its URL.
+  const user = userIn(item, '')
+  if (user?.expiresAt === undefined) return undefined
+  const eventId = idFrom(user.id, 'expired')
+  return outboxEntry('user.deleted', {
+    eventId,
+    subject: user.id,
+    correlationId: eventId,
+    now: new Date(user.expiresAt * 1000),
+    data: { userId: user.id, userVersion: user.version + 1, email: user.email }
+  })
+}
 
 /** Reads and writes single accounts. Each write is one transaction. */
 export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: RepositoryOptions): UsersRepository {

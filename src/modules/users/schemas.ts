@@ -156,6 +156,13 @@ export const AuditPage = Type.Object({
   nextCursor: NextCursor
 }, { title: 'AuditPage' })
 export type AuditPage = Static<typeof AuditPage>
+/** What every export has; modules add their parts, see `createExport`. */
+export const UserExport = Type.Object({
+  exportedAt: Timestamp,
+  account: User
+}, { title: 'UserExport' })
+export type UserExport = Static<typeof UserExport>
+
 
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import { createAvatars } from './avatars.ts'
-import type { Actor, Registration, User, UserPatch, UsersDirectory, UsersEnrolment, UsersEntry, UsersService } from './contract.ts'
+import type { Actor, Registration, User, UserExport, UserPatch, UsersDirectory, UsersEnrolment, UsersEntry, UsersService } from './contract.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
 import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
@@ -76,13 +76,16 @@ export interface ServiceOptions {
   publicUrl: string
   now: () => Date
   follow: UsersService['follow']
+  contribute: UsersService['contribute']
+  /** Collects every module's part of an export. */
+  collect: (account: User) => Promise<UserExport>
 }
 
 /** What this service does itself; the rest is in directory.ts and enrolment.ts. */
 export type AccountsService = Omit<UsersService, keyof (UsersDirectory & UsersEnrolment)>
 
 /** The rules of accounts, independent of HTTP and of the table. */
-export function createService ({ repository, cache, count, adminEmails, publicUrl, now, follow }: ServiceOptions): AccountsService {
+export function createService ({ repository, cache, count, adminEmails, publicUrl, now, follow, contribute, collect }: ServiceOptions): AccountsService {
   async function getFresh (id: string) {
     return UUID.test(id) ? await repository.get(id) : undefined
   }
@@ -152,6 +155,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     ...createAvatars({ publicUrl, get: getFresh, getCached, isActing, publicUser, nextVersion, save, now }),
     findByEmail,
     follow,
+    contribute,
     checkRegistration: registration => ({ locale: DEFAULT_LOCALE, ...normalized(registration) }),
 
     async register (registration, correlationId) {
@@ -211,6 +215,11 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
       const user = await getCached(id)
       if (user !== undefined && (id !== actor.userId || isActing(user))) return publicUser(user)
       throw id === actor.userId ? new Unauthorized() : new UserNotFound()
+    },
+
+    async exportOf (actor) {
+      const { previous } = await target(actor, actor.userId)
+      return await collect(publicUser(previous))
     },
 
     async update (actor, id, patch, correlationId) {
