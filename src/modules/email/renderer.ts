@@ -10,10 +10,10 @@ export interface Renderer {
 export function createRenderer (options: Brand & { directory?: string | undefined }): Renderer {
   let loading: ReturnType<typeof start> | undefined
   const start = async () => await (await import('./templates/index.ts')).createRenderer(options)
-  const load = () => loading ??= start().catch((error: unknown) => {
+  const load = async () => await (loading ??= start().catch((error: unknown) => {
     loading = undefined // a file that could not be opened now may be opened with the next mail
     throw error
-  })
+  }))
   return {
     async load () { await load() },
     async render (mail) { return (await load())(mail) }

@@ -129,7 +129,8 @@ function addFolder (files: Map<string, string>, catalogues: Map<string, Texts>, 
       continue
     }
     const tag = name.replace(/\.json$/, '')
-    const language = name.endsWith('.json') ? canonicalLocale(tag) : undefined
+    // Longer languages are valid tags, but none is registered: `german` is a mistake.
+    const language = /^[a-z]{2,3}(?:-|\.json$)/i.test(name) && name.endsWith('.json') ? canonicalLocale(tag) : undefined
     if (language === undefined || language !== tag) {
       faults.push(`${name}: not the name of a template (${LAYOUTS.join(', ')}, or a language such as ${REFERENCE}.json${language === undefined ? '' : `, here ${language}.json`})`)
       continue

@@ -17,7 +17,7 @@ export interface Template {
 }
 
 // A tag of a section that is alone in its line is removed with the line.
-const TAG = /^[ \t]*\{\{([#^/])(\w+)\}\}[ \t]*\n|\{\{([#^/]?)(\w+)\}\}/gm
+const TAG = /^[ \t]*\{\{([#^/])(\w+)\}\}[ \t]*\n|(?<!\{)\{\{([#^/]?)(\w+)\}\}(?!\})/gm
 
 /**
  * Parses a template: `{{name}}` is a value, `{{#name}}…{{/name}}` is left out without one, `{{^name}}…{{/name}}` with one.
@@ -55,7 +55,7 @@ export function parseTemplate (text: string): Template {
   function fill (parts: Part[], values: Values, escape: (value: string) => string): string {
     return parts.map(part => {
       if (typeof part === 'string') return part
-      const value = values[part.name] ?? ''
+      const value = Object.hasOwn(values, part.name) ? values[part.name] ?? '' : ''
       if (!('parts' in part)) return escape(value)
       return (value === '') === part.isInverted ? fill(part.parts, values, escape) : ''
     }).join('')
