@@ -35,13 +35,13 @@ export const EmailMessage = Type.Object({
   /** canonical, see shared/email-address */
   email: Type.String({ maxLength: MAX_EMAIL }),
   name: Name,
-  /** name of the admin whose invitation it is; only on WELCOME_EMAIL */
+  /** the name of the admin who invited the user; only on WELCOME_EMAIL */
   invitedBy: Type.Optional(Name),
-  /** the code is derived from it; present on every type except EMAIL_CHANGED_NOTICE */
+  /** the code is derived from it; optional only on EMAIL_CHANGED_NOTICE, where it undoes the change */
   challengeId: Type.Optional(Uuid),
   /** ISO 8601: when the code expires */
   expiresAt: Type.Optional(Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' })),
-  /** BCP 47; not used yet, all mails are in English */
+  /** BCP 47: the language of the mail */
   locale: Type.Optional(Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$' }))
 }, { additionalProperties: false })
 export type EmailMessage = Static<typeof EmailMessage>
