@@ -224,7 +224,7 @@ function createChecker () {
     if (found === undefined) return [`${method} ${path}: ${response.statusCode} is not documented`]
     const { headers = {}, content } = deref(document, found)
     const wrong: string[] = []
-    const limits = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] // an answer that came before the count has none
+    const limits = ['ratelimit-policy', 'ratelimit'] // an answer that came before the count has none
     for (const [name, reference] of Object.entries(headers)) {
       const value = response.headers[name]
       const { schema } = deref(document, reference)
