@@ -225,13 +225,14 @@ function createChecker () {
     const { headers = {}, content } = deref(document, found)
     const wrong: string[] = []
     const limits = ['ratelimit-policy', 'ratelimit'] // an answer that came before the count has none
+    const optional = [...limits, 'idempotent-replayed']
     for (const [name, reference] of Object.entries(headers)) {
       const value = response.headers[name]
       const { schema } = deref(document, reference)
-      if (value === undefined && !limits.includes(name)) wrong.push(`${name} is missing`)
+      if (value === undefined && !optional.includes(name)) wrong.push(`${name} is missing`)
       if (value !== undefined && schema.type === 'integer' && !/^\d+$/.test(String(value))) wrong.push(`${name} is no integer`)
     }
-    for (const name of ['etag', 'location', 'retry-after', 'www-authenticate', 'deprecation', ...limits]) {
+    for (const name of ['etag', 'location', 'retry-after', 'www-authenticate', 'deprecation', ...optional]) {
       if (response.headers[name] !== undefined && headers[name] === undefined) wrong.push(`${name} is not documented`)
     }
     const type = response.headers['content-type']?.toString().split(';')[0]
