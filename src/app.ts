@@ -19,6 +19,7 @@ import dynamodb from './plugins/dynamodb.ts'
 import errors from './plugins/errors/index.ts'
 import eventBus from './plugins/event-bus.ts'
 import { answerClientError, sendFrameworkError } from './plugins/errors/framework-errors.ts'
+import idempotency from './plugins/idempotency/index.ts'
 import jwt from './plugins/jwt.ts'
 import keys from './plugins/keys/index.ts'
 import logging, { createLogger } from './plugins/logging.ts'
@@ -87,6 +88,7 @@ export async function buildApp (options: AppOptions) {
   await app.register(eventBus)
   await app.register(cache)
   await app.register(jwt)
+  await app.register(idempotency)
   await app.register(docs, { ...options.docs, api: API })
 
   await app.register(users)

@@ -15,8 +15,10 @@ export interface CodeRequest {
   invitedBy?: string | undefined
   /** the client's network, see shared/network: each network has its own limit of codes per address */
   network: string
-  /** set by callers that may repeat a request, so that the repetition is recognised */
+  /** set by callers that may repeat a request: id of the outbox entry, from which the other ids are derived */
   requestId?: string
+  /** set instead by callers whose repetitions have the same id and time: as long as the code is good, they count once and get the same challenge */
+  operation?: { id: string, startedAt: Date }
 }
 
 /** The interface of the auth module for other modules. */

@@ -62,7 +62,7 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
     }, async ({ user, body }) => await app.users.batchGet(user, body.ids))
 
     app.post('/v2/users/batch', {
-      config: { limit: 'strict' },
+      config: { limit: 'bulk' },
       schema: {
         operationId: 'users.createBatch',
         tags,
@@ -79,7 +79,7 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
     }))
 
     app.post('/v2/users/invitations', {
-      config: { limit: 'strict' },
+      config: { limit: 'mail' },
       schema: {
         operationId: 'users.invite',
         tags,

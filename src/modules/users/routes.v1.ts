@@ -23,7 +23,7 @@ function present ({ id: userId, email, name, status, createdAt, updatedAt }: Use
 /** The article's contract, frozen. */
 const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
   app.post('/v1/users', {
-    config: { limit: 'strict' },
+    config: { limit: 'mail' },
     schema: {
       operationId: 'v1.users.create',
       tags,

@@ -52,7 +52,7 @@ const routes: FastifyPluginAsyncTypebox<{ exportSchema: TObject }> = async funct
     }, async ({ user, headers }, reply) => sendUser(reply, await app.users.read(user, user.userId), headers['if-none-match']))
 
     app.get('/v2/users/me/export', {
-      config: { limit: 'moderate' },
+      config: { limit: 'bulk' },
       schema: { operationId: 'users.export', tags, summary: 'Export everything stored about you', description: ABOUT_EXPORT, security, response: { 200: { ...exportSchema, description: ABOUT_FILE, headers: EXPORT_HEADERS }, 401: Problem } }
     }, async ({ user }, reply) => {
       const document = await app.users.exportOf(user)
