@@ -163,7 +163,6 @@ export const UserExport = Type.Object({
 }, { title: 'UserExport' })
 export type UserExport = Static<typeof UserExport>
 
-
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 
 /** A user as an event shows it. Checked by TypeBox like items read from the table. */
