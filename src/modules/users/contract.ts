@@ -1,7 +1,7 @@
 import type { EntryOf } from '../../plugins/outbox/index.ts'
 import type { AuditPage, AuditQuery, BatchOfUsers, BatchResult, ListQuery, Proposal, Registration, User, UserPage, UserPatch, USERS_ENTRIES } from './schemas.ts'
 
-export type { Registration, User, UserPatch } from './schemas.ts'
+export type { AuditPage, BatchResult, Registration, User, UserPage, UserPatch } from './schemas.ts'
 
 /** What the outbox of the users table holds. */
 export type UsersEntry = EntryOf<typeof USERS_ENTRIES>
