@@ -200,13 +200,18 @@ for (const [kind, skip] of await dynamodbEngines()) {
       }), [['WELCOME_EMAIL', undefined]])
     })
 
-    t.test('a batch of 100 takes a fraction of the time of 100 registrations', async (t) => {
-      const time = async (act: () => Promise<unknown>) => { const start = performance.now(); await act(); return performance.now() - start }
-      await batch(rows('warm', 100))
-      const one = await time(async () => { for (const { email, name } of rows('single', 100)) await app.inject({ method: 'POST', url: '/v1/users', payload: { email, name } }) })
-      const all = await time(() => batch(rows('batched', 100)))
-      t.comment(`100 registrations ${Math.round(one)} ms, a batch of 100 ${Math.round(all)} ms: ${(all / one).toFixed(2)} of it`)
-      t.ok(all < 0.6 * one)
+    t.test('a batch of 100 is six calls where 100 registrations are 100', async (t) => {
+      const measure = async (act: () => Promise<unknown>) => {
+        const calls = recordCalls(app)
+        const start = performance.now()
+        await act()
+        return { ms: performance.now() - start, calls: calls.stop().length }
+      }
+      const one = await measure(async () => { for (const { email, name } of rows('single', 100)) await app.inject({ method: 'POST', url: '/v1/users', payload: { email, name } }) })
+      const all = await measure(() => batch(rows('batched', 100)))
+      // The engine works as long for an item of a transaction as for a single one. DynamoDB does not, and is further away.
+      t.comment(`100 registrations ${Math.round(one.ms)} ms, a batch of 100 ${Math.round(all.ms)} ms: ${(all.ms / one.ms).toFixed(2)} of it on this engine`)
+      t.same([one.calls, all.calls], [100, 6])
     })
   })
 }
