@@ -4,7 +4,7 @@ import type { Avatar } from './avatar-url.ts'
 import type { AuditPage, AuditQuery, BatchOfUsers, BatchResult, ListQuery, Proposal, Registration, User, UserExport, UserPage, UserPatch, USERS_ENTRIES } from './schemas.ts'
 
 export type { Avatar } from './avatar-url.ts'
-export type { Registration, User, UserExport, UserPatch } from './schemas.ts'
+export type { AuditPage, BatchResult, Registration, User, UserExport, UserPage, UserPatch } from './schemas.ts'
 
 /** What the outbox of the users table holds. */
 export type UsersEntry = EntryOf<typeof USERS_ENTRIES>
