@@ -26,6 +26,9 @@ export interface RequestedRegistration extends Proposal {
 /** The caller who asks for a change. Their permissions are read from the table. */
 export interface Actor { userId: string }
 
+/** Whether a change may replace this version of an account. */
+export type Expectation = (present: User) => boolean
+
 /** The interface of the users module for other modules. */
 export interface UsersService {
   /** The registration in the form in which it is stored. Throws VALIDATION_FAILED. */
@@ -47,10 +50,10 @@ export interface UsersService {
   verify (proof: { userId: string, challengeId: string, isOf: (email: string) => boolean }, correlationId: string): Promise<User | undefined>
   /** Reads the account `id` through the cache, if the caller may see it. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID. */
   read (actor: Actor, id: string): Promise<User>
-  /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT. */
-  update (actor: Actor, id: string, patch: UserPatch, correlationId: string): Promise<User>
+  /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT, and PRECONDITION_FAILED if the version that it would replace is not expected. */
+  update (actor: Actor, id: string, patch: UserPatch, correlationId: string, isExpected?: Expectation): Promise<User>
   /** Erases an account. Throws as `update` does. */
-  remove (actor: Actor, id: string, correlationId: string): Promise<void>
+  remove (actor: Actor, id: string, correlationId: string, isExpected?: Expectation): Promise<void>
   /** Registers what a module does after a change of an account, for example erase its own data of a deleted one. */
   follow<T extends UsersEntryType> (type: T, follower: Follower<T>): void
 }

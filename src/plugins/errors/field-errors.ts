@@ -1,5 +1,6 @@
 import type { FastifyError } from 'fastify'
 import { pointerTo, type FieldError } from '../../shared/errors.ts'
+import { isObject } from '../../shared/is-object.ts'
 
 /** Maximum number of fields in an answer, for example for a body with ten thousand unknown properties. */
 const MAX_FIELD_ERRORS = 20
@@ -67,12 +68,20 @@ function detailOf ({ keyword, params }: Failed, schema: Schema): string {
   }
 }
 
+/** Whether a member of a merge patch (RFC 7396) is `null`, which asks for its removal. A schema allows that only where it is possible. */
+function asksForRemoval (pointer: string, body: unknown, { consumes }: Record<string, unknown>): boolean {
+  if (!Array.isArray(consumes) || !consumes.includes('application/merge-patch+json') || !isObject(body)) return false
+  const name = /^\/([^/~]+)$/.exec(pointer)?.[1]
+  return name !== undefined && Object.hasOwn(body, name) && body[name] === null
+}
+
 /**
  * The invalid fields of a request that Ajv rejected, and how many more there are.
  *
  * @param schemas the route's schemas, by part of the request
+ * @param body the request's body
  */
-export function fieldErrors ({ validation = [], validationContext }: FastifyError, schemas: Record<string, unknown> = {}): { errors: FieldError[], more: number } {
+export function fieldErrors ({ validation = [], validationContext }: FastifyError, schemas: Record<string, unknown> = {}, body?: unknown): { errors: FieldError[], more: number } {
   const place = validationContext === 'body' ? '' : '#'
   // Report a failed anyOf once, not once per branch.
   const failures = (validation as unknown as Failed[]).filter(({ schemaPath }) => !/\/anyOf\/\d/.test(schemaPath))
@@ -80,7 +89,8 @@ export function fieldErrors ({ validation = [], validationContext }: FastifyErro
     const { instancePath, keyword, params } = failure
     const name = { required: params['missingProperty'], additionalProperties: params['additionalProperty'], discriminator: params['tag'] }[keyword]
     const below = name === undefined ? '' : pointerTo(String(name))
-    return { pointer: `${place}${instancePath}${below}`, detail: detailOf(failure, schemaAt(schemas[validationContext ?? ''], failure.schemaPath)) }
+    const isRemoval = below === '' && validationContext === 'body' && asksForRemoval(instancePath, body, schemas)
+    return { pointer: `${place}${instancePath}${below}`, detail: isRemoval ? 'cannot be removed' : detailOf(failure, schemaAt(schemas[validationContext ?? ''], failure.schemaPath)) }
   })
   return { errors, more: failures.length - errors.length }
 }
