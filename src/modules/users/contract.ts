@@ -63,6 +63,9 @@ export interface UsersEnrolment {
   invite (actor: Actor, registration: Required<Registration>, operation: Operation, correlationId: string): Promise<{ id: string }>
 }
 
+/** Whether a change may replace this version of an account. */
+export type Expectation = (present: User) => boolean
+
 /** The interface of the users module for other modules. */
 export interface UsersService extends UsersDirectory, UsersEnrolment {
   /** The registration in the form in which it is stored. Throws VALIDATION_FAILED. */
@@ -84,10 +87,10 @@ export interface UsersService extends UsersDirectory, UsersEnrolment {
   verify (proof: { userId: string, challengeId: string, isOf: (email: string) => boolean }, correlationId: string): Promise<User | undefined>
   /** Reads the account `id` through the cache, if the caller may see it. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID. */
   read (actor: Actor, id: string): Promise<User>
-  /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT, USERS_LAST_ADMIN. */
-  update (actor: Actor, id: string, patch: UserPatch, correlationId: string): Promise<User>
+  /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT, USERS_LAST_ADMIN, and PRECONDITION_FAILED if the version that it would replace is not expected. */
+  update (actor: Actor, id: string, patch: UserPatch, correlationId: string, isExpected?: Expectation): Promise<User>
   /** Erases an account. Throws as `update` does. */
-  remove (actor: Actor, id: string, correlationId: string): Promise<void>
+  remove (actor: Actor, id: string, correlationId: string, isExpected?: Expectation): Promise<void>
   /** The place of the caller's next avatar among theirs: greater than every one before, at least `at`. Throws AUTH_TOKEN_INVALID. */
   orderAvatar (actor: Actor, at: Date): Promise<number>
   /** The avatar of an account, read from the table and not from the cache; `undefined` when it never had one, or there is no account. */

@@ -55,13 +55,13 @@ export const Registration = Type.Object({
 }, { ...Strict, $id: 'Registration', title: 'Registration' })
 export type Registration = Static<typeof Registration>
 
-/** The fields of a user that may be changed. Every property is a field of `User` and is stored as given. */
+/** The fields of a user that may be changed, as a merge patch (RFC 7396); an empty one changes nothing. Every property is a field of `User` and is stored as given. */
 export const UserPatch = Type.Object({
   name: Type.Optional(PersonName),
   locale: Type.Optional(Locale),
   status: Type.Optional(Type.Union([Type.Literal('ACTIVE'), Type.Literal('SUSPENDED')], { description: 'Admins only' })),
   role: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('admin')], { description: 'Admins only' }))
-}, { ...Strict, minProperties: 1, title: 'UserPatch', examples: [{ name: 'Ada King' }] })
+}, { ...Strict, title: 'UserPatch', examples: [{ name: 'Ada King' }] })
 export type UserPatch = Static<typeof UserPatch>
 
 /** The fields of a patch that only an admin may set. */

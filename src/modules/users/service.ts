@@ -1,6 +1,6 @@
 import { Value } from '@sinclair/typebox/value'
 import { canonicalEmail } from '../../shared/email-address.ts'
-import { Forbidden, Unauthorized, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
+import { Forbidden, PreconditionFailed, Unauthorized, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
 import { newId, UUID } from '../../shared/ids.ts'
 import { canonicalLocale, DEFAULT_LOCALE } from '../../shared/locale.ts'
 import { untilUncontended } from '../../shared/optimistic.ts'
@@ -9,7 +9,7 @@ import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import { createAvatars } from './avatars.ts'
-import type { Actor, Registration, User, UserExport, UserPatch, UsersDirectory, UsersEnrolment, UsersEntry, UsersService } from './contract.ts'
+import type { Actor, Expectation, Registration, User, UserExport, UserPatch, UsersDirectory, UsersEnrolment, UsersEntry, UsersService } from './contract.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
 import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
@@ -119,6 +119,11 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     return { previous, by: { adminId: undefined } }
   }
 
+  /** The write that follows is refused unless this very version is still there, so that no other one is replaced. */
+  function expect (previous: StoredUser, isExpected: Expectation = () => true): void {
+    if (!isExpected(publicUser(previous))) throw new PreconditionFailed()
+  }
+
   const isDone = (outcome: WriteOutcome) => outcome !== 'refused'
 
   /** Writes the next version of a user; `undefined` when the user has changed since it was read. */
@@ -222,12 +227,13 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
       return await collect(publicUser(previous))
     },
 
-    async update (actor, id, patch, correlationId) {
+    async update (actor, id, patch, correlationId, isExpected) {
       const changes = normalized(patch)
       const updated = await untilUncontended(async () => {
         const { previous, by } = await target(actor, id)
         const isAdmin = by.adminId !== undefined || previous.role === 'admin'
         if (!isAdmin && ADMIN_FIELDS.some(field => changes[field] !== undefined)) throw new Forbidden()
+        expect(previous, isExpected)
         const changed = PATCH_FIELDS.filter(field => changes[field] !== undefined && changes[field] !== previous[field])
         if (changed.length === 0) return publicUser(previous)
         const next = nextVersion(previous, Object.fromEntries(changed.map(field => [field, changes[field]])))
@@ -238,9 +244,10 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
       return updated
     },
 
-    async remove (actor, id, correlationId) {
+    async remove (actor, id, correlationId, isExpected) {
       const removed = await untilUncontended(async () => {
         const { previous, by } = await target(actor, id)
+        expect(previous, isExpected)
         const userVersion = previous.version + 1
         const entry: UsersEntry = outboxEntry('user.deleted', { subject: id, correlationId, data: { userId: id, userVersion, email: previous.email }, now: now() })
         return isDone(await repository.remove(previous, entry, by)) ? { userVersion } : undefined
