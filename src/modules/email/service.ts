@@ -92,9 +92,9 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
   const { from, brand, verifyUrl } = settings
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
 
-  /** The last time at which the code of a message is still worth mailing; `Infinity` when it has no code. */
-  function codeEnd ({ message: { challengeId, expiresAt }, sentAt }: Pick<Delivery, 'message' | 'sentAt'>): number {
-    if (challengeId === undefined) return Infinity
+  /** The last time at which the code of a message is still worth mailing; `Infinity` when the mail is of use without one. */
+  function codeEnd ({ message: { type, challengeId, expiresAt }, sentAt }: Pick<Delivery, 'message' | 'sentAt'>): number {
+    if (challengeId === undefined || type === 'EMAIL_CHANGED_NOTICE') return Infinity
     return (expiresAt === undefined ? sentAt + CODE_LIFE : Date.parse(expiresAt)) - MIN_CODE_LIFE
   }
 
@@ -107,8 +107,10 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
   }
 
   async function send ({ message, correlationId, deadline }: Delivery, isExpired: boolean): Promise<void> {
-    const { type, messageId, email, name, challengeId } = message
-    const challenge = challengeId === undefined ? undefined : { challengeId, code: codeOf(challengeId) }
+    const { type, messageId, email, name, challengeId, expiresAt } = message
+    // A notice is one for ever, and its link works until the change can no longer be undone.
+    const isOver = type === 'EMAIL_CHANGED_NOTICE' && expiresAt !== undefined && now() >= Date.parse(expiresAt)
+    const challenge = challengeId === undefined || isOver ? undefined : { challengeId, code: codeOf(challengeId) }
     const { toName, ...mail } = renderMail({ type, name, brand, contact: from.address, verifyUrl, challenge, isExpired })
     await sender.send({
       // Derived from the message's id, so that recipients' systems recognise a mail that was sent twice as one.

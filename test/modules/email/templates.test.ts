@@ -24,7 +24,9 @@ t.test('a mail with a code says it once in large digits and once in its link, un
     t.ok(text.includes(link))
     t.equal(html.match(/04815162/g)?.length, 2)
     t.ok(html.includes('>04815162</span>'))
-    t.ok(html.includes(`href="${link.replace('&', '&amp;')}"`))
+    const whole = type === 'EMAIL_CHANGE_CODE' ? `${link}&action=change` : link
+    t.ok(text.includes(`${whole}\n`))
+    t.ok(html.includes(`href="${whole.replaceAll('&', '&amp;')}"`))
     for (const body of [text, html]) {
       t.match(body, /works once and expires ten minutes after it was requested/)
       t.match(body, /If (it was not you|you did not)/)
@@ -57,6 +59,18 @@ t.test('the notice of a changed address holds no code and no link, and says wher
   for (const body of [text, html]) {
     t.notMatch(body, /verify|ten minutes/)
     t.notMatch(withoutStyle(body), /\b\d{8}\b/)
+    t.ok(body.includes('hello@acme.example'))
+  }
+})
+
+t.test('the notice with a way to undo the change has a link for it, and shows no code to type', async (t) => {
+  const { text, html } = renderMail({ ...content, type: 'EMAIL_CHANGED_NOTICE' })
+  t.ok(text.includes(`Undo the change: ${link}&action=undo\n`))
+  t.ok(html.includes(`href="${link.replace('&', '&amp;')}&amp;action=undo"`))
+  for (const body of [text, html]) {
+    t.equal(body.match(/04815162/g)?.length, 1, 'in the link alone')
+    t.match(body, /undo the change within seven days/)
+    t.notMatch(body, /ten minutes|works once/)
     t.ok(body.includes('hello@acme.example'))
   }
 })

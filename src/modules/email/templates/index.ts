@@ -27,15 +27,19 @@ export interface RenderedMail {
  */
 const PROVED: ReadonlySet<EmailType> = new Set(['SIGN_IN_CODE', 'ACCOUNT_EXISTS', 'EMAIL_CHANGED_NOTICE'])
 
+/** What the page behind the link does, where it does something else than to confirm an address for a sign-in. */
+const ACTIONS: Partial<Record<EmailType, string>> = { EMAIL_CHANGE_CODE: 'change', EMAIL_CHANGED_NOTICE: 'undo' }
+
 /** Subject and both bodies of a mail. The code is eight digits without spaces, so that readers and programs can copy it. */
 export function renderMail ({ type, name, brand, contact, verifyUrl, challenge, isExpired = false }: MailContent): RenderedMail {
   const isProved = PROVED.has(type)
   const subject = { brand, contact, name: isProved ? greetingName(name) : quotedName(name) }
-  const words = isExpired ? expiredWording(type, subject) : wording(type, subject)
-  const code = isExpired ? undefined : challenge?.code
+  const words = isExpired ? expiredWording(type, subject) : wording(type, subject, challenge !== undefined)
+  // The code that undoes a change is for the link alone, so the mail does not show it.
+  const code = isExpired || type === 'EMAIL_CHANGED_NOTICE' ? undefined : challenge?.code
   // In the fragment: browsers do not send it, so the code appears in no log, and scanners and previews that only fetch
   // links cannot use it up.
-  const fragment = isExpired || challenge === undefined ? '' : `#${new URLSearchParams(challenge)}`
+  const fragment = isExpired || challenge === undefined ? '' : `#${new URLSearchParams({ ...challenge, ...(ACTIONS[type] === undefined ? {} : { action: ACTIONS[type] }) })}`
   const link = words.button === '' ? undefined : verifyUrl + fragment
 
   const text = [

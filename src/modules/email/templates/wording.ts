@@ -29,8 +29,8 @@ export const VALIDITY = 'The code works once and expires ten minutes after it wa
 
 const hello = (name: string) => name === '' ? 'Hello,' : `Hello ${name},`
 
-/** The mail of each type. */
-export function wording (type: EmailType, { brand, contact, name }: Subject): Wording {
+/** The mail of each type. `canUndo`: a notice of a change comes with a link that undoes it. */
+export function wording (type: EmailType, { brand, contact, name }: Subject, canUndo = false): Wording {
   switch (type) {
     case 'WELCOME_EMAIL': return {
       subject: 'Confirm your e-mail address',
@@ -73,9 +73,9 @@ export function wording (type: EmailType, { brand, contact, name }: Subject): Wo
       preheader: 'Your account now has another e-mail address.',
       heading: 'Your address has been changed',
       opening: hello(name),
-      lead: () => `The e-mail address of your account at ${brand} has been changed. Codes and messages now go to the new address.`,
-      button: '',
-      notYou: `If you did not change it, write to ${contact} at once: someone else may be using your account.`
+      lead: way => `The e-mail address of your account at ${brand} has been changed. Codes and messages now go to the new address.${canUndo ? ` If you did not change it, undo the change within seven days with ${way}: the account then has this address again, and every device is signed out.` : ''}`,
+      button: canUndo ? 'Undo the change' : '',
+      notYou: `If you did not change it${canUndo ? ' and cannot undo it' : ''}, write to ${contact} at once: someone else may be using your account.`
     }
   }
 }
