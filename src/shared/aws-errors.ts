@@ -16,7 +16,7 @@ interface AwsError {
 export interface ConditionRefused extends Error {
   /** what a write met, and what each write of a transaction met, if it asked for it */
   Item?: Record<string, { S?: string, N?: string }>
-  CancellationReasons?: { Item?: Record<string, { S?: string, N?: string }> }[]
+  CancellationReasons?: { Code?: string, Item?: Record<string, { S?: string, N?: string }> }[]
 }
 
 /** Another transaction was writing the same item. */
@@ -46,6 +46,9 @@ export function isConditionRefused (error: unknown): error is ConditionRefused {
   const e = asError(error)
   return e.name === REFUSED.name || reasonsOf(e).includes(REFUSED.reason)
 }
+
+/** Whether the condition of a transaction's write at a position did not hold. */
+export const isRefusedAt = ({ CancellationReasons = [] }: ConditionRefused, position: number): boolean => CancellationReasons[position]?.Code === REFUSED.reason
 
 /** Whether a write conflicted with another transaction on the same item. */
 export function isConflict (error: unknown): boolean {

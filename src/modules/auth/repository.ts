@@ -4,9 +4,10 @@ import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import type { Outbox } from '../../plugins/outbox/index.ts'
+import { isRefusedAt } from '../../shared/aws-errors.ts'
 import { itemMetBy, unlessRefused } from '../../shared/conditional-write.ts'
 import type { AuthEntry } from './contract.ts'
-import { Challenge, Session } from './schemas.ts'
+import { Challenge, Session, SessionSummary } from './schemas.ts'
 
 /** At most `max` codes in a sliding `window` of milliseconds. */
 export interface Limit { window: number, max: number }
@@ -19,16 +20,19 @@ export interface CodeCount {
   challengeId: string
   at: Date
   limits: { address: readonly Limit[], network: readonly Limit[] }
+  /** the session that asks for the code, which must not have ended */
+  by?: { userId: string, sid: string }
 }
 
 export interface AuthRepository {
   /**
    * Counts a code and puts its outbox entry, in one call. When a limit is reached, writes nothing and returns when the
-   * next code may be requested, in milliseconds since the epoch. A repeated call for the same code counts once.
+   * next code may be requested, in milliseconds since the epoch; `ended` when the session that asks has ended. A repeated
+   * call for the same code counts once.
    */
-  requestCode (count: CodeCount, entry: AuthEntry): Promise<{ notBefore: number } | undefined>
-  /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old. `expiresAt` in seconds since the epoch. */
-  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count: Pick<CodeCount, 'address' | 'network' | 'limits'>): Promise<void>
+  requestCode (count: CodeCount, entry: AuthEntry): Promise<{ notBefore: number } | 'ended' | undefined>
+  /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old, if it was counted. `expiresAt` in seconds since the epoch. */
+  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count?: Pick<CodeCount, 'address' | 'network' | 'limits'>): Promise<void>
   /** Uses up one of a challenge's tries, once for each `tryId`, and returns the challenge; `undefined` when it has no tries left, has expired or was used. */
   takeTry (challengeId: string, tryId: string): Promise<Challenge | undefined>
   /** Gives a try back, because its code was right. */
@@ -38,12 +42,18 @@ export interface AuthRepository {
   /** Reads a session that has not expired. Strongly consistent. */
   getSession (userId: string, sid: string): Promise<Session | undefined>
   /** Replaces the current token. Returns false when the token has changed since it was read. */
-  rotate (session: Session, next: Pick<Session, 'currentHash' | 'retired' | 'lastUsedAt' | 'expiresAt'>): Promise<boolean>
+  rotate (session: Session, next: Pick<Session, 'currentHash' | 'retired' | 'lastUsedAt' | 'expiresAt' | 'device'>): Promise<boolean>
+  /** The sessions of a user that have not expired, in no order. Strongly consistent. */
+  listSessions (userId: string): Promise<SessionSummary[]>
+  /** Ends a session for another one of the same user, `by`, or for itself. `ended` when `by` has ended, `unknown` when only the session to end has. A call that is repeated with the same `operationId` gets the same answer. */
+  endSession (userId: string, sid: string, by: string, operationId: string): Promise<'done' | 'unknown' | 'ended'>
   deleteSession (userId: string, sid: string): Promise<void>
   /** Deletes the counts of codes under an address's pseudonyms, and the challenges among them that belong to the user. */
   forgetCodes (addresses: readonly string[], userId: string): Promise<void>
-  /** Ends the sessions of a user that were started up to a time, ISO 8601; without one, all of them. */
-  deleteSessions (userId: string, upTo?: string): Promise<void>
+  /** Deletes the sessions of a user that have ended. */
+  deleteSessions (userId: string, hasEnded: (sid: string) => boolean): Promise<void>
+  /** Deletes the sessions of a user, and the challenges that change the address of the account. */
+  forgetUser (userId: string): Promise<void>
 }
 
 export interface RepositoryOptions {
@@ -60,7 +70,11 @@ const MAX_TRIES = 5
 const TRIMMED = 3
 
 const challengeKey = (id: string) => ({ pk: `challenge#${id}`, sk: 'challenge' })
-const sessionKey = (userId: string, sid: string) => ({ pk: `user#${userId}`, sk: `session#${sid}` })
+const userKey = (userId: string, sk: string) => ({ pk: `user#${userId}`, sk })
+const SESSION = 'session#'
+const sessionKey = (userId: string, sid: string) => userKey(userId, SESSION + sid)
+/** Finds the challenge of a change of address when the account is erased. */
+const CHALLENGE = 'challenge#'
 
 /**
  * A list of requested codes, newest first, each `time challengeId`. A limit of N codes in a window holds when the N-th
@@ -85,6 +99,32 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
 
   async function deleteSession (userId: string, sid: string) {
     await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: sessionKey(userId, sid) })))
+  }
+
+  /** The condition that a session has not ended. */
+  const ifLive = (userId: string, sid: string) => ({
+    TableName: table,
+    Key: sessionKey(userId, sid),
+    ConditionExpression: 'expiresAt > :now',
+    ExpressionAttributeValues: { ':now': seconds() }
+  })
+
+  /** Calls `work` for every sort key in a user's partition. */
+  async function eachOf (userId: string, work: (sk: string) => Promise<void>) {
+    let ExclusiveStartKey: Record<string, unknown> | undefined
+    do {
+      const page = await dynamodb.send(new QueryCommand({
+        TableName: table,
+        KeyConditionExpression: 'pk = :user',
+        ExpressionAttributeValues: { ':user': userKey(userId, '').pk },
+        ProjectionExpression: 'sk',
+        ConsistentRead: true,
+        Limit: 25, // this many at once
+        ExclusiveStartKey
+      }))
+      await Promise.all((page.Items ?? []).map(async ({ sk }) => await work(sk as string)))
+      ExclusiveStartKey = page.LastEvaluatedKey
+    } while (ExclusiveStartKey !== undefined)
   }
 
   /** Adds a code to a list, unless that would exceed a limit. */
@@ -118,11 +158,15 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   }
 
   return {
-    async requestCode ({ address, network, challengeId, at, limits }, entry) {
+    async requestCode ({ address, network, challengeId, at, limits, by }, entry) {
       const code = `${at.toISOString()} ${challengeId}`
       const lists = [[addressKey(address), limits.address], [networkKey(address, network), limits.network]] as const
-      const TransactItems = [...lists.map(([Key, own]) => countIn(Key, code, at, own)), { Put: outbox.write(entry) }]
-      return await unlessRefused<unknown, { notBefore: number } | undefined>(
+      const TransactItems = [
+        ...lists.map(([Key, own]) => countIn(Key, code, at, own)),
+        { Put: outbox.write(entry) },
+        ...(by === undefined ? [] : [{ ConditionCheck: ifLive(by.userId, by.sid) }])
+      ]
+      return await unlessRefused<unknown, { notBefore: number } | 'ended' | undefined>(
         async () => { await dynamodb.send(new TransactWriteCommand({ TransactItems })) },
         (refusal) => {
           const met = lists.map(([, own], i) => {
@@ -132,19 +176,28 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
           })
           // An earlier attempt has counted it, and its answer was lost.
           if (met.some(({ codes }) => codes.includes(code))) return undefined
+          if (isRefusedAt(refusal, TransactItems.length - 1)) return 'ended'
           return { notBefore: Math.max(...met.map(list => notBefore(list.codes, at, list.limits))) }
         }
-      ) as { notBefore: number } | undefined
+      ) as { notBefore: number } | 'ended' | undefined
     },
 
-    async openChallenge ({ challengeId, userId, address, expiresAt }, count) {
-      await unlessRefused(() => dynamodb.send(new PutCommand({
+    async openChallenge ({ challengeId, ...challenge }, count) {
+      const { userId, expiresAt } = challenge
+      const open = {
         TableName: table,
-        Item: { ...challengeKey(challengeId), userId, address, expiresAt },
+        Item: { ...challengeKey(challengeId), ...challenge },
         // When the entry is handled twice, a challenge that is open or was used stays unchanged.
         ConditionExpression: 'attribute_not_exists(pk) OR (expiresAt <= :now AND attribute_not_exists(usedBy))',
         ExpressionAttributeValues: { ':now': seconds() }
-      })))
+      }
+      const isSignIn = challenge.emailChange === undefined && challenge.undoes === undefined
+      await unlessRefused<unknown>(async () => isSignIn
+        ? await dynamodb.send(new PutCommand(open))
+        : await dynamodb.send(new TransactWriteCommand({
+          TransactItems: [{ Put: open }, { Put: { TableName: table, Item: { ...userKey(userId, CHALLENGE + challengeId), expiresAt } } }]
+        })))
+      if (count === undefined) return
       await Promise.all([trim(addressKey(count.address), count.limits.address), trim(networkKey(count.address, count.network), count.limits.network)])
     },
 
@@ -158,8 +211,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
         ReturnValues: 'ALL_NEW'
       })
       if (taken === undefined) return undefined
-      const { userId, address } = taken.Attributes ?? {}
-      const challenge = { userId, address }
+      const { pk, sk, tries, expiresAt, ...challenge } = taken.Attributes ?? {}
       if (!Value.Check(Challenge, challenge)) throw new Error('A challenge in the auth table is not valid')
       return challenge
     },
@@ -182,7 +234,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
               TableName: table,
               Key: challengeKey(challengeId),
               // A used challenge no longer needs its owner, so the personal data is removed.
-              UpdateExpression: 'SET usedBy = :sid REMOVE userId, address',
+              UpdateExpression: 'SET usedBy = :sid REMOVE userId, address, emailChange',
               // When this same session has used it, an earlier attempt succeeded and its answer was lost.
               ConditionExpression: 'expiresAt > :now AND (attribute_not_exists(usedBy) OR usedBy = :sid)',
               ExpressionAttributeValues: { ':sid': sid, ':now': seconds() }
@@ -206,9 +258,11 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     async rotate (session, next) {
       const done = await update({
         Key: sessionKey(session.userId, session.sid),
-        UpdateExpression: 'SET currentHash = :next, retired = :retired, lastUsedAt = :at, expiresAt = :expiresAt',
+        UpdateExpression: `SET currentHash = :next, retired = :retired, lastUsedAt = :at, expiresAt = :expiresAt${next.device === undefined ? ' REMOVE #device' : ', #device = :device'}`,
         ConditionExpression: 'currentHash = :current AND expiresAt > :now',
+        ExpressionAttributeNames: { '#device': 'device' },
         ExpressionAttributeValues: {
+          ...(next.device === undefined ? {} : { ':device': next.device }),
           ':current': session.currentHash,
           ':now': seconds(),
           ':next': next.currentHash,
@@ -218,6 +272,49 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
         }
       })
       return done !== undefined
+    },
+
+    async listSessions (userId) {
+      const sessions: SessionSummary[] = []
+      let ExclusiveStartKey: Record<string, unknown> | undefined
+      do {
+        const page = await dynamodb.send(new QueryCommand({
+          TableName: table,
+          KeyConditionExpression: 'pk = :user AND begins_with(sk, :session)',
+          FilterExpression: 'expiresAt > :now',
+          ProjectionExpression: 'sk, createdAt, lastUsedAt, expiresAt, #device',
+          ExpressionAttributeNames: { '#device': 'device' },
+          ExpressionAttributeValues: { ':user': userKey(userId, '').pk, ':session': SESSION, ':now': seconds() },
+          ConsistentRead: true,
+          ExclusiveStartKey
+        }))
+        for (const { sk, ...attributes } of page.Items ?? []) {
+          const session = { ...attributes, sid: (sk as string).slice(SESSION.length) }
+          if (!Value.Check(SessionSummary, session)) throw new Error('A session in the auth table is not valid')
+          sessions.push(session)
+        }
+        ExclusiveStartKey = page.LastEvaluatedKey
+      } while (ExclusiveStartKey !== undefined)
+      return sessions
+    },
+
+    async endSession (userId, sid, by, operationId) {
+      // It expires and is not deleted, so that the SDK's retry after a lost answer finds which operation has ended it.
+      const end = {
+        Update: {
+          TableName: table,
+          Key: sessionKey(userId, sid),
+          UpdateExpression: 'SET expiresAt = :now, endedBy = :operation REMOVE currentHash, retired, familyKey, #device',
+          ConditionExpression: 'expiresAt > :now OR endedBy = :operation',
+          ExpressionAttributeNames: { '#device': 'device' },
+          ExpressionAttributeValues: { ':now': seconds(), ':operation': operationId }
+        }
+      }
+      const TransactItems = [end, ...(by === sid ? [] : [{ ConditionCheck: ifLive(userId, by) }])]
+      return await unlessRefused<'done', 'unknown' | 'ended'>(async () => {
+        await dynamodb.send(new TransactWriteCommand({ TransactItems }))
+        return 'done'
+      }, refusal => isRefusedAt(refusal, TransactItems.length - 1) ? 'ended' : 'unknown')
     },
 
     deleteSession,
@@ -235,22 +332,18 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       }
     },
 
-    async deleteSessions (userId, upTo) {
-      let ExclusiveStartKey: Record<string, unknown> | undefined
-      do {
-        const page = await dynamodb.send(new QueryCommand({
-          TableName: table,
-          KeyConditionExpression: 'pk = :user AND begins_with(sk, :session)',
-          ...(upTo === undefined ? {} : { FilterExpression: 'createdAt <= :upTo' }),
-          ExpressionAttributeValues: { ':user': sessionKey(userId, '').pk, ':session': sessionKey('', '').sk, ...(upTo === undefined ? {} : { ':upTo': upTo }) },
-          ProjectionExpression: 'sk',
-          ConsistentRead: true,
-          Limit: 25, // this many deletions at once
-          ExclusiveStartKey
-        }))
-        await Promise.all((page.Items ?? []).map(({ sk }) => deleteSession(userId, sk.slice('session#'.length))))
-        ExclusiveStartKey = page.LastEvaluatedKey
-      } while (ExclusiveStartKey !== undefined)
+    async deleteSessions (userId, hasEnded) {
+      await eachOf(userId, async (sk) => {
+        const sid = sk.slice(SESSION.length)
+        if (sk.startsWith(SESSION) && hasEnded(sid)) await deleteSession(userId, sid)
+      })
+    },
+
+    async forgetUser (userId) {
+      await eachOf(userId, async (sk) => {
+        if (sk.startsWith(CHALLENGE)) await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: challengeKey(sk.slice(CHALLENGE.length)) })))
+        await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: userKey(userId, sk) })))
+      })
     }
   }
 }

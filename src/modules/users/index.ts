@@ -14,7 +14,7 @@ export default fp(async function users (app) {
   const { cache, config, dynamodb, eventBus, metrics } = app
   const outbox = app.outbox.open({ table: config.USERS_TABLE, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES })
   const repository = createRepository({ dynamodb, outbox, table: config.USERS_TABLE, now })
-  const { follow } = createEvents({ outbox: app.outbox, repository, eventBus })
+  const { follow } = createEvents({ outbox: app.outbox, repository, eventBus, now })
   app.decorate('users', createService({ repository, cache, count: metrics.count, adminEmails: config.ADMIN_EMAILS, now, follow }))
   for (const schema of [User, Registration]) app.addSchema(schema)
   await app.register(routesV1)

@@ -25,6 +25,15 @@ export const User = Type.Object({
 }, { $id: 'User', title: 'User' })
 export type User = Static<typeof User>
 
+/** An address that an account had before. It stays claimed until the change can no longer be undone. */
+export const FormerAddress = Type.Object({
+  email: Type.String(),
+  until: Type.Integer({ description: 'seconds since the epoch' }),
+  challengeId: Type.String({ description: 'the code for this challenge undoes the change' }),
+  madeAdmin: Type.Optional(Type.Literal(true, { description: 'the change made the account an admin' }))
+}, Strict)
+export type FormerAddress = Static<typeof FormerAddress>
+
 /** A user as the users table and the cache hold it. */
 export const StoredUser = Type.Object({
   ...User.properties,
@@ -33,9 +42,17 @@ export const StoredUser = Type.Object({
   name: Type.String(),
   createdAt: Type.String(),
   updatedAt: Type.String(),
-  expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' }))
+  expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' })),
+  sessions: Type.Optional(Type.Object({
+    since: Type.Integer({ description: 'sessions that started at an earlier version of the account have ended; the number in a session id is that version' }),
+    kept: Type.Optional(Type.String({ description: 'the one older session that has not' }))
+  }, Strict)),
+  formerAddresses: Type.Optional(Type.Array(FormerAddress, { description: 'oldest first' }))
 }, Strict)
 export type StoredUser = Static<typeof StoredUser>
+
+/** The fields of a stored user that only the table needs: no answer and no event has them. */
+export const TABLE_ONLY = ['expiresAt', 'sessions', 'formerAddresses'] as const satisfies readonly (keyof StoredUser)[]
 
 /** The part of a registration that is kept only once the address is confirmed. */
 export const Proposal = Type.Object({ name: Type.String(), locale: Type.String() }, Strict)
@@ -67,7 +84,7 @@ export const ReadHeaders = Type.Object({ 'if-none-match': Type.Optional(Type.Str
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 
 /** A user as an event shows it. Checked by TypeBox like items read from the table. */
-const Snapshot = Type.Omit(StoredUser, ['expiresAt'], Strict)
+const Snapshot = Type.Omit(StoredUser, TABLE_ONLY, Strict)
 
 export const USERS_ENTRIES = {
   /** `welcome`: no code has been mailed to the address yet, as after a v1 registration */
@@ -75,6 +92,15 @@ export const USERS_ENTRIES = {
   'user.verified': Type.Object({ user: Snapshot }),
   'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
   'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
+  /** `previousEmail` and `undo` are in no published event. `undo`: how the owner of the previous address undoes the change, and until when (ISO 8601) */
+  'user.email-changed': Type.Object({
+    user: Snapshot,
+    changed: Type.Array(Type.String()),
+    previousEmail: Type.String(),
+    undo: Type.Optional(Type.Object({ challengeId: Type.String(), until: Type.String() }))
+  }),
+  /** All sessions have ended. For modules that keep sessions; it is not published */
+  'user.signed-out': Type.Object({ userVersion: Type.Integer() }),
   /** `email`: for modules that must erase data that they keep under it; it is in no published event */
   'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String() })
 }

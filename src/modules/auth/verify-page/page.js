@@ -7,9 +7,37 @@
   // No app knows the challenge of a code that was requested here, so no app accepts that code.
   const NEW_CODE = 'To sign in, request a new code in the app. If you have registered and still need to confirm your address, enter it here.'
 
+  // By the `action` of the link. Other links are for signing in.
+  const SIGN_IN = {
+    title: 'Confirm it’s you',
+    lead: 'Press the button to confirm that you received our message. You will then see the code to sign in with.',
+    button: 'Confirm',
+    done: ['Confirmed', 'You can now sign in. Go back to the app and ask for a code there.']
+  }
+  const ACTIONS = {
+    change: {
+      title: 'Confirm your new address',
+      lead: 'Press the button to make this the address of your account. Other devices are signed out.',
+      button: 'Confirm',
+      done: ['Your address has been changed', 'Your account now has this address. Go back to the app.'],
+      failed: 'A link works for ten minutes, and only while you are signed in where you asked for the change. Start the change again in the app.'
+    },
+    undo: {
+      title: 'Undo the change of your address',
+      lead: 'Press the button to give your account its former address back. Every device is signed out.',
+      button: 'Undo the change',
+      done: ['The change has been undone', 'Your account has its former address again, and every device is signed out. Go back to the app and sign in with that address.'],
+      failed: 'A change of address can be undone for seven days. If the address was changed without your consent, reply to the message.'
+    }
+  }
+  const REFUSED = {
+    AUTH_EMAIL_TAKEN: 'Another account has this address. Choose another address in the app, or sign in with this one.',
+    AUTH_EMAIL_CHANGES_EXHAUSTED: 'The address of this account has been changed too often. Try again in a few days.'
+  }
+
   const status = document.getElementById('status')
   /**
-   * challengeId and code: what the page confirms. email: the address to which a code requested here was sent. confirmedAt:
+   * challengeId and code: what the page confirms. action: what that does, in ACTIONS. email: the address to which a code requested here was sent. confirmedAt:
    * when the service accepted the code, in milliseconds.
    */
   let state = {}
@@ -38,6 +66,14 @@
     say('')
   }
 
+  const wordsOf = ({ action }) => ACTIONS[action] ?? SIGN_IN
+
+  function showOutcome (title, outcome) {
+    fill('done', 'title', title)
+    fill('done', 'outcome', outcome)
+    show('done')
+  }
+
   function ask (title, reason) {
     fill('ask', 'title', title)
     fill('ask', 'reason', reason)
@@ -53,8 +89,8 @@
   function showState () {
     const { challengeId, code, email, confirmedAt } = state
     if (confirmedAt !== undefined) {
-      // The code is not shown when it was requested here, because no app waits for it, or when it has expired.
-      if (email !== undefined || Date.now() - confirmedAt > CODE_LIFETIME_MS) return show('done')
+      // The code is not shown when no app waits for it (it was requested here, or has done its work), or when it has expired.
+      if (email !== undefined || wordsOf(state) !== SIGN_IN || Date.now() - confirmedAt > CODE_LIFETIME_MS) return showOutcome(...wordsOf(state).done)
       fill('code-shown', 'first-half', code.slice(0, 4))
       fill('code-shown', 'second-half', code.slice(4))
       return show('code-shown')
@@ -65,7 +101,10 @@
       show('enter')
       return document.getElementById('code').focus()
     }
-    if (challengeId !== undefined && code !== undefined) return show('confirm')
+    if (challengeId !== undefined && code !== undefined) {
+      for (const name of ['title', 'lead', 'button']) fill('confirm', name, wordsOf(state)[name])
+      return show('confirm')
+    }
     ask('Get a new code', NEW_CODE)
   }
 
@@ -75,9 +114,9 @@
       state = history.state ?? {}
       return showState()
     }
-    const { challengeId, code } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)))
+    const { challengeId, code, action } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)))
     const isComplete = Boolean(challengeId && code)
-    keep(isComplete ? { challengeId, code } : {})
+    keep(isComplete ? { challengeId, code, ...(Object.hasOwn(ACTIONS, action) ? { action } : {}) } : {})
     if (isComplete) return showState()
     ask('This link is incomplete', `Try the link in the message again, or get a new code. ${NEW_CODE}`)
   }
@@ -108,7 +147,8 @@
           : `Too many requests. Try again in ${wait}.`
       }
     }
-    // Only 400 and 401 are about the request; another answer may come from a firewall, for example.
+    if (response.status === 409 && Object.hasOwn(REFUSED, answer.code)) return { ok: false, refusal: REFUSED[answer.code] }
+    // Otherwise only 400 and 401 are about the request; another answer may come from a firewall, for example.
     if (response.status !== 400 && response.status !== 401) return { ok: false, again: 'The service is not available at the moment. Try again in a few minutes.' }
     return { ok: false }
   }
@@ -123,6 +163,9 @@
       return showState()
     }
     if (result.again) return say(result.again, true)
+    if (result.refusal) return showOutcome('This address cannot be used', result.refusal)
+    const { failed } = wordsOf(asked)
+    if (failed !== undefined) return showOutcome('This link no longer works', failed)
     if (asked.email !== undefined) return say('This code is wrong or has expired. Use the newest message, or send another one.', true)
     ask('This link no longer works', `A link works for ten minutes, and only until its code has been used to sign in. ${NEW_CODE}`)
   }
