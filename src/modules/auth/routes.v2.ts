@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { newId } from '../../shared/ids.ts'
-import { preferredLocale } from '../../shared/locale.ts'
+import { addVary } from '../../shared/http-cache.ts'
+import { acceptedLocales, nearestLocale, preferredLocale } from '../../shared/locale.ts'
 import { networkOf } from '../../shared/network.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import { createStaticAnswer } from '../../shared/static-answer.ts'
@@ -173,12 +174,17 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
     return { keys: app.keys.jwks }
   })
 
-  const page = await readVerifyPage()
-  app.get('/verify', { schema: { hide: true } }, createStaticAnswer({
-    load: () => page.html,
+  const { BRAND_NAME, BRAND_COLOR, BRAND_LOGO_URL } = app.config
+  const page = await readVerifyPage({ name: BRAND_NAME, colour: BRAND_COLOR, logoUrl: BRAND_LOGO_URL })
+  const answers = new Map([...page.languages].map(([language, html]) => [language, createStaticAnswer({
+    load: () => html,
     type: 'text/html; charset=utf-8',
     cacheControl: 'no-store',
-    headers: { 'content-security-policy': page.policy }
-  }))
+    headers: { 'content-security-policy': page.policy, 'content-language': language }
+  })]))
+  app.get('/verify', { schema: { hide: true } }, async (request, reply) => {
+    addVary(reply, 'accept-language')
+    return await answers.get(nearestLocale(acceptedLocales(request.headers['accept-language']), answers))!(request, reply)
+  })
 }
 export default routes

@@ -2,11 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { EmailType } from '../../../src/modules/email/contract.ts'
-import { directionOf, isolate } from '../../../src/modules/email/templates/bidi.ts'
-import { faultsOf, lookupTags, MAX_SUBJECT, readTemplates, type Texts } from '../../../src/modules/email/templates/files.ts'
+import { isolate } from '../../../src/modules/email/templates/bidi.ts'
+import { faultsOf, MAX_SUBJECT, readTemplates, type Texts } from '../../../src/modules/email/templates/files.ts'
 import { createRenderer, type MailContent } from '../../../src/modules/email/templates/index.ts'
 import { parseTemplate } from '../../../src/modules/email/templates/template.ts'
 import { contrast, textOn, visibleOn } from '../../../src/shared/colour.ts'
+import { directionOf, lookupTags } from '../../../src/shared/locale.ts'
 
 const FOLDER = join(import.meta.dirname, '../../../src/modules/email/templates/mail-templates')
 const LANGUAGES = ['ar', 'de', 'en', 'es', 'fr', 'ja', 'pt']

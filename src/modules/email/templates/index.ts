@@ -1,7 +1,8 @@
 import { textOn, visibleOn } from '../../../shared/colour.ts'
+import { DEFAULT_LOCALE, directionOf, lookupTags, nearestLocale } from '../../../shared/locale.ts'
 import type { EmailType } from '../schemas.ts'
-import { directionOf, isolate } from './bidi.ts'
-import { lookupTags, readTemplates, REFERENCE } from './files.ts'
+import { isolate } from './bidi.ts'
+import { readTemplates } from './files.ts'
 import { greetingName, quotedName } from './names.ts'
 import { wording } from './wording.ts'
 
@@ -78,8 +79,8 @@ export async function createRenderer ({ directory, brand, colour, logoUrl, conta
   const { catalogues, html, text } = await readTemplates(directory)
   const colours = coloursOf(colour)
 
-  return function renderMail ({ type, name, locale = REFERENCE, invitedBy, challenge, expiresAt, isExpired = false }) {
-    const language = lookupTags(locale).find(tag => catalogues.has(tag)) ?? REFERENCE
+  return function renderMail ({ type, name, locale = DEFAULT_LOCALE, invitedBy, challenge, expiresAt, isExpired = false }) {
+    const language = nearestLocale([locale], catalogues)
     const dir = directionOf(language)
     const isProved = PROVED.has(type)
     const isNotice = type === 'EMAIL_CHANGED_NOTICE'
