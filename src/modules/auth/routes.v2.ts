@@ -1,15 +1,13 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { newId } from '../../shared/ids.ts'
-import { addVary } from '../../shared/http-cache.ts'
-import { acceptedLocales, nearestLocale, preferredLocale } from '../../shared/locale.ts'
+import { preferredLocale } from '../../shared/locale.ts'
 import { networkOf } from '../../shared/network.ts'
 import { Problem, problem } from '../../shared/problem.ts'
-import { createStaticAnswer } from '../../shared/static-answer.ts'
 import { deviceOf } from './device.ts'
 import { CodeInvalid, CodesExhausted, EmailChangesExhausted, EmailTaken, RefreshTokenInvalid, SessionNotFound } from './errors.ts'
 import { ChallengeRequest, ChallengeTicket, EmailChangeRequest, JsonWebKeySet, Registration, Revocation, SessionParams, Sessions, TokenRequest, Tokens, Verification } from './schemas.ts'
-import { readVerifyPage } from './verify-page.ts'
+import { createVerifyPage } from './verify-page.ts'
 
 const tags = ['auth']
 const exhausted = problem(CodesExhausted, 'Too many codes have been sent to this address')
@@ -175,16 +173,6 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   })
 
   const { BRAND_NAME, BRAND_COLOR, BRAND_LOGO_URL } = app.config
-  const page = await readVerifyPage({ name: BRAND_NAME, colour: BRAND_COLOR, logoUrl: BRAND_LOGO_URL })
-  const answers = new Map([...page.languages].map(([language, html]) => [language, createStaticAnswer({
-    load: () => html,
-    type: 'text/html; charset=utf-8',
-    cacheControl: 'no-store',
-    headers: { 'content-security-policy': page.policy, 'content-language': language }
-  })]))
-  app.get('/verify', { schema: { hide: true } }, async (request, reply) => {
-    addVary(reply, 'accept-language')
-    return await answers.get(nearestLocale(acceptedLocales(request.headers['accept-language']), answers))!(request, reply)
-  })
+  app.get('/verify', { schema: { hide: true } }, createVerifyPage({ name: BRAND_NAME, colour: BRAND_COLOR, logoUrl: BRAND_LOGO_URL }))
 }
 export default routes

@@ -1,7 +1,10 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { textOn, visibleOn } from '../../shared/colour.ts'
-import { directionOf } from '../../shared/locale.ts'
+import { addVary } from '../../shared/http-cache.ts'
+import { acceptedLocales, directionOf, nearestLocale } from '../../shared/locale.ts'
+import { createStaticAnswer } from '../../shared/static-answer.ts'
 
 // The folder lies beside this module, and beside the built artifact.
 const FOLDER = new URL('./verify-page/', import.meta.url)
@@ -33,42 +36,51 @@ function headOf ({ name, logoUrl }: Brand): string {
   return name === undefined ? '' : `  <p class="brand"><bdi>${escapeHtml(name)}</bdi></p>`
 }
 
-export interface VerifyPage {
-  /** the page in each language, by its tag */
-  languages: Map<string, string>
-  /** its Content-Security-Policy, the same in every language */
-  policy: string
-}
-
-/**
- * The page behind the link in a mail: `/verify#challengeId=…&code=…`. Browsers do not send fragments, so the code appears
- * in no log. The code is sent only when the button is pressed, so mail scanners that open every link cannot use it up. The
- * page does not know which mail it was opened from, so its text fits both a registration and a sign-in.
- */
-export async function readVerifyPage (brand: Brand = {}): Promise<VerifyPage> {
+/** The page in each language, by its tag. */
+async function readPages (brand: Brand): Promise<Map<string, ReturnType<typeof createStaticAnswer>>> {
   const tags = (await readdir(FOLDER)).filter(name => name.endsWith('.json')).map(name => name.replace('.json', ''))
   const [page, css, script, ...catalogues] = await Promise.all([read('page.html'), read('page.css'), read('page.js'), ...tags.map(tag => read(`${tag}.json`))])
   const style = brand.colour === undefined ? css : css + styleOf(brand.colour)
-  const languages = new Map(catalogues.map((json, i) => {
+  // The page loads nothing but the logo: it allows its own style and script by their hashes, and requests to this origin.
+  const policy = [
+    "default-src 'none'",
+    `style-src ${hashOf(style)}`,
+    `script-src ${hashOf(script)}`,
+    `img-src data:${brand.logoUrl === undefined ? '' : ` ${new URL(brand.logoUrl).origin}`}`,
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'"
+  ].join('; ')
+  return new Map(catalogues.map((json, i) => {
     const lang = tags[i]!
     const texts = JSON.parse(json) as Record<string, string>
     // A `<` could close the element that holds the texts.
     const parts: Record<string, string> = { style, script, lang, dir: directionOf(lang), brand: headOf(brand), texts: JSON.stringify(texts).replaceAll('<', '\\u003c') }
     const fill = (name: string) => parts[name] ?? escapeHtml(texts[name]!).replace(/\{(\w+)\}/g, '<strong><bdi data-text="$1"></bdi></strong>')
-    return [lang, page.replace(/\{\{(\w+)\}\}/g, (_match, name: string) => fill(name))]
+    return [lang, createStaticAnswer({
+      load: () => page.replace(/\{\{(\w+)\}\}/g, (_match, name: string) => fill(name)),
+      type: 'text/html; charset=utf-8',
+      cacheControl: 'no-store',
+      headers: { 'content-security-policy': policy, 'content-language': lang }
+    })]
   }))
-  return {
-    languages,
-    // The page loads nothing but the logo: it allows its own style and script by their hashes, and requests to this origin.
-    policy: [
-      "default-src 'none'",
-      `style-src ${hashOf(style)}`,
-      `script-src ${hashOf(script)}`,
-      `img-src data:${brand.logoUrl === undefined ? '' : ` ${new URL(brand.logoUrl).origin}`}`,
-      "connect-src 'self'",
-      "base-uri 'none'",
-      "form-action 'none'",
-      "frame-ancestors 'none'"
-    ].join('; ')
+}
+
+/**
+ * Answers with the page behind the link in a mail: `/verify#challengeId=…&code=…`. Browsers do not send fragments, so the
+ * code appears in no log. The code is sent only when the button is pressed, so mail scanners that open every link cannot
+ * use it up. The page's language is that of the browser, because it does not know whose mail it was opened from.
+ */
+export function createVerifyPage (brand: Brand) {
+  // Read with the first request, because a cold start does not need it.
+  let reading: ReturnType<typeof readPages> | undefined
+  return async function verifyPage (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const pages = await (reading ??= readPages(brand).catch((error: unknown) => {
+      reading = undefined
+      throw error
+    }))
+    addVary(reply, 'accept-language')
+    return await pages.get(nearestLocale(acceptedLocales(request.headers['accept-language']), pages))!(request, reply)
   }
 }
