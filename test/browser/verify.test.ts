@@ -217,6 +217,40 @@ t.test('the page works from the keyboard, moves a screen reader along, and fits 
   }
 })
 
+t.test('the page speaks the browser’s language, from right to left too, and says in it how long to wait', { skip }, async t => {
+  for (const [locale, titles, wait] of [
+    ['ar', ['تأكيد هويتك', 'تم التأكيد', 'الحصول على رمز جديد'], 'طلبات كثيرة. حاول مجددًا خلال دقيقتين.'],
+    ['de-AT', ['Bestätigen Sie, dass Sie es sind', 'Bestätigt', 'Neuen Code anfordern'], 'Zu viele Anfragen. Versuchen Sie es in 2 Minuten erneut.'],
+    ['ja', ['ご本人の確認', '確認しました', '新しいコードを取得'], 'リクエストが多すぎます。2 分後にもう一度お試しください。']
+  ] as const) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const link = await register(`${locale.toLowerCase()}-${colorScheme}@example.com`)
+      const context = await newContext(t, browser!, { locale, colorScheme, viewport: { width: 360, height: 640 } })
+      const page = await context.newPage()
+      await page.goto(link)
+      await heading(page, titles[0])
+      t.ok(await fits(page))
+      await picture(page, `${locale}-confirm-${colorScheme}`)
+      await page.locator('#confirm button').click()
+      await heading(page, titles[1])
+      t.equal(await shownCode(page), codeOf(link))
+      const [left, right] = await page.evaluate<[number, number]>('Array.from(document.querySelectorAll(".digits span"), half => half.getBoundingClientRect().left)')
+      t.ok(left < right, 'digits run from left to right')
+      await picture(page, `${locale}-confirmed-${colorScheme}`)
+      const other = await context.newPage()
+      await other.route('**/v2/auth/challenges', route => route.fulfill({ status: 429, headers: { 'retry-after': '90' }, body: '{}' }))
+      await other.goto(`${site.url}/verify`)
+      await heading(other, titles[2])
+      await other.locator('#email').fill('wait@example.com')
+      await other.locator('#ask button').click()
+      await status(other, new RegExp(`^${wait.replaceAll('.', '\\.')}$`))
+      t.ok(await fits(other))
+      await picture(other, `${locale}-wait-${colorScheme}`)
+      t.same(context.complaints, [])
+    }
+  }
+})
+
 t.test('without JavaScript the page says what to do', { skip }, async t => {
   const context = await newContext(t, browser!, { javaScriptEnabled: false })
   const page = await context.newPage()

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
-import { newId } from '../../shared/ids.ts'
 import { preferredLocale } from '../../shared/locale.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import { wholeNumbers } from '../../shared/query.ts'
@@ -48,6 +47,7 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
     }, async ({ user, query }, reply) => sendPage(reply, '/v2/users', query, await app.users.list(user, query)))
 
     app.post('/v2/users/batch-get', {
+      config: { limit: 'bulk' },
       schema: {
         operationId: 'users.batchGet',
         tags,
@@ -60,7 +60,7 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
     }, async ({ user, body }) => await app.users.batchGet(user, body.ids))
 
     app.post('/v2/users/batch', {
-      config: { limit: 'bulk' },
+      config: { limit: 'bulk', idempotent: true },
       schema: {
         operationId: 'users.createBatch',
         tags,
@@ -72,12 +72,12 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
         body: BatchRegistration,
         response: { 200: BatchResults, ...REFUSED }
       }
-    }, async ({ user, body, headers, id }) => ({
-      results: await app.users.registerBatch(user, body.users, preferredLocale(headers['accept-language']), { operationId: newId(), at: new Date() }, id)
+    }, async ({ user, body, headers, operation, id }) => ({
+      results: await app.users.registerBatch(user, body.users, preferredLocale(headers['accept-language']), operation, id)
     }))
 
     app.post('/v2/users/invitations', {
-      config: { limit: 'mail' },
+      config: { limit: 'mail', idempotent: true },
       schema: {
         operationId: 'users.invite',
         tags,
@@ -87,10 +87,10 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
         body: Type.Unsafe<RegistrationType>({ $ref: 'Registration#' }),
         response: { 202: { ...Invited, description: 'The mail will be sent' }, ...REFUSED, 409: taken }
       }
-    }, async ({ user, body, headers, id }, reply) => {
+    }, async ({ user, body, headers, operation, id }, reply) => {
       const { locale = preferredLocale(headers['accept-language']) } = body
       reply.code(202)
-      return await app.users.invite(user, { ...body, locale }, { operationId: newId(), at: new Date() }, id)
+      return await app.users.invite(user, { ...body, locale }, operation, id)
     })
 
     app.get('/v2/users/:id/audit', {

@@ -29,6 +29,15 @@ export const User = Type.Object({
 }, { $id: 'User', title: 'User' })
 export type User = Static<typeof User>
 
+/** An address that an account had before. It stays claimed until the change can no longer be undone. */
+export const FormerAddress = Type.Object({
+  email: Type.String(),
+  until: Type.Integer({ description: 'seconds since the epoch' }),
+  challengeId: Type.String({ description: 'the code for this challenge undoes the change' }),
+  madeAdmin: Type.Optional(Type.Literal(true, { description: 'the change made the account an admin' }))
+}, Strict)
+export type FormerAddress = Static<typeof FormerAddress>
+
 /** A user as the users table and the cache hold it. */
 export const StoredUser = Type.Object({
   ...User.properties,
@@ -39,9 +48,17 @@ export const StoredUser = Type.Object({
   updatedAt: Type.String(),
   avatarUrl: Type.Optional(Type.String({ description: 'made of the avatar when the item is read; not in the table' })),
   avatar: Type.Optional(Type.Object({ path: Type.Optional(Type.String()), order: Type.Integer() }, { ...Strict, description: 'see avatar-url.ts' })),
-  expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' }))
+  expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' })),
+  sessions: Type.Optional(Type.Object({
+    since: Type.Integer({ description: 'sessions that started at an earlier version of the account have ended; the number in a session id is that version' }),
+    kept: Type.Optional(Type.String({ description: 'the one older session that has not' }))
+  }, Strict)),
+  formerAddresses: Type.Optional(Type.Array(FormerAddress, { description: 'oldest first' }))
 }, Strict)
 export type StoredUser = Static<typeof StoredUser>
+
+/** The fields of a stored user that only the table needs: no answer and no event has them. */
+export const TABLE_ONLY = ['expiresAt', 'avatar', 'sessions', 'formerAddresses'] as const satisfies readonly (keyof StoredUser)[]
 
 /** The part of a registration that is kept only once the address is confirmed. */
 export const Proposal = Type.Object({ name: Type.String(), locale: Type.String() }, Strict)
@@ -166,7 +183,7 @@ export type UserExport = Static<typeof UserExport>
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 
 /** A user as an event shows it. Checked by TypeBox like items read from the table. */
-const Snapshot = Type.Omit(StoredUser, ['expiresAt', 'avatar'], Strict)
+const Snapshot = Type.Omit(StoredUser, TABLE_ONLY, Strict)
 
 const InvitedBy = Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
 
@@ -178,6 +195,15 @@ export const USERS_ENTRIES = {
   'user.verified': Type.Object({ user: Snapshot }),
   'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
   'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
+  /** `previousEmail` and `undo` are in no published event. `undo`: how the owner of the previous address undoes the change, and until when (ISO 8601) */
+  'user.email-changed': Type.Object({
+    user: Snapshot,
+    changed: Type.Array(Type.String()),
+    previousEmail: Type.String(),
+    undo: Type.Optional(Type.Object({ challengeId: Type.String(), until: Type.String() }))
+  }),
+  /** All sessions have ended. For modules that keep sessions; it is not published */
+  'user.signed-out': Type.Object({ userVersion: Type.Integer() }),
   /** `email`: for modules that must erase data that they keep under it; it is in no published event */
   'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String() })
 }

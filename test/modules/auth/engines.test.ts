@@ -78,9 +78,11 @@ for (const [kind, skip] of await dynamodbEngines()) {
       const sessions = await Promise.all(Array.from({ length: 30 }, async () => (await started(userId)).session))
       await repository.deleteSession(userId, sessions[0]!.sid)
       t.equal(await repository.getSession(userId, sessions[0]!.sid), undefined)
-      await repository.deleteSessions(userId)
+      await repository.deleteSessions(userId, sid => sid !== sessions[1]!.sid)
+      t.equal((await repository.listSessions(userId)).length, 1, 'only those that have ended')
+      await repository.deleteSessions(userId, () => true)
       for (const { sid } of sessions) t.equal(await repository.getSession(userId, sid), undefined)
-      await repository.deleteSessions(userId)
+      await repository.deleteSessions(userId, () => true)
       t.ok(await repository.getSession(bystander.userId, bystander.sid))
     })
 

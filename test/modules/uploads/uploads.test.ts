@@ -294,7 +294,7 @@ t.test('the clock of another instance may be ahead: the order of requests of an 
 
 t.test('the same operation makes the same key again', async t => {
   const caller = await newCaller()
-  const request = async () => await app.uploads.requestAvatar({ userId: caller.user.id }, { contentType: 'image/png', size: 10 }, { operationId: '7f0c7a1e-2b6d-4c3f-9a8e-1d2c3b4a5f60', at: new Date(1_795_000_000_000) }, 'x')
+  const request = async () => await app.uploads.requestAvatar({ userId: caller.user.id }, { contentType: 'image/png', size: 10 }, { id: '7f0c7a1e-2b6d-4c3f-9a8e-1d2c3b4a5f60', startedAt: new Date(1_795_000_000_000) }, 'x')
   t.equal((await request()).fields['key'], (await request()).fields['key'])
   t.not((await form(caller, { length: 10 })).fields['key'], (await form(caller, { length: 10 })).fields['key'])
 })

@@ -18,7 +18,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       return answer.json<{ results: BatchResult[] }>().results
     }
     const rows = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => ({ email: `${prefix}-${i}@example.com`, name: `Row ${i}` }))
-    const operation = () => ({ operationId: randomUUID(), at: new Date() })
+    const operation = () => ({ id: randomUUID(), startedAt: new Date() })
     const registered = async (email: string) => (await waiting(app, 'UsersTable')).filter(entry => entry.type === 'user.registered' && JSON.stringify(entry.data).includes(`"${email}"`)).length
 
     t.test('a batch of 100 is registered in five transactions, each account pending', async (t) => {
