@@ -18,7 +18,7 @@ const refresh = (refreshToken: string, at: TestApp = app) => at.inject({ method:
 const refreshed = async (refreshToken: string, at?: TestApp) => (await refresh(refreshToken, at)).json<Tokens>().refreshToken
 const revoke = (refreshToken: string) => app.inject({ method: 'POST', url: '/v2/auth/revoke', payload: { refreshToken } })
 const sessionsOf = async (userId: string) => (await itemsOf(app.dynamodb)).filter(item => item['pk'] === `user#${userId}`)
-const sidOf = ({ accessToken }: Tokens) => app.jwt.decode<{ sid: string }>(accessToken)!.sid
+const sidOf = ({ accessToken }: Tokens) => app.jwt.decode<{ payload: { sid: string } }>(accessToken)!.payload.sid
 
 /** The app's service by a clock that stands still until it is moved. */
 function later () {
