@@ -21,10 +21,21 @@ const { mailsTo } = engines
 let n = 0
 const address = (name = 'user') => `${name}-${++n}@example.com`
 
+/** Writes accounts straight into the table, as they are once their address is proved: without mails and events. */
+async function store (accounts: { id: string, email: string }[], name: string): Promise<void> {
+  const at = new Date().toISOString()
+  const items = accounts.flatMap(({ id, email }) => [
+    { userId: id, kind: 'user', email, name, locale: 'en', status: 'ACTIVE', role: 'user', createdAt: at, updatedAt: at, version: 2 },
+    { userId: `email#${email}`, kind: 'claim', ownerId: id }
+  ])
+  while (items.length > 0) await app.dynamodb.send(new BatchWriteCommand({ RequestItems: { UsersTable: items.splice(0, 25).map(Item => ({ PutRequest: { Item } })) } }))
+}
+
 /** A signed-in user, who may have moved to another address since. */
 async function newUser (email = address()) {
-  const tokens = await signIn(app, engines, email, 'Ada Lovelace')
-  return { id: tokens.user.id, email, tokens }
+  const id = newId()
+  await store([{ id, email }], 'Ada Lovelace')
+  return { id, email, tokens: await signInAt(email) }
 }
 type Account = Awaited<ReturnType<typeof newUser>>
 
@@ -93,7 +104,7 @@ t.test('a user changes their address: a code to the new one, the swap, a notice 
   t.match(await app.users.findByEmail(next), { id: ada.id })
   t.equal(await app.users.findByEmail(ada.email), undefined)
   await pump(app, engines)
-  t.same(subjects(ada.email), ['Confirm your e-mail address', 'Your e-mail address has been changed'])
+  t.same(subjects(ada.email), ['Your e-mail address has been changed'])
   t.match(mailsTo(ada.email).at(-1)!.text, /Hello Ada Lovelace,/)
   t.equal(linkTo(ada.email)!.action, 'undo')
   t.same(mailsTo(next).length, 1)
@@ -126,7 +137,7 @@ t.test('the code of a change signs in with the new address, once', async (t) => 
     t.equal((await verify(challengeId)).statusCode, 401)
     await pump(app, engines)
     t.equal((await app.users.getFresh(ada.id))!.version, 3, 'it changed once')
-    t.equal(mailsTo(ada.email).length, 2)
+    t.equal(mailsTo(ada.email).length, 1)
   }
 })
 
@@ -168,7 +179,7 @@ t.test('free, used and own addresses get the same answer, by the same work', asy
   }
   for (const one of work) t.same(one, [202, ['challengeId', 'expiresAt'], ['TransactWriteItemsCommand']])
   await pump(app, engines)
-  t.equal(mailsTo(ada.email).length, 1, 'an address that the account has needs no code')
+  t.same(mailsTo(ada.email), [], 'an address that the account has needs no code')
 })
 
 t.test('asking counts towards the share of the new address', async (t) => {
@@ -186,7 +197,7 @@ t.test('asking counts towards the share of the new address', async (t) => {
 t.test('an address of another account: its owner gets a code that moves nothing, and who has it learns why', async (t) => {
   const [ada, bob] = [await newUser(), await newUser()]
   const challengeId = await asked(ada.tokens, bob.email)
-  t.same(subjects(bob.email), ['Confirm your e-mail address', 'Confirm your new e-mail address'])
+  t.same(subjects(bob.email), ['Confirm your new e-mail address'])
   for (let i = 0; i < 7; i++) t.match((await verify(challengeId)).json(), { status: 409, code: 'AUTH_EMAIL_TAKEN' }, 'a right code takes no try')
   t.match((await exchange(challengeId)).json(), { status: 409, code: 'AUTH_EMAIL_TAKEN' })
   t.match((await post('/v1/auth/tokens', { grantType: 'code', challengeId, code: app.keys.codeOf(challengeId) })).json(), { success: false })
@@ -253,13 +264,8 @@ t.test('of changes of many accounts to one address at the same moment one wins, 
 
 t.test('200 changes to one address at once: one wins, and none is a fault', async (t) => {
   const next = address('many')
-  const at = new Date().toISOString()
   const changes = Array.from({ length: 200 }, () => ({ id: newId(), email: address('racer') }))
-  const items = changes.flatMap(({ id, email }) => [
-    { userId: id, kind: 'user', email, name: 'Racer', locale: 'en', status: 'ACTIVE', role: 'user', createdAt: at, updatedAt: at, version: 1 },
-    { userId: `email#${email}`, kind: 'claim', ownerId: id }
-  ])
-  while (items.length > 0) await app.dynamodb.send(new BatchWriteCommand({ RequestItems: { UsersTable: items.splice(0, 25).map(Item => ({ PutRequest: { Item } })) } }))
+  await store(changes, 'Racer')
   // The engine answers 200 requests at once later than DynamoDB would.
   ;(app.dynamodb.config.requestHandler as unknown as NodeHttpHandler).updateHttpClientConfig('requestTimeout', 10_000)
   const outcomes = await Promise.all(changes.map(async ({ id }) => await app.users.changeEmail({ userId: id, email: next, sid: newId() }, 'x').catch((error: Error & { statusCode?: number }) => error.message)))
@@ -346,7 +352,7 @@ t.test('a change of a suspended or deleted account does not happen', async (t) =
     await pump(app, engines)
     t.equal((await verify(challengeId)).statusCode, 401)
     t.equal(await claimOf(next), undefined)
-    t.equal(mailsTo(account.email).length, 1)
+    t.same(mailsTo(account.email), [])
   }
 })
 
@@ -389,7 +395,7 @@ t.test('the owner of the old address undoes the change: the address is back, eve
   const thief = await change(ada.tokens, evil)
   const byCode = await signInAt(evil)
   const link = linkTo(ada.email)!
-  t.equal((await exchange(link.challengeId, link.code)).statusCode, 401, 'a code that lies in a mailbox for days signs nobody in')
+  t.equal((await exchange(link.challengeId, link.code)).statusCode, 401, 'a code that lies in a mailbox for days starts no session')
   t.equal(await emailOf(ada), evil)
   const lost = loseOneAnswer(app.dynamodb, 'TransactWriteItemsCommand')
   t.equal((await undo(ada.email)).statusCode, 204)
@@ -415,7 +421,7 @@ t.test('the owner of the old address undoes the change: the address is back, eve
   t.equal(await me(next), 200)
 })
 
-t.test('the old address is kept for the account: no other account can have it, and it signs nobody in', async (t) => {
+t.test('the old address is kept for the account: no other account can have it, and it starts no session', async (t) => {
   const [ada, eve] = [await newUser(), await newUser()]
   await change(ada.tokens, address())
   const before = mailsTo(ada.email).length
@@ -522,8 +528,7 @@ t.test('an undo after the account was deleted changes nothing, and the deletion 
     const { Items } = await app.dynamodb.send(new ScanCommand({ TableName, ConsistentRead: true }))
     for (const trace of [ada.id, ada.email, next]) t.notMatch(JSON.stringify(Items), trace, TableName)
   }
-  t.not((await newUser(ada.email)).id, ada.id, 'the old address')
-  t.not((await newUser(next)).id, ada.id, 'and the new one')
+  for (const email of [ada.email, next]) t.not((await signIn(app, engines, email)).user.id, ada.id, 'both addresses can register')
 })
 
 t.test('the entry of a change that is late, or comes again, mails one notice, none to an address that the account has again, and no way back that is gone', async (t) => {
@@ -543,7 +548,7 @@ t.test('the entry of a change that is late, or comes again, mails one notice, no
   t.equal((await deliver(app, entryRecord(first))).length, 1, 'the queue is down')
   restore()
   for (let i = 0; i < 3; i++) await deliverLate(first)
-  t.equal(mailsTo(ada.email).length, 2)
+  t.equal(mailsTo(ada.email).length, 1)
 
   const tokens = await refreshed(ada.tokens)
   const next = await changeEntry(tokens, third)
@@ -553,7 +558,7 @@ t.test('the entry of a change that is late, or comes again, mails one notice, no
   t.match(subjects(second), ['Confirm your new e-mail address', 'Your e-mail address has been changed'])
   t.equal(linkTo(second), undefined, 'the change was undone with the first one')
   await deliverLate(first)
-  t.equal(mailsTo(ada.email).length, 2, 'the account has this address again')
+  t.equal(mailsTo(ada.email).length, 1, 'the account has this address again')
   t.equal(await me(anew), 200)
   t.equal((await refresh(anew)).statusCode, 200, 'no session ends that started since')
 })
