@@ -10,7 +10,7 @@ export const SERVICE_GRANTS: Grants = { RelayFailureQueue: ['sqs:SendMessage'] }
 const API: Grants = {
   UsersTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem'],
   'UsersTable/index/outbox': ['dynamodb:Query'],
-  AuthTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:Query'],
+  AuthTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem', 'dynamodb:Query'],
   'AuthTable/index/outbox': ['dynamodb:Query'],
   EmailQueue: ['sqs:SendMessage', 'sqs:GetQueueAttributes'],
   EventBus: ['events:PutEvents'],
