@@ -278,6 +278,33 @@ t.test('200 changes to one address at once: one wins, and none is a fault', asyn
   await pump(app, engines)
 })
 
+t.test('changes, undos and deletions at the same moment leave each address with one account, and each account with its claims', async (t) => {
+  const rounds = 12
+  for (let round = 0; round < rounds; round++) {
+    const [ada, bob] = [{ id: newId(), email: address('maze') }, { id: newId(), email: address('maze') }]
+    const [next, third] = [address('maze'), address('maze')]
+    await store([ada, bob], 'In The Maze')
+    const sid = newId()
+    await app.users.changeEmail({ userId: ada.id, email: next, sid }, 'x')
+    const { challengeId } = (await usersItems()).find(({ userId }) => userId === ada.id)!['formerAddresses'][0]
+    await Promise.all([
+      app.users.changeEmail({ userId: ada.id, email: third, sid }, 'x'),
+      app.users.changeEmail({ userId: bob.id, email: third, sid }, 'x'),
+      app.users.changeEmail({ userId: bob.id, email: next, sid }, 'x'),
+      app.users.restoreEmail(ada.id, challengeId, 'x'),
+      app.users.register({ email: round % 2 === 0 ? third : ada.email, name: 'In The Maze' }, 'x'),
+      ...(round % 3 === 0 ? [app.users.remove(admin, ada.id, 'x')] : [])
+    ].map(async step => await step.catch((error: Error & { statusCode?: number }) => { if ((error.statusCode ?? 500) >= 500) throw error })))
+  }
+  const items = await usersItems()
+  const users = items.filter(({ kind, name }) => kind === 'user' && name === 'In The Maze')
+  const claims = items.filter(({ userId, kind }) => kind === 'claim' && String(userId).startsWith('email#maze'))
+  t.ok(users.length >= rounds)
+  const expected = users.flatMap(({ userId: ownerId, email, formerAddresses = [] }) => [email, ...(formerAddresses as { email: string }[]).map(former => former.email)].map(claimed => `${claimed} ${ownerId}`))
+  t.same(claims.map(({ userId, ownerId }) => `${String(userId).slice('email#'.length)} ${ownerId}`).sort(), expected.sort())
+  await pump(app, engines)
+})
+
 t.test('a change whose answer is lost is one change, and a repeated one none', async (t) => {
   const ada = await newUser()
   const next = address()

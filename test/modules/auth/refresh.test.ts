@@ -170,8 +170,8 @@ t.test('every invalid token gets the same answer', async (t) => {
 })
 
 t.test('a session ends after 30 days without use, and after 90 days in any case, before TTL removes it', async (t) => {
-  const idle = later()
   const { refreshToken, user } = await newSession()
+  const idle = later()
   idle.pass(30 * DAY + 1000)
   await t.rejects(idle.refresh(refreshToken), { code: 'AUTH_REFRESH_TOKEN_INVALID' })
   t.equal((await sessionsOf(user.id)).length, 1, 'the table still has it')
