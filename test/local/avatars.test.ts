@@ -2,20 +2,22 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import t from 'tap'
+import { memoryStorage } from '../../clients/typescript/src/index.ts'
 import type { Upload } from '../../src/modules/uploads/contract.ts'
 import type { User } from '../../src/modules/users/contract.ts'
 import { until } from '../helper.ts'
 import { png } from '../modules/uploads/pictures.ts'
-import { me, newDir, register, start } from './running.ts'
+import { newDir, register, start } from './running.ts'
 
 t.test('with npm start, an avatar is uploaded and shown, survives a crash, and is deleted with its account', async t => {
   const dir = newDir(t)
   const first = await start(t, dir)
-  const { accessToken } = await register(first.api, first.inbox, 'ada@example.com')
+  const storage = memoryStorage()
+  await register(first.api, first.inbox, 'ada@example.com', storage)
   const env = parseEnv(readFileSync(join(dir, 'env'), 'utf8'))
   t.match(env, { UPLOADS_BUCKET: 'uploads-bucket', AWS_ENDPOINT_URL_S3: /^http:\/\/127\.0\.0\.1:\d+$/ }, 'other processes find the bucket')
 
-  const authorization = `Bearer ${accessToken}`
+  const authorization = `Bearer ${(await storage.get())!.accessToken}`
   const ask = async (api: string, size: number) => await (await fetch(`${api}/v2/users/me/avatar`, { method: 'POST', headers: { authorization, 'content-type': 'application/json' }, body: JSON.stringify({ contentType: 'image/png', size }) })).json() as Upload
   async function send ({ url, fields }: Upload, file: Buffer, headers: Record<string, string> = {}) {
     const form = new FormData()
@@ -25,7 +27,7 @@ t.test('with npm start, an avatar is uploaded and shown, survives a crash, and i
     t.equal(answer.status, 204)
     return answer
   }
-  const user = async (api: string) => await (await me(api, accessToken)).json() as User
+  const user = async (api: string) => await (await fetch(`${api}/v2/users/me`, { headers: { authorization } })).json() as User
   const shown = async (api: string, other?: string) => await until(async () => {
     const { avatarUrl } = await user(api)
     return avatarUrl !== other && avatarUrl
