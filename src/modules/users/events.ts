@@ -1,8 +1,9 @@
+import { Type, type TSchema } from '@sinclair/typebox'
 import type { EventBus } from '../../plugins/event-bus.ts'
 import type { Outboxes } from '../../plugins/outbox/index.ts'
 import type { Follower, User, UsersEntry, UsersEntryType, UsersService } from './contract.ts'
 import type { UsersRepository } from './repository.ts'
-import { USERS_ENTRIES } from './schemas.ts'
+import { User as UserSchema, USERS_ENTRIES } from './schemas.ts'
 import { publicUser } from './service.ts'
 
 export interface EventsOptions {
@@ -20,6 +21,17 @@ function dataOf (entry: UsersEntry): object {
   if (entry.type === 'user.deleted') return { userId: entry.data.userId, userVersion: entry.data.userVersion }
   return { ...profileOf(entry.data.user), ...('changed' in entry.data ? { changed: entry.data.changed } : {}) }
 }
+
+const { id: userId, version: userVersion, ...profile } = UserSchema.properties
+const About = { userId, userVersion: Type.Unsafe<number>({ ...userVersion, description: 'Increases by one with each change of the account, its deletion included' }) }
+const Changed = Type.Array(Type.String({ maxLength: 64, pattern: '^[a-zA-Z]+$', examples: ['name'] }), { maxItems: 20, uniqueItems: true, description: 'The fields that have changed' })
+
+/** The events of this module: the schema of each `data` is made of its entry's, as `dataOf` makes the data. */
+export const USERS_EVENTS = Object.entries(USERS_ENTRIES).map(([type, entry]: [string, TSchema & { properties: object }]) => ({
+  type,
+  description: entry.description ?? `Announces ${type}`,
+  data: 'user' in entry.properties ? Type.Object({ ...About, ...profile, ...('changed' in entry.properties ? { changed: Changed } : {}) }) : Type.Object(About)
+}))
 
 /**
  * Handles a change of an account: first the handlers of other modules, then the event for other services. Every step may

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type {} from './contract.ts'
-import { createEvents } from './events.ts'
+import { createEvents, USERS_EVENTS } from './events.ts'
 import { createRepository } from './repository.ts'
 import routesV1 from './routes.v1.ts'
 import routesV2 from './routes.v2.ts'
@@ -10,6 +10,7 @@ import { createService } from './service.ts'
 /** Accounts: registration, profile, deletion. */
 export default fp(async function users (app) {
   app.apiDocs.tag({ name: 'users', description: 'Accounts and profiles' })
+  for (const event of USERS_EVENTS) app.apiDocs.event(event)
   const now = () => new Date()
   const { cache, config, dynamodb, eventBus, metrics } = app
   const outbox = app.outbox.open({ table: config.USERS_TABLE, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES })

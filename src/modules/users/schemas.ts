@@ -77,12 +77,12 @@ const Snapshot = Type.Omit(StoredUser, ['expiresAt'], Strict)
 
 export const USERS_ENTRIES = {
   /** `welcome`: no code has been mailed to the address yet, as after a v1 registration */
-  'user.registered': Type.Object({ user: Snapshot, welcome: Type.Boolean() }),
-  'user.verified': Type.Object({ user: Snapshot }),
-  'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
-  'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
+  'user.registered': Type.Object({ user: Snapshot, welcome: Type.Boolean() }, { description: 'An account was opened. Its address is not confirmed yet' }),
+  'user.verified': Type.Object({ user: Snapshot }, { description: 'The address of an account was confirmed' }),
+  'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }, { description: 'Fields of an account were changed' }),
+  'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }, { description: 'An admin suspended an account. Its sessions have ended' }),
   /** `email`: for modules that must erase data that they keep under it; it is in no published event */
-  'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String() })
+  'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String() }, { description: 'An account and its personal data were erased' })
 }
 
 // ── Version 1, frozen: fields that are added to version 2's user do not appear in it ─────────────────────────────────
