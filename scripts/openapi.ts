@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
@@ -9,6 +9,8 @@ import { readOptions } from './options.ts'
 
 const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json from the routes, and docs/schemas/ and docs/asyncapi.json from the events.
 It connects to nothing.
+
+  --release   also copies the documents to docs/released, with which \`npm run check\` compares later ones
 `
 
 const DOCS = fileURLToPath(new URL('../docs/', import.meta.url))
@@ -47,7 +49,7 @@ export async function makeDocuments (): Promise<Record<string, string>> {
 }
 
 if (import.meta.main) {
-  readOptions(HELP)
+  const { release } = readOptions(HELP, { release: { type: 'boolean' } })
   const documents = await makeDocuments().catch((error: unknown) => {
     if (!(error instanceof ConfigError)) throw error
     // The environment is .env.example, which is generated from the schema.
@@ -60,5 +62,9 @@ if (import.meta.main) {
     await mkdir(dirname(join(DOCS, file)), { recursive: true })
     await writeFile(join(DOCS, file), text)
     console.log(`docs/${file}`)
+  }
+  if (release === true) {
+    await cp(DOCUMENTS_DIR, join(DOCS, 'released'), { recursive: true })
+    console.log('docs/released')
   }
 }

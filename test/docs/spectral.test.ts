@@ -35,7 +35,7 @@ const OPENAPI: Record<string, [rule: string, plant: (document: Part) => void]> =
   'a string of any form': ['owasp:api4:2023-string-restricted', ({ components }) => { delete components.schemas.User.properties.email.pattern }],
   'an integer of any size': ['owasp:api4:2023-integer-limit', ({ components }) => { delete components.schemas.User.properties.version.maximum }],
   'a list of any length': ['owasp:api4:2023-array-limit', ({ components }) => { delete components.schemas.Problem.properties.errors.maxItems }],
-  'a protected operation without 401': ['owasp:api8:2023-define-error-responses-401', ({ paths }) => { delete paths['/v2/users/me'].get.responses['401'] }],
+  'a protected operation without 401': ['owasp:api8:2023-define-error-responses-401', ({ paths }) => { delete paths['/v2/users/me'].patch.responses['401'] }],
   'an operation without 500': ['owasp:api8:2023-define-error-responses-500', ({ paths }) => { delete paths['/v2/users'].post.responses['500'] }],
   'an operation without a limit': ['owasp:api4:2023-rate-limit-responses-429', ({ paths }) => { delete paths['/v2/users'].post.responses['429'] }],
   'a 429 without a time': ['owasp:api4:2023-rate-limit-retry-after', ({ components }) => { delete components.responses.TooManyRequests.headers['Retry-After'] }],

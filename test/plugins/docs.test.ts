@@ -186,6 +186,7 @@ t.test('Swagger UI knows both versions, today’s first, and may load from nowhe
   const { body } = await app.inject('/docs/start.js')
   t.match(body, /openapi\/v2\.json[\s\S]*openapi\/v1\.json/)
   t.match(body, /"?persistAuthorization"?:\s*true/)
+  t.match(body, /displayOperationId: true/, 'the names that the README uses')
 })
 
 t.test('Swagger UI can be switched off; the documents stay', async t => {

@@ -15,6 +15,7 @@ const PAGE = `<!doctype html>
 <title>User service API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<style>body { margin: 0 }</style>
 </head>
 <body>
 <div id="swagger-ui"></div>
@@ -32,6 +33,7 @@ const START = `SwaggerUIBundle({
   plugins: [SwaggerUIBundle.plugins.DownloadUrl],
   urls: [{ name: 'Version 2', url: 'openapi/v2.json' }, { name: 'Version 1 (deprecated)', url: 'openapi/v1.json' }],
   deepLinking: true,
+  displayOperationId: true,
   validatorUrl: null,
   persistAuthorization: true,
   displayRequestDuration: true,
