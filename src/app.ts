@@ -5,6 +5,7 @@ import { API } from './api.ts'
 import auth from './modules/auth/index.ts'
 import email from './modules/email/index.ts'
 import health from './modules/health/index.ts'
+import uploads from './modules/uploads/index.ts'
 import users from './modules/users/index.ts'
 import aws from './plugins/aws/index.ts'
 import bodies from './plugins/bodies.ts'
@@ -18,6 +19,7 @@ import dynamodb from './plugins/dynamodb.ts'
 import errors from './plugins/errors/index.ts'
 import eventBus from './plugins/event-bus.ts'
 import { answerClientError, sendFrameworkError } from './plugins/errors/framework-errors.ts'
+import idempotency from './plugins/idempotency/index.ts'
 import jwt from './plugins/jwt.ts'
 import keys from './plugins/keys/index.ts'
 import logging, { createLogger } from './plugins/logging.ts'
@@ -25,6 +27,7 @@ import metrics from './plugins/metrics.ts'
 import outbox from './plugins/outbox/index.ts'
 import rateLimit from './plugins/rate-limit/index.ts'
 import requestTarget, { routableTarget } from './plugins/request-target.ts'
+import s3 from './plugins/s3.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import sqs from './plugins/sqs.ts'
 import versions from './plugins/versions.ts'
@@ -81,14 +84,17 @@ export async function buildApp (options: AppOptions) {
   await app.register(consumers)
   await app.register(outbox)
   await app.register(sqs)
+  await app.register(s3)
   await app.register(eventBus)
   await app.register(cache)
   await app.register(jwt)
+  await app.register(idempotency)
   await app.register(docs, { ...options.docs, api: API })
 
   await app.register(users)
   await app.register(options.email ?? email)
   await app.register(auth)
+  await app.register(uploads)
   await app.register(health)
 
   return app

@@ -252,16 +252,17 @@ function createChecker () {
     if (found === undefined) return [`${method} ${path}: ${response.statusCode} is not documented`]
     const { headers = {}, content } = deref(document, found)
     const wrong: string[] = []
-    const limits = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] // an answer that came before the count has none
+    const limits = ['ratelimit-policy', 'ratelimit'] // an answer that came before the count has none
+    const optional = [...limits, 'idempotent-replayed', 'access-control-allow-origin']
     const names = namesOf({ headers })
     for (const [written, reference] of Object.entries(headers)) {
       const name = written.toLowerCase()
       const value = response.headers[name]
       const { schema } = deref(document, reference)
-      if (value === undefined && !limits.includes(name) && name !== 'access-control-allow-origin') wrong.push(`${name} is missing`)
+      if (value === undefined && !optional.includes(name)) wrong.push(`${name} is missing`)
       if (value !== undefined && schema.type === 'integer' && !/^\d+$/.test(String(value))) wrong.push(`${name} is no integer`)
     }
-    for (const name of ['etag', 'location', 'retry-after', 'www-authenticate', 'deprecation', ...limits]) {
+    for (const name of ['etag', 'location', 'retry-after', 'www-authenticate', 'deprecation', ...limits, 'idempotent-replayed']) {
       if (response.headers[name] !== undefined && !names.includes(name)) wrong.push(`${name} is not documented`)
     }
     const type = response.headers['content-type']?.toString().split(';')[0]

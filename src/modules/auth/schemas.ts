@@ -51,6 +51,21 @@ export const Tokens = Type.Object({ ...TOKENS, user: Type.Unsafe<User>({ $ref: '
 export type Tokens = Static<typeof Tokens>
 
 const BASE64URL = '^[A-Za-z0-9_-]+$'
+/** A session as its user may see it: none of its secrets. */
+export const ExportedSession = Type.Object({
+  id: Id,
+  createdAt: Timestamp,
+  lastUsedAt: Timestamp,
+  expiresAt: Timestamp
+}, { title: 'ExportedSession' })
+
+export const ExportedCode = Type.Object({
+  requestedAt: Timestamp,
+  open: Type.Optional(Type.Object({
+    expiresAt: Timestamp,
+    tries: Type.Integer({ minimum: 0, maximum: 5, description: 'Tries used' })
+  }, { description: 'The state of the code while it can be used' }))
+}, { title: 'ExportedCode' })
 
 export const JsonWebKeySet = Type.Object({
   keys: Type.Array(Type.Object({
@@ -113,6 +128,7 @@ export const AUTH_ENTRIES = {
     email: Type.String(),
     userId: Type.String({ description: 'id of the account if the registration creates one' }),
     network: Type.String({ description: "pseudonym of the client's network" }),
-    registration: Type.Optional(Type.Object({ name: Type.String(), locale: Type.String() }))
+    registration: Type.Optional(Type.Object({ name: Type.String(), locale: Type.String() })),
+    invitedBy: Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
   })
 }

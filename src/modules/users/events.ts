@@ -2,6 +2,7 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import type { EventBus } from '../../plugins/event-bus.ts'
 import type { Outboxes } from '../../plugins/outbox/index.ts'
 import type { Follower, User, UsersEntry, UsersEntryType, UsersService } from './contract.ts'
+import type { DirectoryRepository } from './directory-repository.ts'
 import type { UsersRepository } from './repository.ts'
 import { User as UserSchema, USERS_ENTRIES } from './schemas.ts'
 import { publicUser } from './service.ts'
@@ -9,6 +10,7 @@ import { publicUser } from './service.ts'
 export interface EventsOptions {
   outbox: Pick<Outboxes, 'on'>
   repository: Pick<UsersRepository, 'get'>
+  directory: Pick<DirectoryRepository, 'noteListed'>
   eventBus: EventBus
 }
 
@@ -17,7 +19,7 @@ function profileOf ({ id: userId, version: userVersion, ...profile }: User) {
   return { userId, userVersion, ...profile }
 }
 
-function dataOf (entry: UsersEntry): object {
+function dataOf (entry: Exclude<UsersEntry, { type: 'user.invited' }>): object {
   if (entry.type === 'user.deleted') return { userId: entry.data.userId, userVersion: entry.data.userVersion }
   return { ...profileOf(entry.data.user), ...('changed' in entry.data ? { changed: entry.data.changed } : {}) }
 }
@@ -26,8 +28,11 @@ const { id: userId, version: userVersion, ...profile } = UserSchema.properties
 const About = { userId, userVersion: Type.Unsafe<number>({ ...userVersion, description: 'Increases by one with each change of the account, its deletion included' }) }
 const Changed = Type.Array(Type.String({ maxLength: 64, pattern: '^[a-zA-Z]+$', examples: ['name'] }), { maxItems: 20, uniqueItems: true, description: 'The fields that have changed' })
 
-/** The events of this module: the schema of each `data` is made of its entry's, as `dataOf` makes the data. */
-export const USERS_EVENTS = Object.entries(USERS_ENTRIES).map(([type, entry]: [string, TSchema & { properties: object }]) => ({
+/**
+ * The events of this module: the schema of each `data` is made of its entry's, as `dataOf` makes the data. An entry that
+ * says nothing of the account's version is for other modules only.
+ */
+export const USERS_EVENTS = Object.entries(USERS_ENTRIES as Record<string, TSchema & { properties: object }>).filter(([, { properties }]) => 'user' in properties || 'userVersion' in properties).map(([type, entry]) => ({
   type,
   description: entry.description ?? `Announces ${type}`,
   data: 'user' in entry.properties ? Type.Object({ ...About, ...profile, ...('changed' in entry.properties ? { changed: Changed } : {}) }) : Type.Object(About)
@@ -37,14 +42,15 @@ export const USERS_EVENTS = Object.entries(USERS_ENTRIES).map(([type, entry]: [s
  * Handles a change of an account: first the handlers of other modules, then the event for other services. Every step may
  * be repeated. Once an account is gone, only its deletion is announced.
  */
-export function createEvents ({ outbox, repository, eventBus }: EventsOptions): { follow: UsersService['follow'] } {
+export function createEvents ({ outbox, repository, directory, eventBus }: EventsOptions): { follow: UsersService['follow'] } {
   const followers = new Map<UsersEntryType, Follower<never>[]>()
 
   async function handle (entry: UsersEntry): Promise<void> {
     const stored = await repository.get(entry.subject)
     const present = stored === undefined ? undefined : publicUser(stored)
     for (const follower of followers.get(entry.type) ?? []) await follower(entry as never, present)
-    if (present === undefined && entry.type !== 'user.deleted') return
+    if (entry.type === 'user.registered') await directory.noteListed(entry.data.user.createdAt)
+    if (entry.type === 'user.invited' || (present === undefined && entry.type !== 'user.deleted')) return
     const { eventId, type, occurredAt, correlationId } = entry
     await eventBus.publish({ eventId, type, version: 1, occurredAt, correlationId, data: dataOf(entry) })
   }

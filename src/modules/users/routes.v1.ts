@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { Envelope, Failure, failure, success } from '../../shared/envelope.ts'
 import { preferredLocale } from '../../shared/locale.ts'
 import type { User } from './contract.ts'
-import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
+import { EmailTaken, LastAdmin, UserConflict, UserNotFound } from './errors.ts'
 import { CreatedV1, NamePatchV1, RegistrationV1, UserIdParamsV1, UserV1 } from './schemas.ts'
 
 const tags = ['users']
@@ -12,6 +12,7 @@ const security = [{ bearer: [] }]
 const emailTaken = failure(EmailTaken, 'The address already has an account')
 const missing = failure(UserNotFound, 'No such user, or another user\'s account')
 const conflict = failure(UserConflict, 'Conflicts with the current state of the resource')
+const undeletable = failure([UserConflict, LastAdmin], 'Conflicts with the current state of the resource')
 
 const UserEnvelope = Envelope(UserV1, 'UserV1')
 
@@ -22,7 +23,7 @@ function present ({ id: userId, email, name, status, createdAt, updatedAt }: Use
 /** The article's contract, frozen. */
 const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
   app.post('/v1/users', {
-    config: { limit: 'strict' },
+    config: { limit: 'mail' },
     schema: {
       operationId: 'v1.users.create',
       tags,
@@ -51,7 +52,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
     }, async ({ user, params, body, id }) => present(await app.users.update(user, params.userId, body, id)))
 
     app.delete('/v1/users/:userId', {
-      schema: { operationId: 'v1.users.delete', tags, summary: 'Delete the account', description: 'Erases the personal data, ends all sessions and frees the address.', security, params: UserIdParamsV1, response: { 204: Type.Null(), 401: Failure, 404: missing, 409: conflict } }
+      schema: { operationId: 'v1.users.delete', tags, summary: 'Delete the account', description: 'Erases the personal data, ends all sessions and frees the address.', security, params: UserIdParamsV1, response: { 204: Type.Null(), 401: Failure, 404: missing, 409: undeletable } }
     }, async ({ user, params, id }, reply) => {
       await app.users.remove(user, params.userId, id)
       return await reply.code(204).send(null)

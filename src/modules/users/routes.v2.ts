@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
+import { Type, type TObject } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
 import { addVary, matchesEtag } from '../../shared/http-cache.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import type { User } from './contract.ts'
-import { UserConflict, UserNotFound } from './errors.ts'
+import { LastAdmin, UserConflict, UserNotFound } from './errors.ts'
 import { IdParams, ReadHeaders, User as UserSchema, UserPatch } from './schemas.ts'
 
 const tags = ['users']
@@ -15,7 +15,7 @@ const consumes = ['application/merge-patch+json', 'application/json']
 const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ maxLength: 128, pattern: '^"[^"]*"$', description: 'Identifies this version of the user, for If-None-Match', examples: ['"3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.1"'] }) } }
 const Unchanged = Type.Null({ description: 'Not changed since the ETag in If-None-Match', headers: UserAnswer.headers })
 const missing = problem(UserNotFound, 'No such user, or another user\'s account')
-const conflict = problem(UserConflict, 'Conflicts with the current state of the resource')
+const conflict = problem([UserConflict, LastAdmin], 'Conflicts with the current state of the resource')
 const Deleted = Type.Null({ description: 'Deleted' })
 
 const READ = { 200: UserAnswer, 304: Unchanged, 401: Problem, 404: missing }
@@ -25,6 +25,10 @@ const DELETE = { 204: Deleted, 401: Problem, 404: missing, 409: conflict }
 const ABOUT_READ = 'Send the `ETag` of an earlier answer as `If-None-Match` to get a 304 while nothing has changed.'
 const ABOUT_UPDATE = 'Admins may also set `status` and `role`.'
 const ABOUT_DELETE = 'Erases the personal data, ends all sessions and frees the address.'
+
+const ABOUT_EXPORT = 'One JSON document with the account and what each part of the service stores about it, read from the tables and not from the cache. It holds no secret: no token, code or hash. Mails are not part of it: what the service keeps of a mail names no user.'
+const ABOUT_FILE = 'Everything stored about the account'
+const EXPORT_HEADERS = { 'content-disposition': Type.String({ description: 'Asks a browser to save the document as a file', examples: ['attachment; filename="3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.json"'] }) }
 
 /** Contains the account's id as well: a browser's copy of one account must not be confirmed for another. */
 const etagOf = ({ id, version }: User) => `"${id}.${version}"`
@@ -38,7 +42,7 @@ function sendUser (reply: FastifyReply, user: User, ifNoneMatch?: string) {
 }
 
 /** The current version. `POST /v2/users` belongs to the auth module, because it sends a code. */
-const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
+const routes: FastifyPluginAsyncTypebox<{ exportSchema: TObject }> = async function usersV2 (app, { exportSchema }) {
   await app.register(async function authenticated (scope) {
     const app = scope.withTypeProvider<TypeBoxTypeProvider>()
     app.addHook('onRequest', app.authenticate)
@@ -46,6 +50,15 @@ const routes: FastifyPluginAsyncTypebox = async function usersV2 (app) {
     app.get('/v2/users/me', {
       schema: { operationId: 'users.getMe', tags, summary: 'Read your own account', description: ABOUT_READ, security, headers: ReadHeaders, response: READ }
     }, async ({ user, headers }, reply) => sendUser(reply, await app.users.read(user, user.userId), headers['if-none-match']))
+
+    app.get('/v2/users/me/export', {
+      config: { limit: 'bulk' },
+      schema: { operationId: 'users.export', tags, summary: 'Export everything stored about you', description: ABOUT_EXPORT, security, response: { 200: { ...exportSchema, description: ABOUT_FILE, headers: EXPORT_HEADERS }, 401: Problem } }
+    }, async ({ user }, reply) => {
+      const document = await app.users.exportOf(user)
+      reply.header('content-disposition', `attachment; filename="${user.userId}.json"`)
+      return document
+    })
 
     app.get('/v2/users/:id', {
       schema: { operationId: 'users.get', tags, summary: 'Read an account; only admins may read other accounts', description: ABOUT_READ, security, params: IdParams, headers: ReadHeaders, response: READ }

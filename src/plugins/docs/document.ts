@@ -104,9 +104,8 @@ const count = (description: string, example: number) => ({ description, schema: 
 const HEADERS = {
   'x-correlation-id': text('Identifies this request in logs, messages and events', EXAMPLE_ID, { maxLength: 64, pattern: CORRELATION_ID_PATTERN.source }),
   'access-control-allow-origin': text('The origin of the web page, if it may call this service', 'https://app.example.com'),
-  'ratelimit-limit': count('Requests allowed per client in a window', 100),
-  'ratelimit-remaining': count('Requests left in this window', 99),
-  'ratelimit-reset': count('Seconds until the window ends', 60),
+  'ratelimit-policy': text('The limit of this kind of request for one client: its name, requests (`q`) in a window of seconds (`w`)', '"general";q=100;w=60'),
+  ratelimit: text('What is left of that limit: requests (`r`) until the window ends, in seconds (`t`)', '"general";r=99;t=60'),
   'retry-after': count('Seconds to wait before retrying', 5),
   'www-authenticate': text('How to authenticate, RFC 6750', 'Bearer realm="user-service"')
 }
@@ -117,7 +116,7 @@ const HEADERS_V1 = {
   link: text('The version that replaces this one', '</openapi/v2.json>; rel="successor-version"')
 }
 
-const LIMIT_HEADERS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']
+const LIMIT_HEADERS = ['ratelimit-policy', 'ratelimit']
 
 const FAULT_MEDIA_TYPE = { v1: 'application/json', v2: 'application/problem+json' }
 

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { finishDocument, type ApiText, type Document, type Tag } from './document.ts'
+import { withIdempotency } from './idempotent.ts'
 
 /** The decorator that makes each version's document. */
 export const DECORATORS = { v1: 'swaggerV1', v2: 'swagger' } as const
@@ -34,7 +35,8 @@ export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (
         if (route.config?.limit === false) unlimited.add(url)
         // Routes without a version are documented with the current version.
         const hide = schema?.hide === true || url.startsWith('/v1/') !== (version === 'v1')
-        return { schema: { ...schema, response: { ...schema?.response as object, ...route.config?.failures }, hide }, url }
+        const documented = { ...schema, response: { ...schema?.response as object, ...route.config?.failures }, hide }
+        return { schema: route.config?.idempotent === true ? withIdempotency(documented) : documented, url }
       },
       transformObject: made => finishDocument((made as { openapiObject: Document }).openapiObject, { version, tags, unlimited }) as object
     })

@@ -171,11 +171,12 @@ t.test('a client over its limit is 429 with Retry-After and RateLimit headers', 
     for (let i = 1; i <= 2; i++) {
       const { statusCode, headers } = await ask()
       t.equal(statusCode, 400)
-      t.match(headers, { 'ratelimit-limit': '2', 'ratelimit-remaining': String(2 - i), 'ratelimit-reset': /^\d+$/ })
+      t.match(headers, { 'ratelimit-policy': '"mail";q=2;w=30', ratelimit: new RegExp(`^"mail";r=${2 - i};t=\\d+$`) })
     }
     const refused = await ask()
     isFailure(t, refused, 429, 'RATE_LIMITED')
-    t.match(refused.headers, { 'ratelimit-limit': '2', 'ratelimit-remaining': '0', 'ratelimit-reset': /^\d+$/ })
+    t.match(refused.headers, { 'ratelimit-policy': '"mail";q=2;w=30', ratelimit: `"mail";r=0;t=${refused.headers['retry-after']}` })
+    t.notHas(refused.headers, { 'ratelimit-limit': /./, 'ratelimit-remaining': /./, 'ratelimit-reset': /./ }, 'not the headers of older drafts')
     t.ok(Number(refused.headers['retry-after']) >= 1 && Number(refused.headers['retry-after']) <= 30, `Retry-After: ${refused.headers['retry-after']}`)
   }
 })
