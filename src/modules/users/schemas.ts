@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { CanonicalEmail, Email, MAX_EMAIL } from '../../shared/email-address.ts'
-import { EXAMPLE_ID, Id, Timestamp } from '../../shared/ids.ts'
+import { CanonicalEmail, Email } from '../../shared/email-address.ts'
+import { CorrelationId, EXAMPLE_ID, Id, Timestamp } from '../../shared/ids.ts'
 import { CanonicalLocale, Locale } from '../../shared/locale.ts'
 import { PersonName, ShownName } from '../../shared/person-name.ts'
 
@@ -81,8 +81,8 @@ const MAX_USERS = 100
 export const PAGE = 20
 
 const UserRef = Type.Unsafe<User>({ $ref: 'User#' })
-const Cursor = Type.String({ minLength: 1, maxLength: 512, description: '`nextCursor` of the page before. Belongs to the list and the filter that it was made for', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] })
-const NextCursor = Type.Optional(Type.String({ maxLength: 512, description: 'For the next page. Absent at the end of the list', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] }))
+const Cursor = Type.String({ minLength: 1, maxLength: 512, pattern: '\\S', description: '`nextCursor` of the page before. Belongs to the list and the filter that it was made for', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] })
+const NextCursor = Type.Optional(Type.String({ maxLength: 512, pattern: '\\S', description: 'For the next page. Absent at the end of the list', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] }))
 const Paging = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: PAGE, description: 'Maximum number of items in the page' })),
   cursor: Type.Optional(Cursor)
@@ -91,7 +91,7 @@ const Paging = {
 export const ListQuery = Type.Object({
   ...Paging,
   status: Type.Optional(Status),
-  email: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_EMAIL, description: 'The account with this address, in any spelling', examples: ['ada@example.com'] }))
+  email: Type.Optional(Type.Unsafe<string>({ ...Email, description: 'The account with this address, in any spelling' }))
 }, Strict)
 export type ListQuery = Static<typeof ListQuery>
 
@@ -123,8 +123,8 @@ const BatchResult = Type.Object({
   index: Type.Integer({ minimum: 0, maximum: MAX_USERS - 1, description: 'Position of the row in the request' }),
   status: Type.Union([Type.Literal(201), Type.Literal(400), Type.Literal(409)], { description: 'What the row would have got as a request of its own' }),
   id: Type.Optional(Id),
-  code: Type.Optional(Type.String({ maxLength: 64, description: 'Why the row was not registered, for programs', examples: ['USERS_EMAIL_TAKEN'] })),
-  detail: Type.Optional(Type.String({ maxLength: 4096, description: 'The same in words' }))
+  code: Type.Optional(Type.String({ maxLength: 64, pattern: '^[A-Z0-9_]+$', description: 'Why the row was not registered, for programs', examples: ['USERS_EMAIL_TAKEN'] })),
+  detail: Type.Optional(Type.String({ maxLength: 4096, pattern: '\\S', description: 'The same in words' }))
 }, { title: 'BatchResult' })
 export type BatchResult = Static<typeof BatchResult>
 export const BatchResults = Type.Object({ results: Type.Array(BatchResult, { maxItems: MAX_USERS, description: 'One for each row, in the same order' }) }, {
@@ -137,12 +137,12 @@ export const Invited = Type.Object({ id: Id }, { title: 'Invited' })
 export const AuditLine = Type.Object({
   id: Id,
   at: Timestamp,
-  actorId: Type.String({ maxLength: 64, description: 'The admin' }),
+  actorId: Type.Unsafe<string>({ ...Id, description: 'The admin' }),
   action: Type.Union([Type.Literal('register'), Type.Literal('invite'), Type.Literal('update'), Type.Literal('delete')]),
-  changed: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 20, description: 'The fields that were changed' })),
-  status: Type.Optional(Type.String({ maxLength: 64, description: 'The new status, if it was changed' })),
-  role: Type.Optional(Type.String({ maxLength: 64, description: 'The new role, if it was changed' })),
-  correlationId: Type.String({ maxLength: 64, description: 'Of the request, as in the log' })
+  changed: Type.Optional(Type.Array(Type.String({ maxLength: 64, pattern: '^[a-zA-Z]+$', examples: ['status'] }), { maxItems: 20, description: 'The fields that were changed' })),
+  status: Type.Optional(Type.String({ maxLength: 64, pattern: '^[A-Z_]+$', examples: ['SUSPENDED'], description: 'The new status, if it was changed' })),
+  role: Type.Optional(Type.String({ maxLength: 64, pattern: '^[a-z]+$', examples: ['admin'], description: 'The new role, if it was changed' })),
+  correlationId: Type.Unsafe<string>({ ...CorrelationId, description: 'Of the request, as in the log' })
 }, { ...Strict, title: 'AuditLine' })
 export type AuditLine = Static<typeof AuditLine>
 
