@@ -6,13 +6,13 @@ export const DEFAULT_LOCALE = 'en'
 /** RFC 5646 §4.4.1: longer tags are possible, but none is in practical use. */
 const MAX_TAG = 35
 
-const TAG = { maxLength: MAX_TAG, pattern: '^([A-Za-z]{2,3}|[A-Za-z]{5,8})(-[A-Za-z0-9]{1,8})*$', examples: ['en'] }
+const TAG = { minLength: 2, maxLength: MAX_TAG, examples: ['en'] }
 
-/** A language as clients send it. The format stands for the rules of BCP 47 that the pattern does not express. */
+/** A language as clients send it. The format stands for the rules of BCP 47: no pattern can express that no part comes twice. */
 export const Locale = Type.String({ ...TAG, format: 'language-tag', 'x-detail': 'is not a language tag', description: 'Language of mails, a BCP 47 tag; from `Accept-Language` when not given' })
 
 /** A language as it is stored and returned, see `canonicalLocale`. */
-export const CanonicalLocale = Type.String({ ...TAG, description: 'Language of mails, a BCP 47 tag' })
+export const CanonicalLocale = Type.String({ ...TAG, pattern: '^[a-z]{2,8}(-[A-Za-z0-9]{1,8})*$', description: 'Language of mails, a BCP 47 tag' })
 
 /** The canonical form of a BCP 47 language tag, or `undefined` when the text is not a valid tag. */
 export function canonicalLocale (tag: string): string | undefined {

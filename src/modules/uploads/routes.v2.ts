@@ -20,7 +20,7 @@ const routes: FastifyPluginAsyncTypebox = async function uploadsV2 (app) {
       description: 'Redirects to the picture. `avatarUrl` of a user leads here; use it as it is, for example in `<img src>`. It needs no token: the URL cannot be guessed, and ends with the avatar. The `Location` is valid for five minutes.',
       params: AvatarParams,
       response: {
-        302: Type.Null({ description: 'The picture', headers: { location: Type.String({ description: 'A link to the picture, valid for five minutes' }) } }),
+        302: Type.Null({ description: 'The picture', headers: { location: Type.String({ maxLength: 4096, format: 'uri', description: 'A link to the picture, valid for five minutes' }) } }),
         404: problem([AvatarNotFound, UploadsDisabled], 'No such avatar, or an earlier one'),
         503: Problem
       }

@@ -11,7 +11,7 @@ import { AuditPage, AuditQuery, BatchGet, BatchOfUsers, BatchRegistration, Batch
 const tags = ['users']
 const security = [{ bearer: [] }]
 
-const linked = { link: Type.String({ maxLength: 4096, description: 'The next page, RFC 8288: `rel="next"`. Absent at the end of the list', examples: ['</v2/users?limit=20&cursor=dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl>; rel="next"'] }) }
+const linked = { link: Type.String({ maxLength: 4096, pattern: '^<', description: 'The next page, RFC 8288: `rel="next"`. Absent at the end of the list', examples: ['</v2/users?limit=20&cursor=dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl>; rel="next"'] }) }
 const REFUSED = { 400: Problem, 401: Problem, 403: Problem }
 const taken = problem(EmailTaken, 'The address has an account')
 

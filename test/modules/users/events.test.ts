@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { UsersEntry } from '../../../src/modules/users/contract.ts'
-import { startEventBus } from '../../event-bus.ts'
+import { createEventChecker, startEventBus } from '../../event-bus.ts'
 import { breakQueueFor } from '../../faults.ts'
 import { adminOf, buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
 import { deliver, entryRecord, leaveBehind, sequenceNumber, waiting } from '../../outbox.ts'
@@ -155,6 +155,17 @@ t.test('another module hears of what happens to an account, with the account as 
   await deliver(follower, entryRecord(first))
   t.same(heard, [{ subject: user.id, changed: ['name'], name: 'Two', eventsBefore }])
   await pump(follower, engines)
+})
+
+t.test('every published event keeps the schema that is served for its type, and says nothing besides', async (t) => {
+  const types = new Set(bus.events.map(({ type }) => type))
+  const { schemas } = (await app.inject('/schemas/')).json<{ schemas: { type: string, url: string }[] }>()
+  t.same([...types].sort(), schemas.map(({ type }) => type).sort(), 'the tests above have published each type')
+  const faults = createEventChecker(await Promise.all(schemas.map(async ({ url }) => (await app.inject(new URL(url).pathname)).json<object>())))
+  for (const event of bus.events) t.same(faults(event), [], event.type)
+  t.ok(bus.events.length > 20, `${bus.events.length} events`)
+  const [event] = bus.events
+  t.strictSame(faults({ ...event!, data: { ...event!.data, expiresAt: 1 } }), ['/data must NOT have additional properties'], 'a property too many is noticed')
 })
 
 t.test('addresses and names are in no log line, failures included', async (t) => {
