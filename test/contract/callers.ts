@@ -15,9 +15,8 @@ export function accessOf ({ isSecured, path, raw }: Operation): Access {
   if (!isSecured) return 'public'
   const roles = raw['x-roles'] as string[] | undefined
   if (roles !== undefined && !roles.includes('user')) return 'admin'
-  const isPart = path.includes('{')
-  if (/\/me(?:\/|$)/.test(path)) return isPart ? 'own resource' : 'own account'
-  return 'owner or admin'
+  if (!path.includes('{')) return 'own account'
+  return /\/me\//.test(path) ? 'own resource' : 'owner or admin'
 }
 
 /** Statuses for callers that are refused; `success` is the operation's own. */

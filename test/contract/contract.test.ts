@@ -5,15 +5,16 @@ import { served } from '../lambda/parity.ts'
 import { accessOf, CALLERS, createCallers, expectedStatus } from './callers.ts'
 import { invalidPlans } from './invalid.ts'
 import { faultsOf } from './judge.ts'
-import { RECIPES, type Prepare } from './recipes.ts'
+import { readRecipes, type Prepare } from './recipes.ts'
 import { requestOf, startWorld, transportsOf, type Account, type Plan, type Transports, type WireRequest, type WireResponse } from './world.ts'
 
 const documents = [await readDocument('v1'), await readDocument('v2')]
 const operations = documents.flatMap(operationsOf)
+const RECIPES = await readRecipes()
 
 t.test('every operation has a recipe, and no recipe is left over', async t => {
   t.ok(operations.length > 20, `${operations.length} operations`)
-  t.same(operations.map(({ id }) => id).filter(id => RECIPES[id] === undefined), [], 'operations without a recipe in test/contract/recipes.ts')
+  t.same(operations.map(({ id }) => id).filter(id => RECIPES[id] === undefined), [], 'operations without a recipe in test/modules/<module>/recipes.ts')
   t.same(Object.keys(RECIPES).filter(id => !operations.some(operation => operation.id === id)), [])
 })
 
