@@ -56,7 +56,7 @@ export function served ({ status, headers, cookies, body }: WireResponse): objec
     .replace(/person\d{6}/g, '<person>')
     .replace(/"(accessToken|refreshToken)":"[^"]+"/g, '"$1":"<token>"')
     .replace(/"(latencyMs|version)":[\d.]+/g, '"$1":"<number>"')
-  const counted = ['ratelimit-remaining', 'ratelimit-reset', 'x-correlation-id', 'location', 'etag']
+  const counted = ['ratelimit', 'x-correlation-id', 'location', 'etag']
   return {
     status,
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => {

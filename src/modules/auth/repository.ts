@@ -21,14 +21,30 @@ export interface CodeCount {
   limits: { address: readonly Limit[], network: readonly Limit[] }
 }
 
+/** A requested code and the state of its challenge. */
+export interface RequestedCode {
+  requestedAt: string
+  challenge?: { expiresAt: number, tries: number }
+}
+
+/** What is erased with an account. */
+export interface Forgotten {
+  userId: string
+  /** pseudonyms of the address, and of the mailbox under which its codes are counted */
+  address: readonly string[]
+  mailbox: readonly string[]
+  /** when the account was deleted, ISO 8601: a challenge that was requested later belongs to the next account of the address */
+  at: string
+}
+
 export interface AuthRepository {
   /**
    * Counts a code and puts its outbox entry, in one call. When a limit is reached, writes nothing and returns when the
    * next code may be requested, in milliseconds since the epoch. A repeated call for the same code counts once.
    */
   requestCode (count: CodeCount, entry: AuthEntry): Promise<{ notBefore: number } | undefined>
-  /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old. `expiresAt` in seconds since the epoch. */
-  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count: Pick<CodeCount, 'address' | 'network' | 'limits'>): Promise<void>
+  /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old. `isUncounted`: the challenge does not have the id under which its code was counted. `expiresAt` in seconds since the epoch. */
+  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count: Pick<CodeCount, 'address' | 'network' | 'limits'> & { isUncounted?: boolean }): Promise<void>
   /** Uses up one of a challenge's tries, once for each `tryId`, and returns the challenge; `undefined` when it has no tries left, has expired or was used. */
   takeTry (challengeId: string, tryId: string): Promise<Challenge | undefined>
   /** Gives a try back, because its code was right. */
@@ -40,8 +56,12 @@ export interface AuthRepository {
   /** Replaces the current token. Returns false when the token has changed since it was read. */
   rotate (session: Session, next: Pick<Session, 'currentHash' | 'retired' | 'lastUsedAt' | 'expiresAt'>): Promise<boolean>
   deleteSession (userId: string, sid: string): Promise<void>
-  /** Deletes the counts of codes under an address's pseudonyms, and the challenges among them that belong to the user. */
-  forgetCodes (addresses: readonly string[], userId: string): Promise<void>
+  /** The sessions of a user that have not expired, all of them. Strongly consistent. */
+  sessionsOf (userId: string): Promise<Session[]>
+  /** When codes were requested under an address's pseudonyms, newest first, each with its challenge if that is still open and belongs to the user. */
+  codesOf (mailbox: readonly string[], userId: string): Promise<RequestedCode[]>
+  /** Deletes what is kept under an address's pseudonyms: the counts of codes, and the challenges of the user or of the address. */
+  forgetCodes (forgotten: Forgotten): Promise<void>
   /** Ends the sessions of a user that were started up to a time, ISO 8601; without one, all of them. */
   deleteSessions (userId: string, upTo?: string): Promise<void>
 }
@@ -60,7 +80,9 @@ const MAX_TRIES = 5
 const TRIMMED = 3
 
 const challengeKey = (id: string) => ({ pk: `challenge#${id}`, sk: 'challenge' })
-const sessionKey = (userId: string, sid: string) => ({ pk: `user#${userId}`, sk: `session#${sid}` })
+const SESSION = 'session#'
+const sessionKey = (userId: string, sid: string) => ({ pk: `user#${userId}`, sk: `${SESSION}${sid}` })
+const sidOf = (sk: unknown) => String(sk).slice(SESSION.length)
 
 /**
  * A list of requested codes, newest first, each `time challengeId`. A limit of N codes in a window holds when the N-th
@@ -69,7 +91,12 @@ const sessionKey = (userId: string, sid: string) => ({ pk: `user#${userId}`, sk:
 const Codes = Type.Array(Type.String())
 const addressKey = (address: string) => ({ pk: `codes#${address}`, sk: 'all' })
 const networkKey = (address: string, network: string) => ({ pk: `codes#${address}`, sk: `network#${network}` })
-const timeOf = (code: string) => Date.parse(code.split(' ', 1)[0]!)
+/** Finds a challenge whose code was not counted under its id, when the account is erased. */
+const UNCOUNTED = 'challenge#'
+const uncountedKey = (address: string, challengeId: string) => ({ pk: `codes#${address}`, sk: `${UNCOUNTED}${challengeId}` })
+const codesIn = ({ codes }: { codes?: unknown }) => Value.Check(Codes, codes) ? codes : []
+const partsOf = (code: string) => code.split(' ') as [time: string, challengeId: string]
+const timeOf = (code: string) => Date.parse(partsOf(code)[0])
 
 /** The only place that knows the keys and items of the auth table. */
 export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOptions): AuthRepository {
@@ -85,6 +112,42 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
 
   async function deleteSession (userId: string, sid: string) {
     await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: sessionKey(userId, sid) })))
+  }
+
+  function asSession (item: Record<string, unknown>): Session {
+    const { pk, sk, ...attributes } = item
+    const session = { ...attributes, userId: String(pk).slice(sessionKey('', '').pk.length), sid: sidOf(sk) }
+    if (!Value.Check(Session, session)) throw new Error('A session in the auth table is not valid')
+    return session
+  }
+
+  /** The items of a user's sessions, expired ones included. */
+  async function * sessionPages (userId: string): AsyncGenerator<Record<string, unknown>[]> {
+    const { pk } = sessionKey(userId, '')
+    let ExclusiveStartKey: Record<string, unknown> | undefined
+    do {
+      const page = await dynamodb.send(new QueryCommand({
+        TableName: table,
+        KeyConditionExpression: 'pk = :user AND begins_with(sk, :session)',
+        ExpressionAttributeValues: { ':user': pk, ':session': SESSION },
+        ConsistentRead: true,
+        Limit: 25, // callers delete this many at once
+        ExclusiveStartKey
+      }))
+      yield page.Items ?? []
+      ExclusiveStartKey = page.LastEvaluatedKey
+    } while (ExclusiveStartKey !== undefined)
+  }
+
+  /** What is kept of the codes of an address. At most 30 lists exist within a day: one per code, if each came from its own network. */
+  async function listsOf (mailbox: readonly string[]) {
+    const pages = await Promise.all(mailbox.map(address => dynamodb.send(new QueryCommand({
+      TableName: table,
+      KeyConditionExpression: 'pk = :pk',
+      ExpressionAttributeValues: { ':pk': addressKey(address).pk },
+      ConsistentRead: true
+    }))))
+    return pages.flatMap(({ Items = [] }) => Items) as { pk: string, sk: string, codes?: unknown }[]
   }
 
   /** Adds a code to a list, unless that would exceed a limit. */
@@ -138,6 +201,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     },
 
     async openChallenge ({ challengeId, userId, address, expiresAt }, count) {
+      if (count.isUncounted === true) await dynamodb.send(new PutCommand({ TableName: table, Item: { ...uncountedKey(count.address, challengeId), expiresAt } }))
       await unlessRefused(() => dynamodb.send(new PutCommand({
         TableName: table,
         Item: { ...challengeKey(challengeId), userId, address, expiresAt },
@@ -197,10 +261,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     async getSession (userId, sid) {
       const item = await getItem(sessionKey(userId, sid))
       if (item === undefined) return undefined
-      const { pk, sk, ...attributes } = item
-      const session = { ...attributes, userId, sid }
-      if (!Value.Check(Session, session)) throw new Error('A session in the auth table is not valid')
-      return session
+      return asSession(item)
     },
 
     async rotate (session, next) {
@@ -222,35 +283,46 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
 
     deleteSession,
 
-    async forgetCodes (addresses, userId) {
-      for (const address of addresses) {
-        const { pk } = addressKey(address)
-        // At most 30 lists exist within a day: one per code, if each came from its own network.
-        const { Items = [] } = await dynamodb.send(new QueryCommand({ TableName: table, KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: { ':pk': pk }, ConsistentRead: true }))
-        const challengeIds = new Set(Items.flatMap(({ codes }) => Value.Check(Codes, codes) ? codes.map(code => code.split(' ')[1]!) : []))
-        for (const id of challengeIds) {
-          await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: challengeKey(id), ConditionExpression: 'userId = :userId', ExpressionAttributeValues: { ':userId': userId } })))
-        }
-        for (const { sk } of Items) await dynamodb.send(new DeleteCommand({ TableName: table, Key: { pk, sk } }))
+    async sessionsOf (userId) {
+      const items: Record<string, unknown>[] = []
+      for await (const page of sessionPages(userId)) items.push(...page)
+      return items.filter(item => Number(item['expiresAt']) > seconds()).map(asSession)
+    },
+
+    async codesOf (mailbox, userId) {
+      const codes = (await listsOf(mailbox)).filter(({ sk }) => sk === addressKey('').sk).flatMap(codesIn)
+      return await Promise.all(codes.sort().reverse().map(async (code) => {
+        const [requestedAt, challengeId] = partsOf(code)
+        const challenge = await getItem(challengeKey(challengeId))
+        if (challenge?.['userId'] !== userId) return { requestedAt }
+        const tries = challenge['tries'] instanceof Set ? challenge['tries'].size : 0
+        return { requestedAt, challenge: { expiresAt: Number(challenge['expiresAt']), tries } }
+      }))
+    },
+
+    async forgetCodes ({ userId, address, mailbox, at }) {
+      const lists = await listsOf(mailbox)
+      const counted = lists.flatMap(codesIn).map(partsOf)
+      const uncounted = lists.filter(({ sk }) => sk.startsWith(UNCOUNTED)).map(({ sk }) => [undefined, sk.slice(UNCOUNTED.length)] as const)
+      const requested = new Map([...counted, ...uncounted].map(([time, id]) => [id, time]))
+      const pseudonyms = Object.fromEntries(address.map((pseudonym, i) => [`:address${i}`, pseudonym]))
+      for (const [challengeId, time] of requested) {
+        const isOfAddress = time !== undefined && time <= at ? ` OR address IN (${Object.keys(pseudonyms).join(', ')})` : ''
+        await unlessRefused(() => dynamodb.send(new DeleteCommand({
+          TableName: table,
+          Key: challengeKey(challengeId),
+          ConditionExpression: `userId = :userId${isOfAddress}`,
+          ExpressionAttributeValues: { ':userId': userId, ...(isOfAddress === '' ? {} : pseudonyms) }
+        })))
       }
+      for (const { pk, sk } of lists) await dynamodb.send(new DeleteCommand({ TableName: table, Key: { pk, sk } }))
     },
 
     async deleteSessions (userId, upTo) {
-      let ExclusiveStartKey: Record<string, unknown> | undefined
-      do {
-        const page = await dynamodb.send(new QueryCommand({
-          TableName: table,
-          KeyConditionExpression: 'pk = :user AND begins_with(sk, :session)',
-          ...(upTo === undefined ? {} : { FilterExpression: 'createdAt <= :upTo' }),
-          ExpressionAttributeValues: { ':user': sessionKey(userId, '').pk, ':session': sessionKey('', '').sk, ...(upTo === undefined ? {} : { ':upTo': upTo }) },
-          ProjectionExpression: 'sk',
-          ConsistentRead: true,
-          Limit: 25, // this many deletions at once
-          ExclusiveStartKey
-        }))
-        await Promise.all((page.Items ?? []).map(({ sk }) => deleteSession(userId, sk.slice('session#'.length))))
-        ExclusiveStartKey = page.LastEvaluatedKey
-      } while (ExclusiveStartKey !== undefined)
+      for await (const page of sessionPages(userId)) {
+        const ended = page.filter(({ createdAt }) => upTo === undefined || String(createdAt) <= upTo)
+        await Promise.all(ended.map(({ sk }) => deleteSession(userId, sidOf(sk))))
+      }
     }
   }
 }
