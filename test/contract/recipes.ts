@@ -1,5 +1,6 @@
 import { globSync } from 'node:fs'
 import { join } from 'node:path'
+import { isKeyed, type Operation } from '../../scripts/client/document.ts'
 import { unknownId, type Account, type Plan, type World } from './world.ts'
 
 /** Makes the values of a request. `owner` is the user whose resource the request is about. */
@@ -22,7 +23,22 @@ export interface Recipe {
 /** By operation. */
 export type Recipes = Record<string, Recipe>
 
-export const RACE = 'needs writers that race: test/faults/races.test.ts'
+export const RACE = 'needs writers that race, or the last admin: test/faults/races.test.ts, test/modules/users'
+
+const IN_PROGRESS = 'needs an attempt that still runs: test/plugins/idempotency'
+const NOT_HTTP = 'no field can be invalid, and what is not HTTP does not reach the operation: test/plugins/errors'
+const OUR_FAULT = 'an error of the service: test/plugins/errors'
+
+/** Statuses that no request causes at an operation of this kind, and where they are tested. */
+export function unseenOf (operation: Operation, { unseen, outcomes = {} }: Recipe): Partial<Record<number, string>> {
+  const hasInput = operation.method !== 'GET' || operation.parameters.length > 0
+  return {
+    500: OUR_FAULT,
+    ...(hasInput ? {} : { 400: NOT_HTTP }),
+    ...(isKeyed(operation) && outcomes[409] === undefined ? { 409: IN_PROGRESS } : {}),
+    ...unseen
+  }
+}
 
 export const nothing: Prepare = () => ({})
 

@@ -43,6 +43,9 @@ export async function transportsOf (app: TestApp): Promise<Transports> {
   }
 }
 
+/** The origin of the web page that every request comes from: the documents list the headers of CORS. */
+const ORIGIN = 'https://app.example.com'
+
 /** An operation's request with the values of a plan. A string or a buffer as the body is sent as it is. */
 export function requestOf (operation: Operation, { path = {}, query = {}, headers = {}, body, token }: Plan): WireRequest {
   const target = operation.path.replace(/\{([^}]+)\}/g, (_, name: string) => {
@@ -55,6 +58,7 @@ export function requestOf (operation: Operation, { path = {}, query = {}, header
     method: operation.method,
     target: search === '' ? target : `${target}?${search}`,
     headers: Object.entries({
+      origin: ORIGIN,
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...(body === undefined ? {} : { 'content-type': contentType }),
       ...headers
@@ -73,6 +77,8 @@ export interface World {
   /** a user who has just signed in */
   account (): Promise<Account>
   admin (): Promise<Account>
+  /** Delivers what follows from the requests so far. The mails are dropped. */
+  deliver (): Promise<void>
   /** Calls the service as a test's own preparation, and expects success. */
   call <T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, options?: { token?: string, body?: object }): Promise<T>
 }
@@ -83,7 +89,7 @@ const BATCH = 15
 export async function startWorld (t: Test): Promise<World> {
   const engines = await startEngines(t)
   const adminEmails = Array.from({ length: 150 }, (_, i) => `person${900_000 + i}@example.com`)
-  Object.assign(engines.env, { LOG_LEVEL: 'error', ADMIN_EMAILS: adminEmails.join(',') })
+  Object.assign(engines.env, { LOG_LEVEL: 'error', CORS_ORIGIN: ORIGIN, ADMIN_EMAILS: adminEmails.join(',') })
   const app = await buildTestApp(t, engines)
   let users = 0
 
@@ -98,7 +104,6 @@ export async function startWorld (t: Test): Promise<World> {
     return { challengeId, code: app.keys.codeOf(challengeId) }
   }
 
-  /** Delivers what follows from the requests. The mails are dropped. */
   const deliver = () => pump(app, engines, { consumers: { deliver: async () => ({ batchItemFailures: [] }) } })
 
   async function signUp (emails: string[]): Promise<Account[]> {
@@ -136,6 +141,7 @@ export async function startWorld (t: Test): Promise<World> {
     engines,
     transports: await transportsOf(app),
     newEmail,
+    deliver,
     call,
     account: createPool(() => Array.from({ length: BATCH }, newEmail)),
     admin: createPool(() => {

@@ -36,5 +36,16 @@ export const RECIPES: Recipes = {
     outcomes: { 403: ofOwner('id', { body: { status: 'SUSPENDED' } }), 404: unknown('id', rename) },
     unseen: { 409: RACE }
   },
-  'users.delete': { consumes: true, success: ofOwner('id'), outcomes: { 404: unknown('id') }, unseen: { 409: RACE } }
+  'users.delete': { consumes: true, success: ofOwner('id'), outcomes: { 404: unknown('id') }, unseen: { 409: RACE } },
+  'users.export': { success: nothing },
+
+  // for admins
+  'users.list': { success: () => ({ query: { limit: '5' } }) },
+  'users.batchGet': { success: (_, { id }) => ({ body: { ids: [id] } }) },
+  'users.createBatch': { success: world => ({ body: { users: [{ email: world.newEmail(), name: 'Ada Lovelace' }] } }) },
+  'users.invite': {
+    success: world => ({ body: { email: world.newEmail(), name: 'Ada Lovelace' } }),
+    outcomes: { 409: (_, { email }) => ({ body: { email, name: 'Ada Lovelace' } }) }
+  },
+  'users.audit': { success: ofOwner('id'), outcomes: { 404: () => ({ path: { id: 'no-id' } }) } }
 }
