@@ -6,9 +6,9 @@ import { buildTestApp, signIn, startEngines } from '../helper.ts'
 import { buildArtifact, functionEnv } from './artifact.ts'
 import { ECHO_CASES, echoed } from './echo-cases.ts'
 import { buildEcho } from './echo.ts'
-import { DECODED_PATH, JSON_AS_TEXT, LAST_VALUE, sameEverywhere, TEXT_ONLY, type ParityCase } from './parity.ts'
+import { DECODED_PATH, JSON_AS_TEXT, LAST_VALUE, sameEverywhere, served, TEXT_ONLY, type ParityCase } from './parity.ts'
 import { runtimeClient, startRuntime } from './runtime.ts'
-import { overSocket, type Send, type WireResponse } from './transports.ts'
+import { overSocket, type Send } from './transports.ts'
 
 const client = await runtimeClient(t)
 if (client !== undefined) {
@@ -120,23 +120,4 @@ async function serviceCases (socket: Send, { token, userId }: { token: string, u
     post('a body as large as Lambda takes', '/v2/users', Buffer.alloc(4.4 * KIBIBYTE * KIBIBYTE, 0xff), [['Content-Type', 'application/octet-stream']], { not: TEXT_ONLY }),
     get('/v2/users/me', [bearer, JSON_TYPE], { title: 'a change', method: 'PATCH', body: '{"name":"Another Name"}', not: [] })
   ]
-}
-
-/** What of an answer must be the same: all of it but ids, dates, versions, counters and durations. */
-function served ({ status, headers, cookies, body }: WireResponse): object {
-  const text = body.toString()
-    .replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<id>')
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<date>')
-    .replace(/person\d{6}/g, '<person>')
-    .replace(/"(latencyMs|version)":[\d.]+/g, '"$1":"<number>"')
-  const counted = ['ratelimit', 'x-correlation-id', 'location', 'etag']
-  return {
-    status,
-    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => {
-      if (name === 'content-length') return [name, Number(value) === body.length ? 'right' : value]
-      return [name, counted.includes(name) && value !== 'abc-1' ? '<some>' : value]
-    })),
-    cookies,
-    body: text
-  }
 }
