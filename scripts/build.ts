@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { basename, join, relative } from 'node:path'
+import { readTemplates } from '../src/modules/email/templates/files.ts'
 import { UI_DIRECTORY } from '../src/plugins/docs/from-routes.ts'
 import { UI_FILES } from '../src/plugins/docs/ui.ts'
 import { readOptions } from './options.ts'
@@ -13,8 +14,15 @@ const ROOT = join(import.meta.dirname, '..')
 /** The major version of Node in the Lambda runtime nodejs24.x. */
 const TARGET = 'node24'
 
-/** Read at run time from beside its module, so the build copies it beside the bundle. */
-const PAGE = 'src/modules/auth/verify-page'
+/** Folders that are read at run time from beside their modules, so the build copies them beside the bundle. */
+const FOLDERS = ['src/modules/auth/verify-page', 'src/modules/email/templates/mail-templates']
+
+async function copyFolders (directory: string): Promise<void> {
+  for (const folder of FOLDERS) await cp(join(ROOT, folder), join(directory, basename(folder)), { recursive: true })
+}
+
+/** Where the artifact has templates of its own: the value of MAIL_TEMPLATES_DIR for a function that uses them. */
+const OWN_TEMPLATES = 'own-mail-templates'
 
 /**
  * Loads built-ins through `require`: an ESM import reads every export, and reading those of `http` loads Node's whole
@@ -48,11 +56,11 @@ const leftOut: Plugin = {
 
 /**
  * Builds the Lambda artifact in a directory: `index.mjs` and the files that it reads. Swagger UI is optional, because it
- * is as large as everything else together.
+ * is as large as everything else together; so are mail templates of one's own.
  *
  * @returns the contents of the bundle, as esbuild reports them
  */
-export async function buildLambda (directory: string, { withUi = false } = {}): Promise<Metafile> {
+export async function buildLambda (directory: string, { withUi = false, mailTemplates }: { withUi?: boolean, mailTemplates?: string | undefined } = {}): Promise<Metafile> {
   const { metafile, outputFiles } = await build({
     absWorkingDir: ROOT,
     entryPoints: { index: 'src/lambda.ts' },
@@ -86,7 +94,12 @@ export async function buildLambda (directory: string, { withUi = false } = {}): 
     await mkdir(made, { recursive: true })
   }
   for (const { path, contents } of outputFiles) await writeFile(join(path.endsWith('.map') ? `${directory}-maps` : directory, basename(path)), contents)
-  await cp(join(ROOT, PAGE), join(directory, 'verify-page'), { recursive: true })
+  await copyFolders(directory)
+  if (mailTemplates !== undefined) {
+    // Checked now, so that a wrong file does not stop the deployed function.
+    await readTemplates(mailTemplates)
+    await cp(mailTemplates, join(directory, OWN_TEMPLATES), { recursive: true })
+  }
   await cp(join(ROOT, 'docs/openapi'), join(directory, 'openapi'), { recursive: true })
   if (withUi) for (const name of Object.keys(UI_FILES)) await cp(join(UI_DIRECTORY, name), join(directory, 'openapi/ui', name))
   return metafile
@@ -138,7 +151,7 @@ export async function buildServer (directory: string): Promise<void> {
     sourcemap: true,
     logLevel: 'warning'
   })
-  await cp(join(ROOT, PAGE), join(directory, 'verify-page'), { recursive: true })
+  await copyFolders(directory)
 }
 
 /** Zips a directory reproducibly: sorted names, one date, one mode. */
@@ -166,18 +179,20 @@ function composition (metafile: Metafile): [name: string, bytes: number][] {
 
 const kib = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
 
-const HELP = `npm run build [-- --composition]: the Lambda artifact in dist/lambda and dist/lambda.zip, the authorizer in dist/authorizer
-and dist/authorizer.zip, the plain server in dist/server.
+const HELP = `npm run build [-- --composition] [--mail-templates DIR]: the Lambda artifact in dist/lambda and dist/lambda.zip, the
+authorizer in dist/authorizer and dist/authorizer.zip, the plain server in dist/server.
 
-  DOCS_ENABLED=true   puts Swagger UI into the Lambda artifact; the function serves it if it has the variable too
-  --composition       lists the packages in the bundle
+  DOCS_ENABLED=true      puts Swagger UI into the Lambda artifact; the function serves it if it has the variable too
+  --composition          lists the packages in the bundle
+  --mail-templates DIR   puts a directory of mail templates into the Lambda artifact, as ${OWN_TEMPLATES}: the value of
+                         MAIL_TEMPLATES_DIR for the function (docs/mails.md)
 `
 
 async function main () {
-  const { composition: wantsComposition } = readOptions(HELP, { composition: { type: 'boolean' } })
+  const { composition: wantsComposition, 'mail-templates': mailTemplates } = readOptions(HELP, { composition: { type: 'boolean' }, 'mail-templates': { type: 'string' } })
   const dist = join(ROOT, 'dist')
   await mkdir(dist, { recursive: true })
-  const metafile = await buildLambda(join(dist, 'lambda'), { withUi: process.env['DOCS_ENABLED'] === 'true' })
+  const metafile = await buildLambda(join(dist, 'lambda'), { withUi: process.env['DOCS_ENABLED'] === 'true', mailTemplates: mailTemplates as string | undefined })
   const entry = await stat(join(dist, 'lambda/index.mjs'))
   await buildServer(join(dist, 'server'))
   const zip = await zipDirectory(join(dist, 'lambda'))

@@ -29,6 +29,6 @@ export const API: ApiText = {
     }
   },
   securitySchemes: {
-    bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token, from `POST /v2/auth/tokens`' }
+    bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token, from `POST /v2/auth/tokens`. It is signed and checked as RFC8725 recommends: one algorithm (EdDSA), with issuer, audience, type and expiry required.' }
   }
 }

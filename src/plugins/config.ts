@@ -2,7 +2,10 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
 import { isIP } from 'node:net'
+import { ConfigError } from '../shared/config-error.ts'
 import { canonicalEmail } from '../shared/email-address.ts'
+
+export { ConfigError }
 
 /**
  * The texts of a variable: its purpose, an example value (empty for a secret, because an example would be used), and the
@@ -113,6 +116,15 @@ export const ConfigSchema = Type.Object({
   RATE_LIMIT_MAX: Count({ minimum: 1, maximum: 1_000_000_000, description: 'requests a client address may make in a window; stricter route classes allow a fraction of it', example: '100', default: 100 }),
   RATE_LIMIT_WINDOW_SECONDS: Count({ minimum: 1, maximum: 3600, description: 'length of that window', example: '60', default: 60 }),
   EMAIL_FROM: Text({ description: 'sender of every mail: an address, or "Name <address>"', example: 'User Service <users@example.com>', maxLength: 320, expected: 'one address, or Name <address>, without control characters' }),
+  BRAND_NAME: Type.Optional(Text({ description: 'name of the product in mails and at /verify; unset = in mails the name in EMAIL_FROM', example: 'Acme', maxLength: 60, expected: 'a name of 60 characters at most, without control characters and direction marks' })),
+  BRAND_COLOR: Type.Optional(Text({ description: 'color of buttons in mails and at /verify; their text is black or white, whichever is easier to read', example: '#1f4fd8', pattern: '^#[0-9A-Fa-f]{6}$', expected: 'a color written #rrggbb' })),
+  BRAND_LOGO_URL: Type.Optional(Text({
+    description: 'logo in mails and at /verify, 32 pixels high there; the image must be public',
+    example: 'https://cdn.example.com/logo.png',
+    pattern: '^https://[A-Za-z0-9.-]+(:\\d{1,5})?/[!$%&()*+,./0-9:;=?@A-Z_a-z~-]+$',
+    expected: 'an https URL without user name and fragment, in ASCII'
+  })),
+  MAIL_TEMPLATES_DIR: Type.Optional(Text({ description: 'directory with texts and layouts that replace those of the mails, see docs/mails.md', example: '/opt/mail-templates', pattern: '^[^\\u0000-\\u001f]+$', expected: 'the path of a directory' })),
   SMTP_URL: Type.Optional(Text({
     description: 'SMTP server for mails; unset sends through SES',
     example: 'smtp://localhost:1025',
@@ -134,12 +146,6 @@ export type Config = Static<typeof ConfigSchema>
 type Name = keyof Config
 
 const required = new Set<string>(ConfigSchema.required)
-
-/** An invalid configuration. The message is one line that names each bad variable and its error. */
-export class ConfigError extends Error {
-  override name = 'ConfigError'
-  code = 'CONFIG_INVALID'
-}
 
 function parse (schema: TSchema, text: string): unknown {
   if (schema['type'] === 'integer') return /^(0|[1-9]\d*)$/.test(text) ? Number(text) : text
@@ -173,8 +179,13 @@ function isNetwork (text: string): boolean {
   return prefix === undefined || (Number(prefix) >= least && Number(prefix) <= most)
 }
 
+/** Whether a name is one line of visible text. */
+function isVisibleLine (text: string): boolean {
+  return !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text) && text.isWellFormed()
+}
+
 function isSender (text: string): boolean {
-  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text) || !text.isWellFormed()) return false
+  if (!isVisibleLine(text)) return false
   // A display name is plain, or in one pair of quotes.
   const match = /^(?:(?:"[^"<>]*"|[^"<>]*)\s*<([^<>]+)>|([^<>\s]+))$/.exec(text)
   return match !== null && canonicalEmail(match[1] ?? match[2] ?? '') !== undefined
@@ -189,6 +200,7 @@ const CHECKS: { [N in Name]?: (value: NonNullable<Config[N]>) => boolean } = {
   TRUST_PROXY: ranges => ranges.every(isNetwork),
   V1_SUNSET: isDay,
   EMAIL_FROM: isSender,
+  BRAND_NAME: isVisibleLine,
   ADMIN_EMAILS: addresses => addresses.every(address => canonicalEmail(address) !== undefined),
   JWT_SECRET: isSecret,
   JWT_SECRET_PREVIOUS: isSecret,

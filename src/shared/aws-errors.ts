@@ -16,7 +16,7 @@ interface AwsError {
 export interface ConditionRefused extends Error {
   /** what a write met, and what each write of a transaction met, if it asked for it */
   Item?: Record<string, { S?: string, N?: string }>
-  CancellationReasons?: { Item?: Record<string, { S?: string, N?: string }> }[]
+  CancellationReasons?: { Code?: string, Item?: Record<string, { S?: string, N?: string }> }[]
 }
 
 /** Another transaction was writing the same item. */
@@ -29,7 +29,7 @@ const FAILURES = ['TimeoutError', 'AbortError', 'NetworkingError', 'InternalServ
 
 const NETWORK_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ERR_STREAM_PREMATURE_CLOSE']
 
-const REFUSED = { name: 'ConditionalCheckFailedException', reason: 'ConditionalCheckFailed' }
+export const REFUSED = { name: 'ConditionalCheckFailedException', reason: 'ConditionalCheckFailed' }
 const CONFLICT_REASON = 'TransactionConflict'
 const THROTTLE_REASONS = ['ThrottlingError', 'ProvisionedThroughputExceeded']
 

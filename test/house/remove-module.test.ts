@@ -7,7 +7,7 @@ import { failuresIn, makeScratch, ROOT, TYPES } from './scratch.ts'
 /** What stays of the module: the client in its place, and what it is written with. */
 const STAYS = ['client.ts', 'contract.ts', 'errors.ts', 'schemas.ts']
 
-const VARIABLES = ['EMAIL_TABLE', 'EMAIL_FROM', 'SMTP_URL', 'VERIFY_URL']
+const VARIABLES = ['EMAIL_TABLE', 'EMAIL_FROM', 'SMTP_URL', 'VERIFY_URL', 'MAIL_TEMPLATES_DIR']
 
 /** Resources of the template that are about sending, and move to the other service. The queue stays until that one owns it. */
 const RESOURCES = ['EmailQueueMapping', 'EmailFunction', 'EmailFunctionLogs', 'EmailFunctionRole', 'EmailSmokeFunction', 'EmailSmokeRole', 'EmailTable', 'SesEndpoint',

@@ -34,7 +34,7 @@ t.test('the zip holds what the directory does, and the directory what the functi
   const directory = join(t.testdir({}), 'lambda')
   const { inputs, outputs } = await buildLambda(directory)
   const entries = unzipSync(await zipDirectory(directory))
-  t.same(Object.keys(entries).filter(name => !/^[\w-]+-[A-Z0-9]{8}\.mjs$/.test(name)), ['index.mjs', 'openapi/v1.json', 'openapi/v2.json', 'verify-page/page.css', 'verify-page/page.html', 'verify-page/page.js'])
+  t.same(Object.keys(entries).filter(name => !/^[\w-]+-[A-Z0-9]{8}\.mjs$/.test(name)), ['index.mjs', ...['ar.json', 'de.json', 'en.json', 'es.json', 'fr.json', 'ja.json', 'layout.html', 'layout.txt', 'pt.json'].map(name => `mail-templates/${name}`), 'openapi/v1.json', 'openapi/v2.json', 'verify-page/page.css', 'verify-page/page.html', 'verify-page/page.js'])
   for (const [name, bytes] of Object.entries(entries)) t.ok(Buffer.from(bytes).equals(await readFile(join(directory, name))), name)
   for (const version of ['v1', 'v2']) t.match(JSON.parse(await readFile(join(directory, `openapi/${version}.json`), 'utf8')), { openapi: /^3\.1/ })
 

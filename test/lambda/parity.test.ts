@@ -118,7 +118,7 @@ function served ({ status, headers, cookies, body }: WireResponse): object {
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<date>')
     .replace(/person\d{6}/g, '<person>')
     .replace(/"(latencyMs|version)":[\d.]+/g, '"$1":"<number>"')
-  const counted = ['ratelimit-remaining', 'ratelimit-reset', 'x-correlation-id', 'location', 'etag']
+  const counted = ['ratelimit', 'x-correlation-id', 'location', 'etag']
   return {
     status,
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => {

@@ -11,10 +11,14 @@ export type AuthEntry = EntryOf<typeof AUTH_ENTRIES>
 export interface CodeRequest {
   email: string
   registration?: Omit<Registration, 'email'>
+  /** id of the admin whose invitation the registration is */
+  invitedBy?: string | undefined
   /** the client's network, see shared/network: each network has its own limit of codes per address */
   network: string
-  /** set by callers that may repeat a request, so that the repetition is recognised */
+  /** set by callers that may repeat a request: id of the outbox entry, from which the other ids are derived */
   requestId?: string
+  /** set instead by callers whose repetitions have the same id and time: as long as the code is good, they count once and get the same challenge */
+  operation?: { id: string, startedAt: Date }
 }
 
 /** The interface of the auth module for other modules. */

@@ -12,7 +12,7 @@ export interface EventsOptions {
   outbox: Pick<Outboxes, 'on'>
   repository: Pick<AuthRepository, 'openChallenge' | 'deleteSessions' | 'forgetCodes'>
   service: Pick<AuthService, 'requestCode'>
-  users: Pick<UsersService, 'openAccount' | 'findByEmail' | 'follow'>
+  users: Pick<UsersService, 'openAccount' | 'findByEmail' | 'getFresh' | 'follow'>
   email: Pick<EmailService, 'enqueue'>
   keys: Pick<Keys, 'pseudonym' | 'pseudonyms'>
   count: Count
@@ -31,7 +31,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
   }
 
   async function codeRequested (entry: AuthEntry): Promise<void> {
-    const { eventId, correlationId, data: { email: address, userId, network, registration, ...asked } } = entry
+    const { eventId, correlationId, data: { email: address, userId, network, registration, invitedBy, ...asked } } = entry
     // The entry is late. An account that still waits for its first code gets a fresh one. Its id is the entry's id, so that
     // a repetition makes the same challenge.
     const isLate = isOver(asked.expiresAt)
@@ -51,23 +51,31 @@ export function registerEvents ({ outbox, repository, service, users, email, key
       expiresAt: Math.floor(Date.parse(challenge.expiresAt) / 1000)
     }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS, isUncounted: isLate })
     if (account === undefined || type === undefined) return
+    const inviter = invitedBy === undefined || type !== 'WELCOME_EMAIL' ? undefined : await users.getFresh(invitedBy)
     // The mail to a pending account quotes the registration that it confirms.
     const said = account.status === 'PENDING_VERIFICATION' && registration !== undefined ? registration : account
-    await email.enqueue({ type, messageId: eventId, userId: account.id, email: account.email, name: said.name, locale: said.locale, ...challenge }, correlationId)
+    await email.enqueue({ type, messageId: eventId, userId: account.id, email: account.email, name: said.name, locale: said.locale, ...(inviter?.status === 'ACTIVE' ? { invitedBy: inviter.name } : {}), ...challenge }, correlationId)
   }
 
   outbox.on<AuthEntry>('code.requested', codeRequested)
 
-  users.follow('user.registered', async ({ eventId, correlationId, data: { welcome } }, present) => {
-    if (!welcome || present?.status !== 'PENDING_VERIFICATION') return
+  /** Mails a code to an account that waits for its first one, within the limits of its address. */
+  async function welcome (eventId: string, present: User | undefined, invitedBy: string | undefined, correlationId: string): Promise<void> {
+    if (present?.status !== 'PENDING_VERIFICATION') return
     const { email: address, name, locale } = present
     try {
-      await service.requestCode({ email: address, registration: { name, locale }, network: 'registration', requestId: eventId }, correlationId)
+      await service.requestCode({ email: address, registration: { name, locale }, invitedBy, network: 'registration', requestId: eventId }, correlationId)
     } catch (error) {
       if ((error as { statusCode?: number }).statusCode !== 429) throw error
       count('MailsSuppressed')
     }
+  }
+
+  users.follow('user.registered', async ({ eventId, correlationId, data }, present) => {
+    if (data.welcome) await welcome(eventId, present, data.invitedBy, correlationId)
   })
+
+  users.follow('user.invited', async ({ eventId, correlationId, data }, present) => welcome(eventId, present, data.invitedBy, correlationId))
 
   users.follow('user.suspended', async ({ subject, occurredAt }, present) => {
     // No session ends when the account is active again by now, and none that was started after the suspension.

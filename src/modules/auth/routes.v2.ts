@@ -16,7 +16,7 @@ const CODE_LIMITS = 'One network can request at most 5 codes an hour and 10 a da
 /** The current version, and the endpoints without a version. */
 const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   app.post('/v2/users', {
-    config: { limit: 'strict' },
+    config: { limit: 'mail', idempotent: true },
     schema: {
       operationId: 'users.create',
       tags: ['users'],
@@ -28,11 +28,11 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   }, async (request, reply) => {
     const { email, name, locale = preferredLocale(request.headers['accept-language']) } = request.body
     reply.code(202)
-    return await app.auth.requestCode({ email, registration: { name, locale }, network: networkOf(request.ip) }, request.id)
+    return await app.auth.requestCode({ email, registration: { name, locale }, network: networkOf(request.ip), operation: request.operation }, request.id)
   })
 
   app.post('/v2/auth/challenges', {
-    config: { limit: 'strict' },
+    config: { limit: 'mail', idempotent: true },
     schema: {
       operationId: 'auth.createChallenge',
       tags,
@@ -43,11 +43,11 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
     }
   }, async (request, reply) => {
     reply.code(202)
-    return await app.auth.requestCode({ email: request.body.email, network: networkOf(request.ip) }, request.id)
+    return await app.auth.requestCode({ email: request.body.email, network: networkOf(request.ip), operation: request.operation }, request.id)
   })
 
   app.post('/v2/auth/verify', {
-    config: { limit: 'moderate' },
+    config: { limit: 'credential' },
     schema: {
       operationId: 'auth.verify',
       tags,
@@ -62,7 +62,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   })
 
   app.post('/v2/auth/tokens', {
-    config: { limit: 'moderate' },
+    config: { limit: 'credential' },
     schema: {
       operationId: 'auth.createTokens',
       tags,
@@ -75,7 +75,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   }, async ({ body, id }) => await app.auth.createTokens(body, id))
 
   app.post('/v2/auth/revoke', {
-    config: { limit: 'moderate' },
+    config: { limit: 'credential' },
     schema: {
       operationId: 'auth.revoke',
       tags,

@@ -1,6 +1,6 @@
 import { canonicalEmail } from '../../shared/email-address.ts'
 import { validationError } from '../../shared/errors.ts'
-import { newId } from '../../shared/ids.ts'
+import { idFrom, newId } from '../../shared/ids.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
 import type { AccessTokens } from '../../plugins/jwt.ts'
 import type { Keys } from '../../plugins/keys/index.ts'
@@ -151,21 +151,23 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
   }
 
   return {
-    async requestCode ({ email: typed, registration: said, network, requestId = newId() }, correlationId) {
+    async requestCode ({ email: typed, registration: said, invitedBy, network, requestId, operation }, correlationId) {
       const { email, ...registration } = said === undefined ? { email: canonicalEmail(typed) } : users.checkRegistration({ email: typed, ...said })
       if (email === undefined) throw validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
       const domain = email.slice(email.lastIndexOf('@') + 1)
       limitDomain(domain, domainFactor(domain))
 
-      const at = now()
-      const challenge = newChallenge(at)
+      const identify = ({ id, startedAt }: { id: string, startedAt: Date }) => ({ id, at: startedAt, challenge: newChallenge(startedAt, idFrom(id, 'challenge')) })
+      const repeated = operation === undefined ? undefined : identify(operation)
+      // When an operation is resumed after its code has expired, only a new code helps.
+      const { id, at, challenge } = repeated !== undefined && Date.parse(repeated.challenge.expiresAt) > clock() ? repeated : identify({ id: requestId ?? newId(), startedAt: now() })
       const counted = { address: keys.pseudonym(mailboxOf(email)), network: keys.pseudonym(network) }
       const entry = outboxEntry('code.requested', {
-        eventId: requestId,
+        eventId: id,
         subject: email,
         correlationId,
         now: at,
-        data: { ...challenge, email, userId: newId(), network: counted.network, ...('name' in registration ? { registration } : {}) }
+        data: { ...challenge, email, userId: idFrom(id, 'user'), network: counted.network, ...('name' in registration ? { registration } : {}), ...(invitedBy === undefined ? {} : { invitedBy }) }
       })
       const refused = await repository.requestCode({ ...counted, challengeId: challenge.challengeId, at, limits: CODE_LIMITS }, entry)
       if (refused !== undefined) throw codesExhausted(Math.max(1, Math.ceil((refused.notBefore - clock()) / SECOND)))

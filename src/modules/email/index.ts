@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import type {} from './contract.ts'
 import { createQueue } from './queue.ts'
+import { createRenderer } from './renderer.ts'
 import { createRepository } from './repository.ts'
 import { createSender, mailboxOf } from './sender.ts'
 import { createService } from './service.ts'
@@ -11,13 +12,24 @@ export default fp(async function email (app) {
   const { config, dynamodb, keys, log, metrics: { count }, sqs } = app
   const from = mailboxOf(config.EMAIL_FROM)
   const queue = createQueue({ sqs, queueUrl: config.EMAIL_QUEUE_URL })
+  const renderer = createRenderer({
+    directory: config.MAIL_TEMPLATES_DIR,
+    brand: config.BRAND_NAME ?? (from.name || new URL(config.PUBLIC_URL).host),
+    colour: config.BRAND_COLOR,
+    logoUrl: config.BRAND_LOGO_URL,
+    contact: from.address,
+    verifyUrl: config.VERIFY_URL ?? `${config.PUBLIC_URL}/verify`
+  })
+  // A wrong template stops the start, and not a mail.
+  if (config.MAIL_TEMPLATES_DIR !== undefined) await renderer.load()
   const service = createService({
     queue,
     count,
     repository: createRepository({ dynamodb, table: config.EMAIL_TABLE }),
     sender: createSender({ config }),
+    render: renderer.render,
     codeOf: keys.codeOf,
-    settings: { from, brand: from.name || new URL(config.PUBLIC_URL).host, verifyUrl: config.VERIFY_URL ?? `${config.PUBLIC_URL}/verify` }
+    from
   })
   const worker = createWorker({ service, queue, keys, count, log })
   app.decorate('email', { enqueue: service.enqueue })

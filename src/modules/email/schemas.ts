@@ -7,7 +7,10 @@ import { UUID_PATTERN } from '../../shared/ids.ts'
 import { StoredPersonName } from '../../shared/person-name.ts'
 import { MessageInvalid } from './errors.ts'
 
-const Uuid = Type.String({ pattern: UUID_PATTERN })
+const Uuid = Type.String({ maxLength: 36, pattern: UUID_PATTERN, examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] })
+
+// No control characters and no line separators. It is checked here too, because other senders can write to the queue.
+const Name = Type.String({ maxLength: StoredPersonName.maxLength!, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' })
 
 export const EmailType = Type.Union([
   /** to an unconfirmed address of a new or pending account */
@@ -31,13 +34,14 @@ export const EmailMessage = Type.Object({
   userId: Uuid,
   /** canonical, see shared/email-address */
   email: Type.String({ maxLength: MAX_EMAIL }),
-  // No control characters and no line separators. It is checked here too, because other senders can write to the queue.
-  name: Type.String({ maxLength: StoredPersonName.maxLength!, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' }),
-  /** the code is derived from it; present on every type except EMAIL_CHANGED_NOTICE */
+  name: Name,
+  /** the name of the admin who invited the user; only on WELCOME_EMAIL */
+  invitedBy: Type.Optional(Name),
+  /** the code is derived from it; optional only on EMAIL_CHANGED_NOTICE, where it undoes the change */
   challengeId: Type.Optional(Uuid),
   /** ISO 8601: when the code expires */
   expiresAt: Type.Optional(Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' })),
-  /** BCP 47; not used yet, all mails are in English */
+  /** BCP 47: the language of the mail */
   locale: Type.Optional(Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$' }))
 }, { additionalProperties: false })
 export type EmailMessage = Static<typeof EmailMessage>

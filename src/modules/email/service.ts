@@ -3,9 +3,9 @@ import { newId } from '../../shared/ids.ts'
 import { MailDeferred, MailRefused, MailUnconfirmed, MessageBusy } from './errors.ts'
 import type { EmailQueue } from './queue.ts'
 import type { EmailRepository } from './repository.ts'
+import type { Renderer } from './renderer.ts'
 import { checkMessage, type EmailMessage } from './schemas.ts'
 import type { Mailbox, Sender } from './sender.ts'
-import { renderMail } from './templates/index.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -63,21 +63,14 @@ export interface Log {
   warn (details: object, message: string): void
 }
 
-export interface EmailSettings {
-  from: Mailbox
-  /** the name of the service in mails */
-  brand: string
-  /** the page that links in mails open */
-  verifyUrl: string
-}
-
 interface ServiceOptions {
   repository: EmailRepository
   queue: EmailQueue
   sender: Sender
+  render: Renderer['render']
   /** called for each mail, because the secret may be rotated while the process runs */
   codeOf: (challengeId: string) => string
-  settings: EmailSettings
+  from: Mailbox
   count: Count
   now?: () => number
 }
@@ -88,8 +81,7 @@ export type Service = ReturnType<typeof createService>
  * The rules of sending mails. Each `messageId` is sent at least once, and only once as far as possible. No mail contains
  * an expired code. While the mail server is down, mails are retried.
  */
-export function createService ({ repository, queue, sender, codeOf, settings, count, now = Date.now }: ServiceOptions) {
-  const { from, brand, verifyUrl } = settings
+export function createService ({ repository, queue, sender, render, codeOf, from, count, now = Date.now }: ServiceOptions) {
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
 
   /** The last time at which the code of a message is still worth mailing; `Infinity` when it has no code. */
@@ -107,9 +99,9 @@ export function createService ({ repository, queue, sender, codeOf, settings, co
   }
 
   async function send ({ message, correlationId, deadline }: Delivery, isExpired: boolean): Promise<void> {
-    const { type, messageId, email, name, challengeId } = message
+    const { type, messageId, email, name, challengeId, expiresAt, invitedBy, locale } = message
     const challenge = challengeId === undefined ? undefined : { challengeId, code: codeOf(challengeId) }
-    const { toName, ...mail } = renderMail({ type, name, brand, contact: from.address, verifyUrl, challenge, isExpired })
+    const { toName, ...mail } = await render({ type, name, locale, invitedBy, challenge, expiresAt, isExpired })
     await sender.send({
       // Derived from the message's id, so that recipients' systems recognise a mail that was sent twice as one.
       messageId: `${messageId}@${domain}`,

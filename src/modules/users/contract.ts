@@ -1,8 +1,10 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { EntryOf } from '../../plugins/outbox/index.ts'
-import type { Proposal, Registration, User, UserExport, UserPatch, USERS_ENTRIES } from './schemas.ts'
+import type { Avatar } from './avatar-url.ts'
+import type { AuditPage, AuditQuery, BatchOfUsers, BatchResult, ListQuery, Proposal, Registration, User, UserExport, UserPage, UserPatch, USERS_ENTRIES } from './schemas.ts'
 
-export type { Registration, User, UserExport, UserPatch } from './schemas.ts'
+export type { Avatar } from './avatar-url.ts'
+export type { AuditPage, BatchResult, Registration, User, UserExport, UserPage, UserPatch } from './schemas.ts'
 
 /** What the outbox of the users table holds. */
 export type UsersEntry = EntryOf<typeof USERS_ENTRIES>
@@ -37,8 +39,32 @@ export interface ExportPart<S extends TSchema> {
 /** The caller who asks for a change. Their permissions are read from the table. */
 export interface Actor { userId: string }
 
+/** An operation that may be repeated: a repetition has the same id and time, and finds what the first attempt wrote. */
+export interface Operation { operationId: string, at: Date }
+
+/**
+ * What admins may read. The caller's role is read from the table. Throws AUTH_TOKEN_INVALID when the caller is suspended or
+ * gone, FORBIDDEN when they are not an admin.
+ */
+export interface UsersDirectory {
+  /** A page of accounts, newest first. A page may have fewer items than the limit; only at the end it has no `nextCursor`. Throws VALIDATION_FAILED. */
+  list (actor: Actor, query: ListQuery): Promise<UserPage>
+  /** The accounts with these ids, at most 100. */
+  batchGet (actor: Actor, ids: string[]): Promise<BatchOfUsers>
+  /** What admins did with an account, also with one that is gone. Throws USERS_NOT_FOUND, VALIDATION_FAILED. */
+  audit (actor: Actor, id: string, query: AuditQuery): Promise<AuditPage>
+}
+
+/** How admins register others. Throws as `UsersDirectory` does. */
+export interface UsersEnrolment {
+  /** Registers each row on its own, at most 100. `locale` is the language of rows without one. */
+  registerBatch (actor: Actor, rows: Record<string, unknown>[], locale: string, operation: Operation, correlationId: string): Promise<BatchResult[]>
+  /** Registers a user by a mail that says who invites. An account that is still pending is invited again. Throws VALIDATION_FAILED, USERS_EMAIL_TAKEN. */
+  invite (actor: Actor, registration: Required<Registration>, operation: Operation, correlationId: string): Promise<{ id: string }>
+}
+
 /** The interface of the users module for other modules. */
-export interface UsersService {
+export interface UsersService extends UsersDirectory, UsersEnrolment {
   /** The registration in the form in which it is stored. Throws VALIDATION_FAILED. */
   checkRegistration (registration: Registration): Required<Registration>
   /** The article's registration: the account exists once this resolves. Throws USERS_EMAIL_TAKEN. */
@@ -58,10 +84,20 @@ export interface UsersService {
   verify (proof: { userId: string, challengeId: string, isOf: (email: string) => boolean }, correlationId: string): Promise<User | undefined>
   /** Reads the account `id` through the cache, if the caller may see it. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID. */
   read (actor: Actor, id: string): Promise<User>
-  /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT. */
+  /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT, USERS_LAST_ADMIN. */
   update (actor: Actor, id: string, patch: UserPatch, correlationId: string): Promise<User>
   /** Erases an account. Throws as `update` does. */
   remove (actor: Actor, id: string, correlationId: string): Promise<void>
+  /** The place of the caller's next avatar among theirs: greater than every one before, at least `at`. Throws AUTH_TOKEN_INVALID. */
+  orderAvatar (actor: Actor, at: Date): Promise<number>
+  /** The avatar of an account, read from the table and not from the cache; `undefined` when it never had one, or there is no account. */
+  getAvatar (id: string): Promise<Avatar | undefined>
+  /** The path of the avatar that an account shows, read through the cache. */
+  shownAvatar (id: string): Promise<string | undefined>
+  /** Shows an avatar, unless the account is not active or has a newer one, or a newer removal. Resolves to whether it is shown. Safe to repeat. */
+  setAvatar (id: string, avatar: Required<Avatar>, correlationId: string): Promise<boolean>
+  /** Shows none, and none that was requested before `at`. Throws AUTH_TOKEN_INVALID, USERS_CONFLICT. */
+  removeAvatar (actor: Actor, at: Date, correlationId: string): Promise<void>
   /** Everything stored about the caller. Throws AUTH_TOKEN_INVALID. */
   exportOf (actor: Actor): Promise<UserExport>
   /** Adds a module's part to the export. Call it while the app is built. */

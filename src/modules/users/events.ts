@@ -1,6 +1,7 @@
 import type { EventBus } from '../../plugins/event-bus.ts'
 import type { Outboxes } from '../../plugins/outbox/index.ts'
 import type { Follower, User, UsersEntry, UsersEntryType, UsersService } from './contract.ts'
+import type { DirectoryRepository } from './directory-repository.ts'
 import type { UsersRepository } from './repository.ts'
 import { USERS_ENTRIES } from './schemas.ts'
 import { publicUser } from './service.ts'
@@ -8,6 +9,7 @@ import { publicUser } from './service.ts'
 export interface EventsOptions {
   outbox: Pick<Outboxes, 'on'>
   repository: Pick<UsersRepository, 'get'>
+  directory: Pick<DirectoryRepository, 'noteListed'>
   eventBus: EventBus
 }
 
@@ -16,7 +18,7 @@ function profileOf ({ id: userId, version: userVersion, ...profile }: User) {
   return { userId, userVersion, ...profile }
 }
 
-function dataOf (entry: UsersEntry): object {
+function dataOf (entry: Exclude<UsersEntry, { type: 'user.invited' }>): object {
   if (entry.type === 'user.deleted') return { userId: entry.data.userId, userVersion: entry.data.userVersion }
   return { ...profileOf(entry.data.user), ...('changed' in entry.data ? { changed: entry.data.changed } : {}) }
 }
@@ -25,14 +27,15 @@ function dataOf (entry: UsersEntry): object {
  * Handles a change of an account: first the handlers of other modules, then the event for other services. Every step may
  * be repeated. Once an account is gone, only its deletion is announced.
  */
-export function createEvents ({ outbox, repository, eventBus }: EventsOptions): { follow: UsersService['follow'] } {
+export function createEvents ({ outbox, repository, directory, eventBus }: EventsOptions): { follow: UsersService['follow'] } {
   const followers = new Map<UsersEntryType, Follower<never>[]>()
 
   async function handle (entry: UsersEntry): Promise<void> {
     const stored = await repository.get(entry.subject)
     const present = stored === undefined ? undefined : publicUser(stored)
     for (const follower of followers.get(entry.type) ?? []) await follower(entry as never, present)
-    if (present === undefined && entry.type !== 'user.deleted') return
+    if (entry.type === 'user.registered') await directory.noteListed(entry.data.user.createdAt)
+    if (entry.type === 'user.invited' || (present === undefined && entry.type !== 'user.deleted')) return
     const { eventId, type, occurredAt, correlationId } = entry
     await eventBus.publish({ eventId, type, version: 1, occurredAt, correlationId, data: dataOf(entry) })
   }

@@ -1,12 +1,14 @@
 import { GetCommand, TransactWriteCommand, type DynamoDBDocumentClient, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
 import { Value } from '@sinclair/typebox/value'
-import { createHash } from 'node:crypto'
 import type { Outbox } from '../../plugins/outbox/index.ts'
-import { unlessRefused } from '../../shared/conditional-write.ts'
-import { idFrom } from '../../shared/ids.ts'
+import type { ConditionRefused } from '../../shared/aws-errors.ts'
+import { refusedPositions, unlessRefused } from '../../shared/conditional-write.ts'
+import { idFrom, newId } from '../../shared/ids.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
 import type { UsersEntry } from './contract.ts'
-import { Proposal, StoredUser } from './schemas.ts'
+import { LastAdmin } from './errors.ts'
+import { adminsKey, auditItem, claimItem, claimKey, erasedKey, isActiveAdmin, proposalsKey, userIn, userItem } from './items.ts'
+import { Proposal, type AuditLine, type StoredUser } from './schemas.ts'
 
 type Writes = NonNullable<TransactWriteCommandInput['TransactItems']>
 
@@ -26,9 +28,9 @@ export interface UsersRepository {
   ownerOf (email: string): Promise<string | undefined>
   /** Writes a new user, its claim on the address and the outbox entry. Refused when the address is claimed or the id has been used. */
   create (user: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
-  /** Replaces a user with its next version. Refused when the user has changed since it was read, or `by` is no longer an admin. */
+  /** Replaces a user with its next version. Refused when the user has changed since it was read, or `by` is no longer an admin. Throws LastAdmin. */
   save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
-  /** Erases a user, its claim and its proposals. Refused for the same reasons as `save`. */
+  /** Erases a user, its claim and its proposals. Refused for the same reasons as `save`. Throws LastAdmin. */
   remove (user: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
   /** Keeps the name and language that a registration proposes for a pending user, for as long as its challenge lasts. Refused when the user is no longer pending. `expiresAt` in seconds since the epoch. */
   propose (userId: string, challengeId: string, proposal: Proposal, expiresAt: number): Promise<WriteOutcome>
@@ -40,6 +42,8 @@ export interface RepositoryOptions {
   dynamodb: DynamoDBDocumentClient
   outbox: Outbox<UsersEntry>
   table: string
+  /** start of the avatars' URLs */
+  publicUrl: string
   now: () => Date
 }
 
@@ -49,26 +53,21 @@ export interface RepositoryOptions {
  */
 const ERASED_FOR = 45 * 24 * 3600
 
-const claimKey = (email: string) => ({ userId: `email#${email}` })
-const proposalsKey = (userId: string) => ({ userId: `proposals#${userId}` })
-/** Marks an account as erased without naming it. */
-const erasedKey = (userId: string) => ({ userId: `erased#${createHash('sha256').update(userId).digest('base64url')}` })
-const userItem = (user: StoredUser) => {
-  const { id, ...rest } = user
-  return { ...rest, userId: id, kind: 'user' }
-}
-
-function userIn (item: Record<string, unknown> | undefined): StoredUser | undefined {
-  if (item?.['kind'] !== 'user') return undefined
-  const { userId, kind, lastEventId, ...rest } = item
-  const user = { ...rest, id: userId }
-  if (!Value.Check(StoredUser, user)) throw new Error('A record of the users table is not a valid user')
-  return user
-}
+/** A condition of a transaction: the admin who asks for the change is still an admin. */
+export const stillAdmin = (table: string, adminId: string) => ({
+  ConditionCheck: {
+    TableName: table,
+    Key: { userId: adminId },
+    ConditionExpression: '#role = :admin AND #status = :active',
+    ExpressionAttributeNames: { '#role': 'role', '#status': 'status' },
+    ExpressionAttributeValues: { ':admin': 'admin', ':active': 'ACTIVE' }
+  }
+})
 
 /** The entry for an item that DynamoDB has removed: an account that was never confirmed ends like a deleted one, for other modules and services. */
 export function expiryOf (item: Record<string, unknown>): UsersEntry | undefined {
-  const user = userIn(item)
+  // The event shows no avatar, so it needs no start for its URL.
+  const user = userIn(item, '')
   if (user?.expiresAt === undefined) return undefined
   const eventId = idFrom(user.id, 'expired')
   return outboxEntry('user.deleted', {
@@ -80,8 +79,8 @@ export function expiryOf (item: Record<string, unknown>): UsersEntry | undefined
   })
 }
 
-/** The only place that knows the keys and items of the users table. */
-export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOptions): UsersRepository {
+/** Reads and writes single accounts. Each write is one transaction. */
+export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: RepositoryOptions): UsersRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
   // DynamoDB may remove expired items days late, so they are filtered out here.
   const isLive = (item: Record<string, unknown>) => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds()
@@ -92,7 +91,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   }
 
   async function get (id: string): Promise<StoredUser | undefined> {
-    return userIn(await getItem({ userId: id }))
+    return userIn(await getItem({ userId: id }), publicUrl)
   }
 
   async function ownerOf (email: string): Promise<string | undefined> {
@@ -103,27 +102,62 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   /**
    * Writes one transaction, all or nothing. When a condition is refused, `isOurs` checks the item: after a lost answer the
    * SDK's retry finds what its first attempt wrote.
+   *
+   * @throws LastAdmin when nothing but the set of admins refused it
    */
   async function transact (TransactItems: Writes, isOurs: () => Promise<boolean>): Promise<WriteOutcome> {
-    const written = await unlessRefused(() => dynamodb.send(new TransactWriteCommand({ TransactItems })))
-    if (written !== undefined) return 'written'
-    return await isOurs() ? 'repeated' : 'refused'
+    const refusal = await unlessRefused<undefined, ConditionRefused>(async () => { await dynamodb.send(new TransactWriteCommand({ TransactItems })) }, refusal => refusal)
+    if (refusal === undefined) return 'written'
+    if (await isOurs()) return 'repeated'
+    const refused = refusedPositions(refusal)
+    if (refused.length > 0 && refused.every(position => TransactItems[position]?.Update?.Key === adminsKey)) throw new LastAdmin()
+    return 'refused'
   }
 
   const asRead = (user: StoredUser) => ({ ConditionExpression: 'version = :version', ExpressionAttributeValues: { ':version': user.version } })
   const ifOwnedBy = (user: StoredUser) => ({ ConditionExpression: 'ownerId = :id', ExpressionAttributeValues: { ':id': user.id } })
 
-  const ifStillAdmin = ({ adminId }: By): Writes => adminId === undefined
-    ? []
-    : [{
-        ConditionCheck: {
-          TableName: table,
-          Key: { userId: adminId },
-          ConditionExpression: '#role = :admin AND #status = :active',
-          ExpressionAttributeNames: { '#role': 'role', '#status': 'status' },
-          ExpressionAttributeValues: { ':admin': 'admin', ':active': 'ACTIVE' }
-        }
-      }]
+  const ifStillAdmin = ({ adminId }: By): Writes => adminId === undefined ? [] : [stillAdmin(table, adminId)]
+
+  /**
+   * The set of admins, when an account becomes one or stops being one. One must remain: the admin who makes the change,
+   * who is checked in the same transaction, or else another one in the set.
+   */
+  function adminsAfter (previous: StoredUser, next: StoredUser | undefined, { adminId }: By): Writes {
+    const isNow = isActiveAdmin(next)
+    if (isActiveAdmin(previous) === isNow) return []
+    if (isNow) {
+      const ids = new Set([previous.id, ...(adminId === undefined ? [] : [adminId])])
+      return [{ Update: { TableName: table, Key: adminsKey, UpdateExpression: 'ADD ids :ids SET kind = :kind', ExpressionAttributeValues: { ':ids': ids, ':kind': 'admins' } } }]
+    }
+    return [{
+      Update: {
+        TableName: table,
+        Key: adminsKey,
+        UpdateExpression: 'DELETE ids :ids',
+        ExpressionAttributeValues: { ':ids': new Set([previous.id]), ...(adminId === undefined ? { ':id': previous.id, ':one': 1, ':none': 0 } : {}) },
+        // An admin from before the set is not in it.
+        ...(adminId === undefined ? { ConditionExpression: '(contains(ids, :id) AND size(ids) > :one) OR (attribute_exists(ids) AND NOT contains(ids, :id) AND size(ids) > :none)' } : {})
+      }
+    }]
+  }
+
+  /** The audit line of a change of another account. */
+  function audited ({ subject, occurredAt: at, correlationId, data }: UsersEntry, { adminId }: By, action: AuditLine['action'], next?: StoredUser): Writes {
+    if (adminId === undefined) return []
+    const changed = 'changed' in data ? data.changed : undefined
+    const line: AuditLine = {
+      id: newId(),
+      at,
+      actorId: adminId,
+      action,
+      correlationId,
+      ...(changed === undefined ? {} : { changed }),
+      ...(changed?.includes('status') ? { status: next!.status } : {}),
+      ...(changed?.includes('role') ? { role: next!.role } : {})
+    }
+    return [{ Put: { TableName: table, Item: auditItem(line, subject) } }]
+  }
 
   return {
     get,
@@ -136,7 +170,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       {
         Put: {
           TableName: table,
-          Item: { ...claimKey(user.email), kind: 'claim', ownerId: user.id, ...(user.expiresAt === undefined ? {} : { expiresAt: user.expiresAt }) },
+          Item: claimItem(user),
           ConditionExpression: 'attribute_not_exists(userId) OR expiresAt <= :now',
           ExpressionAttributeValues: { ':now': seconds() }
         }
@@ -148,6 +182,8 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       { Put: { TableName: table, Item: { ...userItem(next), lastEventId: entry.eventId }, ...asRead(previous) } },
       { Put: outbox.write(entry) },
       ...ifStillAdmin(by),
+      ...audited(entry, by, 'update', next),
+      ...adminsAfter(previous, next, by),
       // An account that is no longer pending keeps its address for good, and its proposals are deleted.
       ...(previous.expiresAt !== undefined && next.expiresAt === undefined
         ? [
@@ -163,6 +199,8 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       { Delete: { TableName: table, Key: claimKey(user.email), ...ifOwnedBy(user) } },
       { Delete: { TableName: table, Key: proposalsKey(user.id) } },
       ...ifStillAdmin(by),
+      ...audited(entry, by, 'delete'),
+      ...adminsAfter(user, undefined, by),
       { Put: outbox.write(entry) }
     ], async () => await getItem(erasedKey(user.id)) !== undefined),
 

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify'
 import { addVary, matchesEtag } from '../../shared/http-cache.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import type { User } from './contract.ts'
-import { UserConflict, UserNotFound } from './errors.ts'
+import { LastAdmin, UserConflict, UserNotFound } from './errors.ts'
 import { IdParams, ReadHeaders, User as UserSchema, UserPatch } from './schemas.ts'
 
 const tags = ['users']
@@ -12,16 +12,17 @@ const security = [{ bearer: [] }]
 // RFC 7396: for a flat resource with required properties only, plain JSON and a merge patch mean the same.
 const consumes = ['application/merge-patch+json', 'application/json']
 
-const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ description: 'Identifies this version of the user, for If-None-Match' }) } }
+const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ maxLength: 128, pattern: '^"[^"]*"$', description: 'Identifies this version of the user, for If-None-Match', examples: ['"3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.1"'] }) } }
 const Unchanged = Type.Null({ description: 'Not changed since the ETag in If-None-Match', headers: UserAnswer.headers })
 const missing = problem(UserNotFound, 'No such user, or another user\'s account')
-const conflict = problem(UserConflict, 'Conflicts with the current state of the resource')
+const conflict = problem([UserConflict, LastAdmin], 'Conflicts with the current state of the resource')
 const Deleted = Type.Null({ description: 'Deleted' })
 
 const READ = { 200: UserAnswer, 304: Unchanged, 401: Problem, 404: missing }
 const UPDATE = { 200: UserAnswer, 400: Problem, 401: Problem, 403: Problem, 404: missing, 409: conflict }
 const DELETE = { 204: Deleted, 401: Problem, 404: missing, 409: conflict }
 
+const ABOUT_READ = 'Send the `ETag` of an earlier answer as `If-None-Match` to get a 304 while nothing has changed.'
 const ABOUT_UPDATE = 'Admins may also set `status` and `role`.'
 const ABOUT_DELETE = 'Erases the personal data, ends all sessions and frees the address.'
 
@@ -47,11 +48,11 @@ const routes: FastifyPluginAsyncTypebox<{ exportSchema: TObject }> = async funct
     app.addHook('onRequest', app.authenticate)
 
     app.get('/v2/users/me', {
-      schema: { operationId: 'users.getMe', tags, summary: 'Read your own account', security, headers: ReadHeaders, response: READ }
+      schema: { operationId: 'users.getMe', tags, summary: 'Read your own account', description: ABOUT_READ, security, headers: ReadHeaders, response: READ }
     }, async ({ user, headers }, reply) => sendUser(reply, await app.users.read(user, user.userId), headers['if-none-match']))
 
     app.get('/v2/users/me/export', {
-      config: { limit: 'moderate' },
+      config: { limit: 'bulk' },
       schema: { operationId: 'users.export', tags, summary: 'Export everything stored about you', description: ABOUT_EXPORT, security, response: { 200: { ...exportSchema, description: ABOUT_FILE, headers: EXPORT_HEADERS }, 401: Problem } }
     }, async ({ user }, reply) => {
       const document = await app.users.exportOf(user)
@@ -60,7 +61,7 @@ const routes: FastifyPluginAsyncTypebox<{ exportSchema: TObject }> = async funct
     })
 
     app.get('/v2/users/:id', {
-      schema: { operationId: 'users.get', tags, summary: 'Read an account; only admins may read other accounts', security, params: IdParams, headers: ReadHeaders, response: READ }
+      schema: { operationId: 'users.get', tags, summary: 'Read an account; only admins may read other accounts', description: ABOUT_READ, security, params: IdParams, headers: ReadHeaders, response: READ }
     }, async ({ user, params, headers }, reply) => sendUser(reply, await app.users.read(user, params.id), headers['if-none-match']))
 
     app.patch('/v2/users/me', {

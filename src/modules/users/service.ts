@@ -8,7 +8,8 @@ import { outboxEntry } from '../../shared/outbox.ts'
 import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
-import type { Actor, Registration, User, UserExport, UserPatch, UsersEntry, UsersService } from './contract.ts'
+import { createAvatars } from './avatars.ts'
+import type { Actor, Registration, User, UserExport, UserPatch, UsersDirectory, UsersEnrolment, UsersEntry, UsersService } from './contract.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
 import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
@@ -22,7 +23,7 @@ const cacheKey = (id: string) => `user:${id}`
 
 /** The user without the fields that only the table needs. */
 export function publicUser (stored: StoredUser): User {
-  const { expiresAt, ...user } = stored
+  const { expiresAt, avatar, ...user } = stored
   return user
 }
 
@@ -34,7 +35,7 @@ const NORMAL_FORMS = {
 }
 
 /** The fields of a registration or a patch as they are stored. Throws VALIDATION_FAILED with every invalid field. */
-function normalized<T extends Partial<Registration>> (input: T): T {
+export function normalized<T extends Partial<Registration>> (input: T): T {
   const result: Partial<Registration> = { ...input }
   const errors: FieldError[] = []
   for (const [field, { of, detail }] of Object.entries(NORMAL_FORMS) as [keyof Registration, { of: (text: string) => string | undefined, detail: string }][]) {
@@ -48,6 +49,22 @@ function normalized<T extends Partial<Registration>> (input: T): T {
   return result as T
 }
 
+/** A pending account that is created at a time. */
+export function newAccount ({ id, email, name, locale }: Required<Registration> & { id: string }, at: Date): StoredUser {
+  return {
+    id,
+    email,
+    name,
+    locale,
+    status: 'PENDING_VERIFICATION',
+    role: 'user',
+    createdAt: at.toISOString(),
+    updatedAt: at.toISOString(),
+    version: 1,
+    expiresAt: Math.floor(at.getTime() / 1000) + PENDING_LIFETIME
+  }
+}
+
 /** Whether this account may sign in now. */
 const isActing = (user: StoredUser | undefined): user is StoredUser => user !== undefined && user.status !== 'SUSPENDED'
 
@@ -56,6 +73,7 @@ export interface ServiceOptions {
   cache: Cache
   count: Count
   adminEmails: readonly string[]
+  publicUrl: string
   now: () => Date
   follow: UsersService['follow']
   contribute: UsersService['contribute']
@@ -63,8 +81,11 @@ export interface ServiceOptions {
   collect: (account: User) => Promise<UserExport>
 }
 
+/** What this service does itself; the rest is in directory.ts and enrolment.ts. */
+export type AccountsService = Omit<UsersService, keyof (UsersDirectory & UsersEnrolment)>
+
 /** The rules of accounts, independent of HTTP and of the table. */
-export function createService ({ repository, cache, count, adminEmails, now, follow, contribute, collect }: ServiceOptions): UsersService {
+export function createService ({ repository, cache, count, adminEmails, publicUrl, now, follow, contribute, collect }: ServiceOptions): AccountsService {
   async function getFresh (id: string) {
     return UUID.test(id) ? await repository.get(id) : undefined
   }
@@ -117,17 +138,7 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
   /** Opens a pending account; `refused` when the address is claimed. */
   async function create (id: string, email: string, proposal: Proposal, welcome: boolean, correlationId: string) {
     const at = now()
-    const user: StoredUser = {
-      id,
-      email,
-      ...proposal,
-      status: 'PENDING_VERIFICATION',
-      role: 'user',
-      createdAt: at.toISOString(),
-      updatedAt: at.toISOString(),
-      version: 1,
-      expiresAt: Math.floor(at.getTime() / 1000) + PENDING_LIFETIME
-    }
+    const user = newAccount({ id, email, ...proposal }, at)
     const entry: UsersEntry = outboxEntry('user.registered', { subject: id, correlationId, data: { user: publicUser(user), welcome }, now: at })
     const outcome = await repository.create(user, entry)
     if (outcome === 'written') count('UsersRegistered')
@@ -141,6 +152,7 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
   }
 
   return {
+    ...createAvatars({ publicUrl, get: getFresh, getCached, isActing, publicUser, nextVersion, save, now }),
     findByEmail,
     follow,
     contribute,

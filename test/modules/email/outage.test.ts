@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { createRenderer } from '../../../src/modules/email/renderer.ts'
 import { createRepository } from '../../../src/modules/email/repository.ts'
 import type { Dispatch } from '../../../src/modules/email/queue.ts'
 import type { EmailMessage } from '../../../src/modules/email/schemas.ts'
@@ -42,7 +43,8 @@ function createWorld (t: Test, { smtpUrl = smtp.url } = {}) {
     repository: createRepository({ dynamodb: app.dynamodb, table: 'EmailTable', now }),
     sender: createSender({ config: { ...app.config, SMTP_URL: smtpUrl } }),
     codeOf: id => id.replaceAll(/\D/g, '').padEnd(8, '0').slice(0, 8),
-    settings: { from: { name: 'Acme', address: 'no-reply@example.com' }, brand: 'Acme', verifyUrl: 'https://acme.example/verify' }
+    render: createRenderer({ brand: 'Acme', contact: 'no-reply@example.com', verifyUrl: 'https://acme.example/verify' }).render,
+    from: { name: 'Acme', address: 'no-reply@example.com' }
   })
   const worker = createWorker({ service, queue, keys: app.keys, count, now, log: app.log })
   /** Seconds since the start. */
@@ -117,7 +119,7 @@ for (const [minutes, seconds, wait] of [[3, 180, 120], [10, 600, 120], [120, 720
       const [mail, ...more] = mailsTo(email)
       t.same(more, [], 'one mail each')
       t[isLate ? 'notMatch' : 'match'](mail!.text, /\d{8}/)
-      if (isLate) t.match(mail!.text, 'Get a new code: https://acme.example/verify\n')
+      if (isLate) t.match(mail!.text, 'Get a new code:\nhttps://acme.example/verify\n')
     }
     t.ok(lastCode - seconds <= wait, `the last of them is sent ${lastCode - seconds} s after its return`)
     t.equal(mailsTo(notice.email).length, 1)

@@ -1,15 +1,14 @@
 import { domainToASCII } from 'node:url'
 import t from 'tap'
 import type { EmailType } from '../../../src/modules/email/contract.ts'
-import { renderMail } from '../../../src/modules/email/templates/index.ts'
+import { createRenderer } from '../../../src/modules/email/templates/index.ts'
 import { greetingName, quotedName } from '../../../src/modules/email/templates/names.ts'
 
+const brand = { brand: 'Acme', contact: 'hello@acme.example', verifyUrl: 'https://acme.example/verify' }
+const renderMail = await createRenderer(brand)
 const content = {
   type: 'SIGN_IN_CODE' as EmailType,
   name: 'Ada Lovelace',
-  brand: 'Acme',
-  contact: 'hello@acme.example',
-  verifyUrl: 'https://acme.example/verify',
   challenge: { challengeId: '0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42', code: '04815162' }
 }
 const link = 'https://acme.example/verify#challengeId=0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42&code=04815162'
@@ -21,7 +20,7 @@ t.test('a mail with a code says it once in large digits and once in its link, un
     const { subject, text, html } = renderMail({ ...content, type })
     t.notMatch(subject, /\d/, 'a lock screen shows the subject')
     t.match(text, /^ {4}04815162$/m)
-    t.ok(text.includes(link))
+    t.match(text, `:\n${link}\n`, 'the link has a line of its own')
     t.equal(html.match(/04815162/g)?.length, 2)
     t.ok(html.includes('>04815162</span>'))
     t.ok(html.includes(`href="${link.replace('&', '&amp;')}"`))
@@ -61,6 +60,47 @@ t.test('the notice of a changed address holds no code and no link, and says wher
   }
 })
 
+t.test('the notice of a changed address offers to undo the change until its end, and shows no code that could be typed elsewhere', async (t) => {
+  const notice = { ...content, type: 'EMAIL_CHANGED_NOTICE' as const, expiresAt: '2026-12-03T14:05:00.000Z' }
+  const { text, html, toName } = renderMail(notice)
+  t.equal(toName, 'Ada Lovelace')
+  t.match(text, `Undo the change:\n${link}&action=undo\n`)
+  t.ok(html.includes(`href="${link.replaceAll('&', '&amp;')}&amp;action=undo"`))
+  for (const body of [text, html]) {
+    t.equal(body.match(/04815162/g)?.length, 1)
+    t.match(body, /The link works until December 3, 2026 at 2:05.PM UTC\./)
+    t.match(body, 'write to hello@acme.example')
+    t.notMatch(body, /works once|If you did not change it, write/)
+  }
+  t.match(text, 'undo the change with this link.')
+  t.match(html, 'undo the change with the button below.')
+  const { text: endless } = renderMail({ ...notice, expiresAt: undefined })
+  t.match(endless, 'action=undo')
+  t.notMatch(endless, 'works until')
+  t.same(renderMail({ ...notice, isExpired: true }), renderMail({ ...notice, challenge: undefined }), 'too late to undo: the notice without the link')
+})
+
+t.test('an invitation says who invites, if that is a name and nothing else', async (t) => {
+  const invitation = { ...content, type: 'WELCOME_EMAIL' as const, invitedBy: 'Grace Hopper' }
+  const { subject, toName, text, html } = renderMail(invitation)
+  t.equal(subject, 'You have been invited to Acme')
+  t.equal(toName, '')
+  for (const body of [text, html]) {
+    t.match(body, 'Grace Hopper has invited you to Acme.')
+    t.match(body, 'The account was prepared under the name “Ada Lovelace”.')
+    t.match(body, /expires ten minutes after the invitation was sent/)
+    t.match(body, '04815162')
+  }
+  for (const invitedBy of ['evil.example', 'Call 0800 123456', '<b>']) {
+    const { text, html } = renderMail({ ...invitation, invitedBy, name: 'evil.example' })
+    for (const body of [text, html]) {
+      t.match(body, 'You have been invited to Acme.')
+      t.notMatch(body, /evil|0800|&lt;b|under the name/)
+    }
+  }
+  t.match(renderMail({ ...invitation, type: 'SIGN_IN_CODE' }).subject, 'Your sign-in code', 'only a registration can be an invitation')
+})
+
 t.test('a mail whose code has expired says how to get another, and holds none', async (t) => {
   for (const type of WITH_CODE) {
     const { subject, text, html } = renderMail({ ...content, type, isExpired: true })
@@ -98,7 +138,8 @@ t.test('only who has proved an address is greeted by name', async (t) => {
 
 t.test('nothing of what it is filled with can become markup', async (t) => {
   const evil = '"><img src=x onerror=alert(1)>\'&'
-  const { html } = renderMail({ ...content, name: 'Tom & "Jerry" \'O', brand: evil, verifyUrl: `https://x/${evil}` })
+  const render = await createRenderer({ ...brand, brand: evil, verifyUrl: `https://x/${evil}` })
+  const { html } = render({ ...content, name: 'Tom & "Jerry" \'O' })
   t.notMatch(html, /<img/)
   t.ok(html.includes('Hello Tom &amp; &quot;Jerry&quot; &#39;O,'))
   t.equal(html.match(/<(?!\/)[a-z]+/g)?.length, renderMail(content).html.match(/<(?!\/)[a-z]+/g)?.length, 'the same elements as without it')

@@ -21,8 +21,8 @@ function serviceAt (clock: { now: Date }) {
   const now = () => clock.now
   const table = app.config.USERS_TABLE
   const outbox = createStore(app.dynamodb, { table, key: eventId => ({ userId: `outbox#${eventId}` }), entries: USERS_ENTRIES })
-  const repository = createRepository({ dynamodb: app.dynamodb, outbox, table, now })
-  return createService({ repository, cache: app.cache, count: app.metrics.count, adminEmails: [], now, follow: () => {}, contribute: () => {}, collect: async () => { throw new Error('not used') } })
+  const repository = createRepository({ dynamodb: app.dynamodb, outbox, table, publicUrl: app.config.PUBLIC_URL, now })
+  return createService({ repository, cache: app.cache, count: app.metrics.count, adminEmails: [], publicUrl: app.config.PUBLIC_URL, now, follow: () => {}, contribute: () => {}, collect: async () => { throw new Error('not used') } })
 }
 
 const itemOf = async (userId: string) => (await app.dynamodb.send(new GetCommand({ TableName: app.config.USERS_TABLE, Key: { userId }, ConsistentRead: true }))).Item

@@ -1,14 +1,35 @@
+import { textOn, visibleOn } from '../../../shared/colour.ts'
 import type { EmailType } from '../schemas.ts'
-import { layout } from './layout.ts'
+import { directionOf, isolate } from './bidi.ts'
+import { lookupTags, readTemplates, REFERENCE } from './files.ts'
 import { greetingName, quotedName } from './names.ts'
-import { expiredWording, VALIDITY, wording, type Subject } from './wording.ts'
+import { wording } from './wording.ts'
 
-export interface MailContent extends Subject {
-  type: EmailType
+/** How mails look and what they link to. */
+export interface Brand {
+  /** the name of the service in mails */
+  brand: string
+  /** of buttons, #rrggbb */
+  colour?: string | undefined
+  /** an image that stands for the name at the top of a mail */
+  logoUrl?: string | undefined
+  /** the contact address for readers */
+  contact: string
   /** the page that links open */
   verifyUrl: string
+}
+
+export interface MailContent {
+  type: EmailType
+  name: string
+  /** the reader's language, BCP 47 */
+  locale?: string | undefined
+  /** the name of the user who invited the reader */
+  invitedBy?: string | undefined
   /** `undefined` in a mail without a code */
   challenge: { challengeId: string, code: string } | undefined
+  /** ISO 8601: when the code expires */
+  expiresAt?: string | undefined
   /** the code expired before it could be sent; the mail explains how to request a new one */
   isExpired?: boolean
 }
@@ -21,32 +42,73 @@ export interface RenderedMail {
   html: string
 }
 
+export type Render = (mail: MailContent) => RenderedMail
+
+const DEFAULT_COLOUR = '#1f4fd8'
+/** The background of a mail's text in both schemes, see layout.html. */
+const CARD = '#ffffff'
+const DARK_CARD = '#182032'
+
 /**
  * Mails that only the owner of a confirmed address gets. They greet by name. Other mails may only quote the name, so that
  * a caller who enters a stranger's address cannot write text into that stranger's mail.
  */
 const PROVED: ReadonlySet<EmailType> = new Set(['SIGN_IN_CODE', 'ACCOUNT_EXISTS', 'EMAIL_CHANGED_NOTICE'])
 
-/** Subject and both bodies of a mail. The code is eight digits without spaces, so that readers and programs can copy it. */
-export function renderMail ({ type, name, brand, contact, verifyUrl, challenge, isExpired = false }: MailContent): RenderedMail {
-  const isProved = PROVED.has(type)
-  const subject = { brand, contact, name: isProved ? greetingName(name) : quotedName(name) }
-  const words = isExpired ? expiredWording(type, subject) : wording(type, subject)
-  const code = isExpired ? undefined : challenge?.code
-  // In the fragment: browsers do not send it, so the code appears in no log, and scanners and previews that only fetch
-  // links cannot use it up.
-  const fragment = isExpired || challenge === undefined ? '' : `#${new URLSearchParams(challenge)}`
-  const link = words.button === '' ? undefined : verifyUrl + fragment
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+const escapeHtml = (text: string) => text.replace(/[&<>"']/g, c => ENTITIES[c]!)
 
-  const text = [
-    words.opening,
-    words.lead('this link'),
-    ...(code === undefined ? [] : [`    ${code}`]),
-    ...(link === undefined ? [] : [`${words.button}: ${link}`]),
-    ...(code === undefined ? [] : [VALIDITY]),
-    words.notYou,
-    `-- \n${brand}`
-  ].join('\n\n') + '\n'
+function coloursOf (colour = DEFAULT_COLOUR) {
+  const dark = visibleOn(colour, DARK_CARD, 3)
+  return { accent: colour, onAccent: textOn(colour), accentLine: visibleOn(colour, CARD, 3), accentDark: dark, onAccentDark: textOn(dark) }
+}
 
-  return { toName: isProved ? subject.name : '', subject: words.subject, text, html: layout({ words, brand, code, link }) }
+/** A moment in the reader's language. In UTC, because the reader's time zone is not known. */
+function momentIn (language: string, locale: string, date: Date): string {
+  // The region decides about the form of a date, the language about its words; other calendars would surprise most readers.
+  const tag = lookupTags(locale).find(known => Intl.DateTimeFormat.supportedLocalesOf(known).length > 0 && known.split('-')[0] === language.split('-')[0]) ?? language
+  return new Intl.DateTimeFormat(tag, { calendar: 'gregory', year: 'numeric', month: 'long', day: 'numeric', hour: 'numeric', minute: '2-digit', timeZone: 'UTC', timeZoneName: 'short' }).format(date)
+}
+
+/** Reads the templates, and returns what makes mails of them. The code is eight digits without spaces, so that readers and programs can copy it. */
+export async function createRenderer ({ directory, brand, colour, logoUrl, contact, verifyUrl }: Brand & { directory?: string | undefined }): Promise<Render> {
+  const { catalogues, html, text } = await readTemplates(directory)
+  const colours = coloursOf(colour)
+
+  return function renderMail ({ type, name, locale = REFERENCE, invitedBy, challenge, expiresAt, isExpired = false }) {
+    const language = lookupTags(locale).find(tag => catalogues.has(tag)) ?? REFERENCE
+    const dir = directionOf(language)
+    const isProved = PROVED.has(type)
+    const isNotice = type === 'EMAIL_CHANGED_NOTICE'
+    // A notice without its link is still worth reading, so it does not turn into the mail about an expired code.
+    const usable = isExpired ? undefined : challenge
+    const canUndo = isNotice && usable !== undefined
+    const shownName = isProved ? greetingName(name) : quotedName(name)
+    // The reader has not confirmed the address, so the same rule applies to the name of the inviter.
+    const inviter = type === 'WELCOME_EMAIL' && invitedBy !== undefined ? quotedName(invitedBy) : undefined
+
+    const words = wording({ type, name: shownName, inviter, isExpired, canUndo, hasEnd: expiresAt !== undefined }, catalogues.get(language)!, {
+      brand: isolate(brand, dir),
+      contact: isolate(contact, dir),
+      name: isolate(shownName, dir),
+      inviter: isolate(inviter ?? '', dir),
+      until: expiresAt === undefined ? '' : momentIn(language, locale, new Date(expiresAt))
+    })
+    // In the fragment: browsers do not send it, so the code appears in no log, and scanners and previews that only fetch
+    // links cannot use it up.
+    const fragment = usable === undefined ? '' : `#${new URLSearchParams({ ...usable, ...(isNotice ? { action: 'undo' } : {}) })}`
+    const shown = {
+      ...words,
+      lang: language,
+      dir,
+      start: dir === 'ltr' ? 'left' : 'right',
+      brand,
+      logo: logoUrl,
+      // The code of a notice only undoes the change: typed where a user signs in, it would be wrong.
+      code: isNotice ? undefined : usable?.code,
+      link: words.button === undefined ? undefined : verifyUrl + fragment,
+      ...colours
+    }
+    return { toName: isProved ? shownName : '', subject: words.subject, text: text.fill({ ...shown, lead: words.leadInText }), html: html.fill(shown, escapeHtml) }
+  }
 }

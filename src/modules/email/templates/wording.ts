@@ -1,97 +1,71 @@
 import type { EmailType } from '../schemas.ts'
+import type { Catalogue } from './files.ts'
+import { parseTemplate, type Values } from './template.ts'
 
-/** The values that the texts contain. */
-export interface Subject {
-  /** the name of the service in mails */
-  brand: string
-  /** the contact address for readers */
-  contact: string
+/** What a mail is about, and what is known about its reader. */
+export interface Occasion {
+  type: EmailType
   /** the name to greet or to quote; empty when no name may be shown */
   name: string
+  /** who invited the reader, empty when the name may not be shown; `undefined` when the mail is not an invitation */
+  inviter: string | undefined
+  /** the code expired before it could be sent */
+  isExpired: boolean
+  /** whether the mail can undo a change */
+  canUndo: boolean
+  /** whether it is known until when */
+  hasEnd: boolean
 }
 
-export interface Wording {
+/** The texts of a mail, with placeholders. */
+interface Words {
   subject: string
   /** the text that an inbox shows beside the subject */
   preheader: string
   heading: string
   /** first line: a greeting, or whose registration the mail is about */
   opening: string
-  /** one sentence; `way` is the other way to use the code, besides typing it */
-  lead: (way: string) => string
-  /** label of the button, or of the link in the text part; empty for no button */
-  button: string
+  /** a paragraph between that and the lead */
+  details?: string
+  /** how to use the code or the link; `leadInText` for the text part, which has no button */
+  lead: string
+  leadInText?: string
+  /** label of the link */
+  button?: string
+  /** how long code and link work */
+  validity?: string
   /** what to do if the reader did not ask for this mail */
   notYou: string
 }
 
-export const VALIDITY = 'The code works once and expires ten minutes after it was requested.'
-
-const hello = (name: string) => name === '' ? 'Hello,' : `Hello ${name},`
-
-/** The mail of each type. */
-export function wording (type: EmailType, { brand, contact, name }: Subject): Wording {
+/** The texts of the mail, before its values are filled in. */
+function wordsOf ({ type, name, inviter, isExpired, canUndo, hasEnd }: Occasion, all: Catalogue): Words {
+  const { common } = all
+  const hello = name === '' ? common.helloWithoutName : common.hello
   switch (type) {
-    case 'WELCOME_EMAIL': return {
-      subject: 'Confirm your e-mail address',
-      preheader: 'Confirm that this address is yours.',
-      heading: 'Confirm your address',
-      opening: `This address was registered at ${brand}${name === '' ? '' : ` under the name “${name}”`}.`,
-      lead: way => `To confirm that it is yours, use this code or ${way}.`,
-      button: 'Confirm address',
-      notYou: `If you did not register at ${brand}, ignore this mail. Without the code nothing happens, and we delete the registration after seven days.`
+    case 'WELCOME_EMAIL':
+    case 'EMAIL_CHANGE_CODE': {
+      const { openingWithoutName, ...texts } = type === 'EMAIL_CHANGE_CODE' ? all.EMAIL_CHANGE_CODE : inviter === undefined ? all.WELCOME_EMAIL : all.INVITATION
+      const words: Words = { validity: common.validity, ...texts, opening: (inviter ?? name) === '' ? openingWithoutName : texts.opening }
+      if (inviter !== undefined && name === '') delete words.details
+      if (!isExpired) return words
+      // No button for a change of address: it starts in the app, and the page behind the link is only for signing in.
+      return { opening: words.opening, ...(type === 'EMAIL_CHANGE_CODE' ? all.EXPIRED_CHANGE : all.EXPIRED_CODE) }
     }
-    case 'SIGN_IN_CODE': return {
-      subject: 'Your sign-in code',
-      preheader: 'Here is the code you asked for.',
-      heading: 'Your sign-in code',
-      opening: hello(name),
-      lead: way => `To sign in to ${brand}, use this code or ${way}.`,
-      button: 'Sign in',
-      notYou: 'If you did not ask for this code, ignore this mail: no one can sign in without it. Never share the code. We will never ask you for it.'
-    }
-    case 'ACCOUNT_EXISTS': return {
-      subject: 'You already have an account',
-      preheader: 'Sign in with the code in this mail instead of registering again.',
-      heading: 'You already have an account',
-      opening: hello(name),
-      lead: way => `Someone, most likely you, tried to register at ${brand} with this address, which already has an account. To sign in to it, use this code or ${way}.`,
-      button: 'Sign in',
-      notYou: 'If it was not you, ignore this mail: your account has not changed, and no one can sign in without the code.'
-    }
-    case 'EMAIL_CHANGE_CODE': return {
-      subject: 'Confirm your new e-mail address',
-      preheader: 'Confirm that this is the new address of your account.',
-      heading: 'Confirm your new address',
-      opening: `This address was entered as the new address of ${name === '' ? 'an account' : `the account of “${name}”`} at ${brand}.`,
-      lead: way => `To confirm the change, use this code or ${way}.`,
-      button: 'Confirm new address',
-      notYou: 'If you did not ask for this change, ignore this mail: without the code nothing changes.'
-    }
-    case 'EMAIL_CHANGED_NOTICE': return {
-      subject: 'Your e-mail address has been changed',
-      preheader: 'Your account now has another e-mail address.',
-      heading: 'Your address has been changed',
-      opening: hello(name),
-      lead: () => `The e-mail address of your account at ${brand} has been changed. Codes and messages now go to the new address.`,
-      button: '',
-      notYou: `If you did not change it, write to ${contact} at once: someone else may be using your account.`
+    case 'SIGN_IN_CODE':
+    case 'ACCOUNT_EXISTS':
+      return { opening: hello, ...(isExpired ? all.EXPIRED_CODE : { ...all[type], validity: common.validity }) }
+    case 'EMAIL_CHANGED_NOTICE': {
+      const { subject, preheader, heading, details, contact, notYou, validity, ...undo } = all.EMAIL_CHANGED_NOTICE
+      const words = { subject, preheader, heading, opening: hello }
+      return canUndo ? { ...words, details, ...undo, ...(hasEnd ? { validity } : {}), notYou: contact } : { ...words, lead: details, notYou }
     }
   }
 }
 
-/** The mail that is sent instead when the code expired while the mail server could not be reached. */
-export function expiredWording (type: EmailType, subject: Subject): Wording {
-  const original = wording(type, subject)
-  const isChange = type === 'EMAIL_CHANGE_CODE'
-  return {
-    ...original,
-    subject: isChange ? 'Your change of address has expired' : 'Your code has expired',
-    preheader: 'We could not deliver your code in time.',
-    heading: isChange ? 'Start the change again' : 'Ask for a new code',
-    lead: () => `We could not deliver your code in time, and it has expired. ${isChange ? 'To confirm the change, start it again where you entered this address.' : 'You can ask for a new one.'}`,
-    // No button for a change of address: it starts in the app, and the page behind the link is only for signing in.
-    button: isChange ? '' : 'Get a new code',
-    notYou: 'If you did not ask for a code, ignore this mail.'
-  }
+/** The texts of a mail with their values. `values` are isolated from the text around them where it is necessary. */
+export function wording (occasion: Occasion, all: Catalogue, values: Values) {
+  const { leadInText, ...words } = wordsOf(occasion, all)
+  const filled = Object.fromEntries(Object.entries({ ...words, sentBy: all.common.sentBy }).map(([key, text]) => [key, parseTemplate(text).fill(values)])) as Omit<Words, 'leadInText'> & { sentBy: string }
+  return { ...filled, leadInText: leadInText === undefined ? filled.lead : parseTemplate(leadInText).fill(values) }
 }
