@@ -156,6 +156,9 @@ export const AuditPage = Type.Object({
   nextCursor: NextCursor
 }, { title: 'AuditPage' })
 export type AuditPage = Static<typeof AuditPage>
+/** A line of the audit as its subject may see it: not who acted. */
+export const ExportedAction = Type.Omit(StoredAuditLine, ['id', 'actorId', 'correlationId'], { title: 'ExportedAction' })
+
 /** What every export has; modules add their parts, see `createExport`. */
 export const UserExport = Type.Object({
   exportedAt: Timestamp,
