@@ -173,6 +173,9 @@ export const AuditPage = Type.Object({
   nextCursor: NextCursor
 }, { title: 'AuditPage' })
 export type AuditPage = Static<typeof AuditPage>
+/** A line of the audit as its subject may see it: not who acted. */
+export const ExportedAction = Type.Omit(AuditLine, ['id', 'actorId', 'correlationId'], { title: 'ExportedAction', examples: [{ at: '2026-11-22T12:00:00.000Z', action: 'update', changed: ['role'], role: 'admin' }] })
+
 /** What every export has; modules add their parts, see `createExport`. */
 export const UserExport = Type.Object({
   exportedAt: Timestamp,
