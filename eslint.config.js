@@ -2,7 +2,7 @@ import neostandard, { resolveIgnoresFromGitignore } from 'neostandard'
 
 export default [
   // Fixtures contain errors on purpose; test/house lints them through ESLint's API with their own path.
-  { ignores: [...resolveIgnoresFromGitignore(), 'test/**/fixtures/**'] },
+  { ignores: [...resolveIgnoresFromGitignore(), 'test/**/fixtures/**', 'clients/*/src/generated/**'] },
   ...neostandard({ ts: true }),
   {
     files: ['**/*.ts'],
@@ -22,7 +22,7 @@ export default [
   },
   {
     // Rules with types. The rejection of a forgotten promise is unhandled and ends the process at an unexpected time.
-    files: ['{src,local,scripts,test,bench}/**/*.ts'],
+    files: ['{src,local,scripts,test,bench,clients,examples}/**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       // tap waits for its own tests.

@@ -19,9 +19,10 @@ export function completeEnv (changes: Record<string, string | undefined> = {}): 
 }
 
 interface Engines {
-  template: Pick<Template, 'tables' | 'queues'>
+  template: Pick<Template, 'tables' | 'queues' | 'buckets'>
   /** endpoints */
   dynamodb: string
+  /** of SQS and S3 */
   sqs: string
   smtp: string
 }
@@ -38,9 +39,11 @@ export function engineEnv ({ template, dynamodb, sqs, smtp }: Engines): Record<s
   })
   return {
     ...Object.fromEntries(names),
+    ...template.buckets,
     AWS_REGION: LOCAL_AWS.region,
     AWS_ENDPOINT_URL_DYNAMODB: dynamodb,
     AWS_ENDPOINT_URL_SQS: sqs,
+    AWS_ENDPOINT_URL_S3: sqs,
     SMTP_URL: smtp
   }
 }

@@ -231,7 +231,7 @@ export interface Mapping {
 }
 
 /** Repeats `step` until stopped. An error of the engine is reported once, and `step` is retried until the engine answers. */
-function runLoop (name: string, log: Reporter, step: (signal: AbortSignal) => Promise<void>): Mapping {
+export function runLoop (name: string, log: Reporter, step: (signal: AbortSignal) => Promise<void>): Mapping {
   const stopping = new AbortController()
   const { signal } = stopping
   const running = (async () => {
@@ -257,7 +257,7 @@ function runLoop (name: string, log: Reporter, step: (signal: AbortSignal) => Pr
 }
 
 /** Half a second, doubled with each retry, up to half a minute. AWS does not publish its own figures. */
-const defaultBackOff = (retry: number) => Math.min(30_000, 250 * 2 ** retry)
+export const defaultBackOff = (retry: number) => Math.min(30_000, 250 * 2 ** retry)
 
 export interface StreamMappingOptions {
   mapping: StreamMapping

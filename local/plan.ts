@@ -23,7 +23,7 @@ export interface Plan {
 }
 
 /** Variables that would connect to AWS, or to endpoints other than the engines started here. */
-const NOT_LOCAL = ['AWS_PROFILE', 'AWS_SESSION_TOKEN', 'AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3', 'EVENT_BUS_NAME', 'UPLOADS_BUCKET', 'JWT_SECRET_ARN']
+const NOT_LOCAL = ['AWS_PROFILE', 'AWS_SESSION_TOKEN', 'AWS_ENDPOINT_URL', 'EVENT_BUS_NAME', 'JWT_SECRET_ARN']
 
 /**
  * Locks the data directory, finds the ports and builds the configuration. The user's environment is used, except for

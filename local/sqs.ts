@@ -14,6 +14,8 @@ export interface SqsOptions {
   /** directory for the messages; default: in memory */
   dataDir?: string | undefined
   queues: Template['queues']
+  /** for the engine's S3 */
+  buckets?: Template['buckets']
 }
 
 export interface SqsEngine {
@@ -50,8 +52,11 @@ function endReceives (dataDir: string): void {
 
 export const queueArn = (id: string): string => `arn:aws:sqs:${LOCAL_AWS.region}:${LOCAL_ACCOUNT}:${id}`
 
-/** Starts the SQS engine in this process, with the template's queues, named by their logical ids. Existing queues keep their messages. */
-export async function startSqs ({ port = 0, dataDir, queues }: SqsOptions): Promise<SqsEngine> {
+/**
+ * Starts the SQS and S3 engine in this process, with the template's queues, named by their logical ids, and its buckets.
+ * Existing ones keep their messages and objects.
+ */
+export async function startSqs ({ port = 0, dataDir, queues, buckets = {} }: SqsOptions): Promise<SqsEngine> {
   if (dataDir !== undefined) {
     mkdirSync(dataDir, { recursive: true })
     endReceives(dataDir)
@@ -59,6 +64,7 @@ export async function startSqs ({ port = 0, dataDir, queues }: SqsOptions): Prom
   const server = await onListen(confine, () => startFauxqs({ port, logger: false, defaultRegion: LOCAL_AWS.region, ...(dataDir === undefined ? {} : { dataDir }) }))
   // setup() and not createQueue(): the latter would empty queues that were loaded from a data directory.
   server.setup({
+    buckets: Object.values(buckets),
     queues: Object.entries(queues).map(([name, { VisibilityTimeout, MessageRetentionPeriod, redrive }]) => ({
       name,
       attributes: {

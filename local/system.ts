@@ -1,10 +1,12 @@
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
+import { S3Client } from '@aws-sdk/client-s3'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { Server } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { buildApp } from '../src/app.ts'
 import { createLogger } from '../src/plugins/logging.ts'
 import { CONTAINER_HOST, LOCAL_AWS } from './aws.ts'
+import { startBucketMapping } from './bucket-notifications.ts'
 import { createCheckpoints } from './checkpoints.ts'
 import { unusable } from './data-dir.ts'
 import { isFull, spaceOn, watchDisk } from './disk.ts'
@@ -72,7 +74,7 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
   stops.push(() => guarded.stop())
   await createTables(dynamodb.endpoint, template.tables)
   await endLeases(dynamodb.endpoint, template.tables)
-  const sqs = await startPart(data.path('sqs'), dataDir => startSqs({ port: ports.sqs, dataDir, queues: template.queues }))
+  const sqs = await startPart(data.path('sqs'), dataDir => startSqs({ port: ports.sqs, dataDir, queues: template.queues, buckets: template.buckets }))
   stops.push(() => sqs.stop())
   const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory, onMail }))
   stops.push(() => inbox.stop())
@@ -86,6 +88,7 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
   const deliver = async (event: { Records: unknown }, invocation: { deadline: number }) => await app.consumers.deliver(event, invocation) as never
   const streams = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: dynamodb.endpoint })
   const queues = new SQSClient({ ...LOCAL_AWS, endpoint: sqs.endpoint })
+  const s3 = new S3Client({ ...LOCAL_AWS, endpoint: sqs.endpoint, forcePathStyle: true })
   const checkpoints = createCheckpoints(data.path('checkpoints.json'))
   const mappings = [
     ...template.streamMappings.map(mapping => startStreamMapping({
@@ -93,7 +96,8 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
     })),
     ...template.queueMappings.map(mapping => startQueueMapping({
       mapping, handler: deliver, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
-    }))
+    })),
+    ...template.bucketMappings.map(mapping => startBucketMapping({ mapping, handler: deliver, s3, sqs: queues, queueUrl: sqs.queueUrl, log: app.log }))
   ]
   const sweep = (minAge?: number) => {
     app.outbox.sweep({ deadline: Date.now() + template.sweep.timeout, ...(minAge === undefined ? {} : { minAge }) }).catch((err: unknown) => app.log.warn({ err }, 'the sweep could not handle every entry'))
@@ -107,6 +111,7 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
     await Promise.all(mappings.map(mapping => mapping.stop()))
     streams.destroy()
     queues.destroy()
+    s3.destroy()
   })
 
   const disk = watchDisk(dir, console.error)

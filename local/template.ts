@@ -43,12 +43,29 @@ export interface QueueMapping {
   timeout: number
 }
 
+/** The rule that passes a bucket's new objects to a function. */
+export interface BucketMapping {
+  /** the local name */
+  bucket: string
+  prefix: string
+  /** the rule's input transformer */
+  input: { paths: Record<string, string>, template: string }
+  /** of the function's asynchronous invocations */
+  maximumRetries: number
+  failureQueue?: string
+  /** milliseconds that the function has for an invocation */
+  timeout: number
+}
+
 /** The parts of a deployment that the local engines replace, by logical id. Local resources have their logical ids as names. */
 export interface Template {
   tables: Record<string, TableDefinition>
   queues: Record<string, QueueDefinition>
+  /** local names of buckets, by the variables that functions get them in */
+  buckets: Record<string, string>
   streamMappings: StreamMapping[]
   queueMappings: QueueMapping[]
+  bucketMappings: BucketMapping[]
   /** milliseconds between two sweeps of the outboxes, and the timeout of one */
   sweep: { interval: number, timeout: number }
 }
@@ -85,7 +102,7 @@ function plain (node: unknown, document: Document): unknown {
 }
 
 /** Parses a CloudFormation template into plain data, with short tags in their long form. */
-export function parseTemplate (text: string): { Globals?: { Function?: { Timeout?: number } }, Resources: Record<string, Resource> } {
+export function parseTemplate (text: string): { Globals?: { Function?: { Timeout?: number, Environment?: { Variables?: Record<string, unknown> } } }, Resources: Record<string, Resource> } {
   const document = parseDocument(text, { logLevel: 'silent' })
   if (document.errors.length > 0) throw document.errors[0]!
   return plain(document.contents, document) as ReturnType<typeof parseTemplate>
@@ -133,6 +150,28 @@ function functionOf (reference: unknown): string {
   return branches === undefined ? (Ref ?? logicalId(reference)).replace(/\..*$/, '') : functionOf(branches[2])
 }
 
+/** The local name of a bucket: `uploads-bucket` for `UploadsBucket`, because S3 allows no capital letters. */
+const bucketName = (id: string): string => id.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()
+
+interface BucketRule {
+  EventPattern: { source: string[], detail: { bucket: { name: unknown[] }, object: { key: [{ prefix: string }] } } }
+  Targets: [{ Arn: unknown, InputTransformer: { InputPathsMap: Record<string, string>, InputTemplate: string } }]
+}
+
+interface InvokeConfig { MaximumRetryAttempts?: number, DestinationConfig?: { OnFailure?: { Destination: unknown } } }
+
+function bucketMappingOf ({ EventPattern: { detail }, Targets: [{ InputTransformer }] }: BucketRule, { MaximumRetryAttempts = 2, DestinationConfig }: InvokeConfig, timeout: number): BucketMapping {
+  const onFailure = DestinationConfig?.OnFailure
+  return {
+    bucket: bucketName(logicalId(detail.bucket.name[0])),
+    prefix: detail.object.key[0].prefix,
+    input: { paths: InputTransformer.InputPathsMap, template: InputTransformer.InputTemplate },
+    maximumRetries: MaximumRetryAttempts,
+    ...(onFailure === undefined ? {} : { failureQueue: logicalId(onFailure.Destination) }),
+    timeout
+  }
+}
+
 /** `rate(5 minutes)` in milliseconds. */
 function rateOf (expression: string): number {
   const [, count, unit] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? []
@@ -141,7 +180,7 @@ function rateOf (expression: string): number {
 }
 
 /**
- * Reads tables, queues, event-source mappings and the sweeper's schedule from `template.yaml`, the one source of keys,
+ * Reads tables, queues, buckets, event-source mappings and the sweeper's schedule from `template.yaml`, the one source of keys,
  * indexes, redrive policies, batch sizes and filters.
  */
 export function readTemplate (file: string | URL = new URL('../template.yaml', import.meta.url)): Template {
@@ -153,10 +192,17 @@ export function readTemplate (file: string | URL = new URL('../template.yaml', i
   const tables = Object.fromEntries(ofType('AWS::DynamoDB::Table').map(({ id, Properties }) => [id, Properties as unknown as TableDefinition]))
   const queues = Object.fromEntries(ofType('AWS::SQS::Queue').map(({ id, Properties }) => [id, queueOf(Properties)]))
   const mappings = ofType('AWS::Lambda::EventSourceMapping').map(({ Properties }) => ({ source: logicalId(Properties['EventSourceArn']), Properties }))
-  const [schedule] = ofType('AWS::Events::Rule').map(({ Properties }) => Properties as { ScheduleExpression?: string, Targets?: { Arn: unknown }[] }).filter(({ ScheduleExpression }) => ScheduleExpression !== undefined)
+  const rules = ofType('AWS::Events::Rule').map(({ Properties }) => Properties)
+  const uploads = (rules as unknown as BucketRule[]).filter(({ EventPattern }) => (EventPattern as Partial<BucketRule['EventPattern']> | undefined)?.source?.includes('aws.s3') === true)
+  const isBucket = (value: unknown): value is { Ref: string } => Resources[(value as { Ref?: string } | null)?.Ref ?? '']?.Type === 'AWS::S3::Bucket'
+  const buckets = Object.entries(Globals?.Function?.Environment?.Variables ?? {}).flatMap(([variable, value]) => isBucket(value) ? [[variable, bucketName(value.Ref)] as const] : [])
+  const invokeConfigOf = (reference: unknown) => (Resources[functionOf(reference)]?.Properties?.['EventInvokeConfig'] ?? {}) as InvokeConfig
+  const [schedule] = rules.map(Properties => Properties as { ScheduleExpression?: string, Targets?: { Arn: unknown }[] }).filter(({ ScheduleExpression }) => ScheduleExpression !== undefined)
   return {
     tables,
     queues,
+    buckets: Object.fromEntries(buckets),
+    bucketMappings: uploads.map(rule => bucketMappingOf(rule, invokeConfigOf(rule.Targets[0].Arn), timeoutOf(rule.Targets[0].Arn))),
     streamMappings: mappings.filter(({ source }) => source in tables).map(({ source, Properties }) => streamMappingOf(source, Properties, timeoutOf(Properties['FunctionName']))),
     queueMappings: mappings.filter(({ source }) => source in queues).map(({ source, Properties }) => queueMappingOf(source, Properties, timeoutOf(Properties['FunctionName']))),
     sweep: { interval: rateOf(String(schedule?.ScheduleExpression)), timeout: timeoutOf(schedule?.Targets?.[0]?.Arn) }

@@ -21,7 +21,7 @@ export async function makeDocuments (): Promise<Record<'v1.json' | 'v2.json', st
     const make = async (file: string) => {
       const response = await app.inject(`/openapi/${file}`)
       if (response.statusCode !== 200) throw new Error(`${file} cannot be made: ${response.body}`)
-      return JSON.stringify({ ...response.json(), servers: [{ url: '/' }] }, undefined, 2) + '\n'
+      return JSON.stringify({ ...response.json(), servers: [{ url: '/', 'x-internal': false }] }, undefined, 2) + '\n'
     }
     return { 'v1.json': await make('v1.json'), 'v2.json': await make('v2.json') }
   } finally {

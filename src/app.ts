@@ -5,6 +5,7 @@ import { API } from './api.ts'
 import auth from './modules/auth/index.ts'
 import email from './modules/email/index.ts'
 import health from './modules/health/index.ts'
+import uploads from './modules/uploads/index.ts'
 import users from './modules/users/index.ts'
 import aws from './plugins/aws/index.ts'
 import bodies from './plugins/bodies.ts'
@@ -18,6 +19,7 @@ import dynamodb from './plugins/dynamodb.ts'
 import errors from './plugins/errors/index.ts'
 import eventBus from './plugins/event-bus.ts'
 import { answerClientError, sendFrameworkError } from './plugins/errors/framework-errors.ts'
+import idempotency from './plugins/idempotency/index.ts'
 import jwt from './plugins/jwt.ts'
 import keys from './plugins/keys/index.ts'
 import logging, { createLogger } from './plugins/logging.ts'
@@ -25,9 +27,11 @@ import metrics from './plugins/metrics.ts'
 import outbox from './plugins/outbox/index.ts'
 import rateLimit from './plugins/rate-limit/index.ts'
 import requestTarget, { routableTarget } from './plugins/request-target.ts'
+import s3 from './plugins/s3.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import sqs from './plugins/sqs.ts'
 import versions from './plugins/versions.ts'
+import { FORMATS } from './shared/formats.ts'
 
 export interface AppOptions {
   config: Config
@@ -56,7 +60,7 @@ export async function buildApp (options: AppOptions) {
     routerOptions: { maxParamLength: 16_384 },
     // Strict: Ajv does not coerce, drop or fill in any value. Its optimizer is off: it took 4 % of a cold start (15
     // interleaved rounds), and validation is a few microseconds of a request either way.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, discriminator: true, keywords: ['x-expected'], code: { optimize: false } } },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, discriminator: true, keywords: ['x-expected', 'x-detail'], formats: FORMATS, code: { optimize: false } } },
     ...options.server,
     // plugins/request-target answers a missing Host, in the common error format.
     http: { requireHostHeader: false, ...options.server?.http }
@@ -80,14 +84,17 @@ export async function buildApp (options: AppOptions) {
   await app.register(consumers)
   await app.register(outbox)
   await app.register(sqs)
+  await app.register(s3)
   await app.register(eventBus)
   await app.register(cache)
   await app.register(jwt)
+  await app.register(idempotency)
   await app.register(docs, { ...options.docs, api: API })
 
   await app.register(users)
   await app.register(options.email ?? email)
   await app.register(auth)
+  await app.register(uploads)
   await app.register(health)
 
   return app

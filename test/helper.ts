@@ -1,6 +1,7 @@
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
+import { S3Client } from '@aws-sdk/client-s3'
 import { SQSClient } from '@aws-sdk/client-sqs'
-import { PutCommand } from '@aws-sdk/lib-dynamodb'
+import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { FauxqsServer } from 'fauxqs'
 import type { DynamoDBBatchResponse, SQSBatchResponse, SQSEvent } from 'aws-lambda'
@@ -13,6 +14,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SMTPServer } from 'smtp-server'
 import { LOCAL_AWS } from '../local/aws.ts'
+import { deliverObjects, type Attempts } from '../local/bucket-notifications.ts'
 import { createCheckpoints } from '../local/checkpoints.ts'
 import { createTables, JAVA_NEEDED, javaVersion, startDynamodb, type DynamodbEngine, type DynamodbKind } from '../local/dynamodb.ts'
 import { completeEnv, engineEnv } from '../local/env.ts'
@@ -127,7 +129,7 @@ export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis
   let dynamodb: DynamodbEngine = await startDynamodb({ kind, dataDir: join(dataDir, 'dynamodb') })
   t.teardown(() => dynamodb.stop('SIGKILL'))
   await createTables(dynamodb.endpoint, template.tables)
-  const sqs: SqsEngine = await startSqs({ queues: template.queues })
+  const sqs: SqsEngine = await startSqs({ queues: template.queues, buckets: template.buckets })
   t.teardown(() => sqs.stop())
   const mails: ParsedMail[] = []
   const smtp = await startSmtpSink(mails)
@@ -235,12 +237,14 @@ function readersOf (engines: Engines): StreamReader[] {
 interface Deliverer { consumers: { deliver (event: { Records: unknown }): Promise<unknown> } }
 
 /**
- * Does what AWS does behind the requests until nothing is left: feeds the tables' streams and the queue to
- * their consumers. Failed mails are tried again at once, until the queue's redrive policy takes them; a stream record that
+ * Does what AWS does behind the requests until nothing is left: feeds the tables' streams, the queue and new objects of
+ * the bucket to their consumers. Failed mails are tried again at once, until the queue's redrive policy takes them; a stream record that
  * fails three times fails the test.
  */
 export async function pump (app: Deliverer, engines: Engines, mailer: Deliverer = mailers.get(app) ?? app): Promise<void> {
   const sqs = new SQSClient({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint })
+  const s3 = new S3Client({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint, forcePathStyle: true })
+  const attempts: Attempts = new Map()
   try {
     for (let moved = true; moved;) {
       moved = false
@@ -263,8 +267,20 @@ export async function pump (app: Deliverer, engines: Engines, mailer: Deliverer 
         const step = { mapping, handler: (event: SQSEvent) => mailer.consumers.deliver({ ...event }) as Promise<SQSBatchResponse>, sqs, queueUrl: engines.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), wait: 0, retryAfter: 0 }
         while ((await deliverMessages(step)).received > 0) moved = true
       }
+      for (const mapping of template.bucketMappings) {
+        const delivered = await deliverObjects({
+          mapping,
+          handler: event => app.consumers.deliver(event),
+          s3,
+          attempts,
+          backOff: () => 0,
+          async onDiscard (_, { error }) { throw new Error('pump: an upload could not be checked', { cause: error }) }
+        })
+        if (delivered > 0) moved = true
+      }
     }
   } finally {
+    s3.destroy()
     sqs.destroy()
   }
 }
@@ -314,5 +330,6 @@ export async function adminOf (app: TestApp): Promise<{ userId: string }> {
     TableName: app.config.USERS_TABLE,
     Item: { userId, kind: 'user', email: `admin-${userId}@example.net`, name: 'An Admin', locale: 'en', status: 'ACTIVE', role: 'admin', createdAt: at, updatedAt: at, version: 1 }
   }))
+  await app.dynamodb.send(new UpdateCommand({ TableName: app.config.USERS_TABLE, Key: { userId: 'admins' }, UpdateExpression: 'ADD ids :ids', ExpressionAttributeValues: { ':ids': new Set([userId]) } }))
   return { userId }
 }

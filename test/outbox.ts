@@ -26,6 +26,10 @@ export async function waiting (app: Pick<TestApp, 'dynamodb'>, ...tables: ('User
 
 let sequence = 0
 
+/** The removal of an expired item, as the stream reports it: no engine expires items by itself. */
+export const expiryRecord = (table: string, item: Record<string, unknown>): DynamoDBRecord =>
+  ({ ...streamRecord(table, item, 'REMOVE'), userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' } })
+
 /** A record of a table's stream, as Lambda gets it. */
 export function streamRecord (table: string, item: Record<string, unknown>, eventName: 'INSERT' | 'MODIFY' | 'REMOVE' = 'INSERT'): DynamoDBRecord {
   const image = marshall(item, { removeUndefinedValues: true }) as NonNullable<NonNullable<DynamoDBRecord['dynamodb']>['NewImage']>

@@ -225,6 +225,7 @@ function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache 
 
   async function put (key: string, version: number, value: Versioned | undefined) {
     flights.delete(key) // later readers must not join a load that started before this write
+    if (value === undefined) checked.delete(key) // nothing of a deleted record stays in memory
     if (ttlSeconds > 0) await store.put(key, ...entryOf(version, value))
   }
 

@@ -29,7 +29,7 @@ const FAILURES = ['TimeoutError', 'AbortError', 'NetworkingError', 'InternalServ
 
 const NETWORK_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ERR_STREAM_PREMATURE_CLOSE']
 
-const REFUSED = { name: 'ConditionalCheckFailedException', reason: 'ConditionalCheckFailed' }
+export const REFUSED = { name: 'ConditionalCheckFailedException', reason: 'ConditionalCheckFailed' }
 const CONFLICT_REASON = 'TransactionConflict'
 const THROTTLE_REASONS = ['ThrottlingError', 'ProvisionedThroughputExceeded']
 

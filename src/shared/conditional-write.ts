@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isConditionRefused, isConflict, type ConditionRefused } from './aws-errors.ts'
+import { isConditionRefused, isConflict, REFUSED, type ConditionRefused } from './aws-errors.ts'
 
 /** Attempts at a write that conflicts with a transaction on the same item, before the caller gets an error. */
 const CONFLICT_ATTEMPTS = 8
@@ -7,6 +7,11 @@ const CONFLICT_ATTEMPTS = 8
 /** The item that made a transaction's write at a position fail, if that write set `ReturnValuesOnConditionCheckFailure`. */
 export function itemMetBy ({ CancellationReasons = [] }: ConditionRefused, position: number): Record<string, unknown> | undefined {
   return CancellationReasons[position]?.Item
+}
+
+/** The positions of a transaction's writes whose conditions did not hold. */
+export function refusedPositions ({ CancellationReasons = [] }: ConditionRefused): number[] {
+  return CancellationReasons.flatMap(({ Code }, position) => Code === REFUSED.reason ? [position] : [])
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { exampleOf, type ErrorClass } from './errors.ts'
-import { EXAMPLE_ID } from './ids.ts'
+import { CorrelationId, EXAMPLE_ID } from './ids.ts'
 
 // Version 1's envelope of successes and failures, for schemas and for handlers.
 
@@ -12,8 +12,8 @@ export const success = <T>(data: T) => ({ success: true as const, data })
 
 export const Failure = Type.Object({
   success: Type.Literal(false),
-  error: Type.String(),
-  correlationId: Type.Optional(Type.String())
+  error: Type.String({ maxLength: 4000, pattern: '\\S', description: 'What is wrong with this request', examples: ['User already exists'] }),
+  correlationId: Type.Optional(CorrelationId)
 }, { $id: 'Failure', title: 'Failure' })
 export type Failure = Static<typeof Failure>
 

@@ -29,12 +29,15 @@ export const numberIn = (id: string): number => UUID.test(id) && id.charAt(14) =
 /** The form that an `x-correlation-id` from a client must have; any other value is replaced by a new UUID. */
 export const CORRELATION_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/
 
+/** The id of a request in schemas. */
+export const CorrelationId = Type.String({ maxLength: 64, pattern: CORRELATION_ID_PATTERN.source, examples: ['5f0c7a1e-2b6d-4c3f-9a8e-1d2c3b4a5f60'] })
+
 /** A UUID as the service writes it: lower case, with dashes. */
 export const UUID_PATTERN = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 export const UUID = new RegExp(UUID_PATTERN)
 
-export const Id = Type.String({ pattern: UUID_PATTERN, examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] })
-export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-11-22T12:00:00.000Z'] })
+export const Id = Type.String({ maxLength: 36, pattern: UUID_PATTERN, examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] })
+export const Timestamp = Type.String({ maxLength: 24, format: 'date-time', examples: ['2026-11-22T12:00:00.000Z'] })
 
 /** A correlation id for the examples in the API documents. */
 export const EXAMPLE_ID = '5f0c7a1e-2b6d-4c3f-9a8e-1d2c3b4a5f60'

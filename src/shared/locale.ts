@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { FormatRegistry, Type } from '@sinclair/typebox'
 
 /** The language of mails when the request has no valid language. */
 export const DEFAULT_LOCALE = 'en'
@@ -6,7 +6,13 @@ export const DEFAULT_LOCALE = 'en'
 /** RFC 5646 §4.4.1: longer tags are possible, but none is in practical use. */
 const MAX_TAG = 35
 
-export const Locale = Type.String({ minLength: 2, maxLength: MAX_TAG, pattern: '^[A-Za-z0-9-]+$', description: 'Language of mails, a BCP 47 tag; from `Accept-Language` when not given', examples: ['en'] })
+const TAG = { maxLength: MAX_TAG, pattern: '^([A-Za-z]{2,3}|[A-Za-z]{5,8})(-[A-Za-z0-9]{1,8})*$', examples: ['en'] }
+
+/** A language as clients send it. The format stands for the rules of BCP 47 that the pattern does not express. */
+export const Locale = Type.String({ ...TAG, format: 'language-tag', 'x-detail': 'is not a language tag', description: 'Language of mails, a BCP 47 tag; from `Accept-Language` when not given' })
+
+/** A language as it is stored and returned, see `canonicalLocale`. */
+export const CanonicalLocale = Type.String({ ...TAG, description: 'Language of mails, a BCP 47 tag' })
 
 /** The canonical form of a BCP 47 language tag, or `undefined` when the text is not a valid tag. */
 export function canonicalLocale (tag: string): string | undefined {
@@ -17,6 +23,11 @@ export function canonicalLocale (tag: string): string | undefined {
     return undefined
   }
 }
+
+/** Whether the text is a valid tag: the format `language-tag` in schemas. */
+export const isLocale = (text: string): boolean => canonicalLocale(text) !== undefined
+
+FormatRegistry.Set('language-tag', isLocale)
 
 /** The languages of an `Accept-Language` header (RFC 9110 §12.5.4), preferred ones first. */
 export function acceptedLocales (header: string | undefined): string[] {

@@ -1,21 +1,28 @@
-import { Type, type Static } from '@sinclair/typebox'
+import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
 
 /** Maximum length of a name in code points, as JSON Schema counts. */
 const MIN_NAME = 2
 const MAX_NAME = 100
 
-/**
- * A name as the API accepts it. The pattern rejects control characters, line and paragraph separators, and direction
- * overrides, which no client sends on purpose. `normalName` has the rest of the rules.
- */
-export const PersonName = Type.String({
+// Excludes control characters, line and paragraph separators, and direction overrides, which no client sends on purpose.
+const NAME = {
   minLength: MIN_NAME,
   maxLength: MAX_NAME,
   pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$',
-  description: 'Display name of the user',
   examples: ['Ada Lovelace']
+}
+
+/** A name as clients send it. The format stands for the rules of `normalName`, which depend on properties of characters. */
+export const PersonName = Type.String({
+  ...NAME,
+  format: 'person-name',
+  'x-detail': 'must have at least 2 visible characters, and no invisible ones',
+  description: 'Display name of the user. At least two characters are visible, and none is invisible; blanks around it are removed'
 })
 export type PersonName = Static<typeof PersonName>
+
+/** A name as responses and events show it. */
+export const ShownName = Type.String({ ...NAME, description: 'Display name of the user' })
 
 /**
  * A name as tables, streams and queues hold it. It allows longer names than `PersonName` for two reasons. TypeBox's own
@@ -58,3 +65,8 @@ export function normalName (input: string): string | undefined {
   if (HIDDEN.test(shown) || STRAY_MARK.test(shown) || PILED_MARKS.test(shown)) return undefined
   return (shown.match(VISIBLE)?.length ?? 0) >= MIN_NAME ? name : undefined
 }
+
+/** Whether the service accepts this name: the format `person-name` in schemas. */
+export const isPersonName = (text: string): boolean => normalName(text) !== undefined
+
+FormatRegistry.Set('person-name', isPersonName)

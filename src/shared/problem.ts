@@ -2,18 +2,22 @@ import { Type, type Static } from '@sinclair/typebox'
 import { STATUS_CODES } from 'node:http'
 import type { Failure } from './envelope.ts'
 import { exampleOf, type ErrorClass, type FieldError } from './errors.ts'
-import { EXAMPLE_ID } from './ids.ts'
+import { CorrelationId, EXAMPLE_ID } from './ids.ts'
 
 /** `application/problem+json`, RFC 9457: the errors of v2 and of the unversioned routes. */
 export const Problem = Type.Object({
-  type: Type.String({ description: 'URN of the problem type' }),
-  title: Type.String({ description: 'The HTTP status in words' }),
-  status: Type.Integer(),
-  detail: Type.String({ description: 'What is wrong with this request' }),
-  instance: Type.String({ description: 'The path of the request' }),
-  code: Type.String({ description: 'Stable code of the problem, for programs', examples: ['VALIDATION_FAILED'] }),
-  correlationId: Type.String(),
-  errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), { description: 'The invalid fields' }))
+  type: Type.String({ maxLength: 128, pattern: '^urn:user-service:problem:[a-z0-9-]+$', description: 'URN of the problem type' }),
+  title: Type.String({ maxLength: 64, pattern: '^[A-Za-z -]+$', description: 'The HTTP status in words' }),
+  status: Type.Integer({ minimum: 400, maximum: 599 }),
+  detail: Type.String({ maxLength: 4000, pattern: '\\S', description: 'What is wrong with this request' }),
+  instance: Type.String({ maxLength: 256, pattern: '^/', description: 'The path of the request' }),
+  // The documents list the codes of their operations here.
+  code: Type.String({ maxLength: 64, pattern: '^[A-Z0-9_]+$', description: 'Stable code of the problem, for programs. New codes may be added', examples: ['VALIDATION_FAILED'] }),
+  correlationId: CorrelationId,
+  errors: Type.Optional(Type.Array(Type.Object({
+    pointer: Type.String({ maxLength: 256, pattern: '^#?(/|$)', description: 'JSON Pointer into the body, or the name of a parameter after `#/`' }),
+    detail: Type.String({ maxLength: 512, pattern: '\\S', description: 'Continues the name of the field, as in "is required"' })
+  }), { maxItems: 20, description: 'The invalid fields' }))
 }, { $id: 'Problem', title: 'Problem' })
 export type Problem = Static<typeof Problem>
 

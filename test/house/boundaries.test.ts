@@ -55,6 +55,7 @@ const CLEAN = {
   'src/modules/users/contract.ts': 'export interface UsersService { id: string }',
   'src/modules/users/service.ts': "import type { Cache } from '../../plugins/cache.ts'\nimport { save } from './repository.ts'\nexport const createService = (cache: Cache) => save(cache.id)",
   'src/modules/users/repository.ts': "import { GetCommand } from '@aws-sdk/lib-dynamodb'\nexport const save = (id: string) => [id, GetCommand]",
+  'src/modules/users/list-repository.ts': "import { QueryCommand } from '@aws-sdk/lib-dynamodb'\nexport default QueryCommand",
   'src/modules/users/events.ts': "import type { UsersService } from './contract.ts'\nexport const registerEvents = (users: UsersService) => users",
   'src/modules/orders/index.ts': "import type { UsersService } from '../users/contract.ts'\nexport default (users: UsersService) => users",
   'src/modules/orders/contract.ts': 'export interface OrdersService { id: string }',
@@ -111,6 +112,7 @@ const PLANTED: Record<string, Record<string, [file: string, text: string]>> = {
     'a service that knows Fastify': ['src/modules/email/service.ts', "import type { FastifyInstance } from 'fastify'\nexport type X = FastifyInstance"],
     'a service that knows a plugin of Fastify': ['src/modules/email/service.ts', "import createError from '@fastify/error'\nexport default createError"],
     'an event’s handler that calls AWS itself': ['src/modules/users/events.ts', "import { SQSClient } from '@aws-sdk/client-sqs'\nexport default SQSClient"],
+    'a directory that calls AWS itself': ['src/modules/users/directory.ts', "import { SQSClient } from '@aws-sdk/client-sqs'\nexport default SQSClient"],
     'an event’s handler that knows Fastify': ['src/modules/users/events.ts', "import type { FastifyInstance } from 'fastify'\nexport type X = FastifyInstance"]
   },
   'no-dev-dependency-in-src': {

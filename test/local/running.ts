@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import type { Tokens } from '../../src/modules/auth/contract.ts'
+import { createUserService, type TokenStorage, type UserService } from '../../clients/typescript/src/index.ts'
 import { until } from '../helper.ts'
 
 export const ROOT = new URL('../../', import.meta.url).pathname
@@ -59,18 +59,20 @@ export async function mailsIn (inbox: string) {
   return (Array.isArray(page) ? page : page.items ?? []) as { id: string, subject: string, to: { address: string }[], text?: string }[]
 }
 
-export async function register (api: string, inbox: string, email: string): Promise<Tokens> {
-  const answer = await post(`${api}/v2/users`, { email, name: 'Ada Lovelace' })
-  if (answer.status !== 202) throw new Error(`registration answered ${answer.status}`)
-  const { challengeId } = await answer.json() as { challengeId: string }
+/** The code in the mail to an address, once the mail is there. */
+export async function codeFor (inbox: string, email: string): Promise<string> {
   const mail = await until(async () => (await mailsIn(inbox)).find(({ to }) => to.some(({ address }) => address === email)))
   const { text } = await (await fetch(`${inbox}/api/email/${mail.id}`)).json() as { text: string }
-  const exchange = await post(`${api}/v2/auth/tokens`, { grantType: 'code', challengeId, code: /\b\d{8}\b/.exec(text)?.[0] })
-  if (exchange.status !== 200) throw new Error(`the exchange answered ${exchange.status} ${await exchange.text()}`)
-  return await exchange.json() as Tokens
+  return /\b\d{8}\b/.exec(text)![0]
 }
 
-export const me = (api: string, accessToken: string) => fetch(`${api}/v2/users/me`, { headers: { authorization: `Bearer ${accessToken}` } })
+/** Registers a user and signs in with the code from the mail, as an application does. */
+export async function register (api: string, inbox: string, email: string, storage?: TokenStorage): Promise<UserService> {
+  const service = createUserService({ baseUrl: api, storage })
+  const { data: { challengeId } } = await service.users.create({ body: { email, name: 'Ada Lovelace' } })
+  await service.signIn({ challengeId, code: await codeFor(inbox, email) })
+  return service
+}
 
 /** A start that is refused: why, with which environment, and how its one line begins. */
 export type Refusal = [why: string, env: Record<string, string>, message: string]

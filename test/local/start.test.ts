@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import t from 'tap'
+import { createUserService, memoryStorage } from '../../clients/typescript/src/index.ts'
 import { until } from '../helper.ts'
-import { mailsIn, me, newDir, post, processesOf, register, run, SCRIPT, start } from './running.ts'
+import { mailsIn, newDir, post, processesOf, register, run, SCRIPT, start } from './running.ts'
 
 t.test('a user registers, gets the mail, signs in, and is still there after a restart and after a crash', async t => {
   const dir = newDir(t)
@@ -14,7 +15,8 @@ t.test('a user registers, gets the mail, signs in, and is still there after a re
   t.equal((await fetch(first.inbox, { headers: { accept: 'text/html' } })).status, 200)
   t.equal((await fetch(`${first.api}/health/ready`)).status, 200)
 
-  const { accessToken, refreshToken, user } = await register(first.api, first.inbox, 'ada@example.com')
+  const storage = memoryStorage()
+  const { data: user } = await (await register(first.api, first.inbox, 'ada@example.com', storage)).users.getMe()
   t.match(user, { email: 'ada@example.com', status: 'ACTIVE' })
   const [, subject, url = ''] = /^mail to ada@example\.com: (.+) → (http:\S+)$/m.exec(first.output()) ?? []
   const [mail] = await mailsIn(first.inbox)
@@ -32,15 +34,16 @@ t.test('a user registers, gets the mail, signs in, and is still there after a re
   t.notOk(existsSync(join(dir, 'env')), 'the environment leads nowhere now')
 
   const second = await start(t, dir)
-  t.equal((await me(second.api, accessToken)).status, 200, 'a token from before the restart is good')
+  const { status } = await createUserService({ baseUrl: second.api, storage }).users.getMe()
+  t.equal(status, 200, 'a token from before the restart is good')
   t.equal((await mailsIn(second.inbox)).length, 1, 'the mail is there')
-  const refreshed = await post(`${second.api}/v2/auth/tokens`, { grantType: 'refresh_token', refreshToken })
-  t.equal(refreshed.status, 200, 'so is the session')
+  await storage.set({ ...(await storage.get())!, expiresAt: 0 })
+  t.match((await createUserService({ baseUrl: second.api, storage }).users.getMe()).data, { id: user.id }, 'so is the session')
 
   second.child.kill('SIGKILL')
   await second.exited
   const third = await start(t, dir)
-  t.equal((await me(third.api, accessToken)).status, 200, 'the crash has lost nothing')
+  t.match((await createUserService({ baseUrl: third.api, storage }).users.getMe()).data, { id: user.id }, 'the crash has lost nothing')
   t.equal((await mailsIn(third.inbox)).length, 1, 'and sent nothing twice')
   await register(third.api, third.inbox, 'grace@example.com')
 

@@ -38,6 +38,9 @@ t.test('the template of the service gives what the local engines need', async t 
     t.notOk(matches(mapping.filters, { eventName: 'MODIFY', dynamodb: { NewImage: { kind: { S: 'outbox' } } } }))
     t.notOk(matches(mapping.filters, { eventName: 'INSERT', dynamodb: { NewImage: { kind: { S: 'user' } } } }))
     t.notOk(matches(mapping.filters, { eventName: 'REMOVE', dynamodb: {} }))
+    t.notOk(matches(mapping.filters, { eventName: 'REMOVE', dynamodb: { OldImage: { kind: { S: 'user' } } } }), 'a deletion has its own entry')
+    const expired = { eventName: 'REMOVE', userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' }, dynamodb: { OldImage: { kind: { S: 'user' } } } }
+    t.equal(matches(mapping.filters, expired), mapping.table === 'UsersTable', 'accounts that expired')
   }
   t.strictSame(queueMappings, [{ queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true, timeout: 10_000 }], 'the API function’s timeout: nothing is extracted here')
   t.ok(sweep.interval >= 60_000)

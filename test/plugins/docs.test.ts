@@ -1,7 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { execFile } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -10,15 +10,16 @@ import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
 import { DOCUMENTS_DIR, makeDocuments } from '../../scripts/openapi.ts'
 import { UI_FILES } from '../../src/plugins/docs/ui.ts'
+import { FORMATS } from '../../src/shared/formats.ts'
 import { buildTestApp, codeIn, pump, signIn, startEngines, type TestApp } from '../helper.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const run = promisify(execFile)
 
-interface Media { schema: object, example?: unknown }
+interface Media { schema: object, example?: unknown, examples?: unknown }
 interface Header { schema: { type: string } }
 interface Response { description: string, headers?: Record<string, Header>, content?: Record<string, Media> }
-interface Operation { operationId: string, summary: string, tags: string[], security: object[], deprecated?: boolean, responses: Record<string, Response>, requestBody?: { content: Record<string, Media> } }
+interface Operation { operationId: string, summary: string, description: string, tags: string[], security: object[], deprecated?: boolean, responses: Record<string, Response>, requestBody?: { content: Record<string, Media> } }
 interface Document { servers: { url: string }[], info: Record<string, unknown>, paths: Record<string, Record<string, Operation>>, components: Record<string, Record<string, object>> }
 
 const committed = async (version: string) => JSON.parse(await readFile(join(DOCUMENTS_DIR, `${version}.json`), 'utf8')) as Document
@@ -32,6 +33,9 @@ function deref<T> (document: Document, value: T): T {
   const ref = (value as { $ref?: string }).$ref
   return ref === undefined ? value : ref.slice(2).split('/').reduce((node, key) => (node as Record<string, unknown>)[key], document as unknown) as T
 }
+
+/** The names of a response's headers, in lower case. */
+const namesOf = ({ headers = {} }: { headers?: object }) => Object.keys(headers).map(name => name.toLowerCase())
 
 t.test('the committed documents are what the routes make, byte for byte', async t => {
   for (const [file, text] of Object.entries(await makeDocuments())) {
@@ -57,20 +61,23 @@ t.test('every operation says what it is, what it needs and what it may answer', 
     const name = `${method} ${path}`
     const statuses = Object.keys(operation.responses).map(Number)
     const answers = (status: number) => statuses.includes(status)
-    t.ok(operation.operationId && operation.summary && operation.tags.length === 1, `${name} has an id, a summary and a tag`)
+    t.ok(operation.operationId && operation.summary && operation.description && operation.tags.length === 1, `${name} has an id, a summary, a description and a tag`)
     t.ok(statuses.some(status => status < 300), `${name} can succeed`)
     t.equal(operation.deprecated === true, path.startsWith('/v1/'), `${name} is deprecated when it is version 1`)
     t.equal(operation.security.length > 0, answers(401) && !/\/auth\/(?:tokens|verify)$/.test(path), `${name} is documented as secured when it is`)
     t.equal(answers(429), !path.includes('/health'), `${name} documents its limit`)
-    if (method !== 'get') for (const status of [400, 413, 415, 429, 503]) t.ok(answers(status), `${name} documents ${status}`)
+    for (const status of [400, 500]) t.ok(answers(status), `${name} documents ${status}`)
+    if (method !== 'get') for (const status of [413, 415, 429, 503]) t.ok(answers(status), `${name} documents ${status}`)
+    for (const media of Object.values(operation.requestBody?.content ?? {})) t.ok(media.example ?? media.examples, `${name} has an example of its body`)
     for (const [status, reference] of Object.entries(operation.responses)) {
       const response = deref(document, reference)
-      const headers = Object.keys(response.headers ?? {})
+      const headers = namesOf(response)
       t.ok(headers.includes('x-correlation-id'), `${name} ${status} carries the correlation id`)
       if (path.startsWith('/v1/')) for (const header of ['deprecation', 'sunset', 'link']) t.ok(headers.includes(header), `${name} ${status} carries ${header}`)
       if (status === '401') t.ok(headers.includes('www-authenticate'))
       if (status === '429' || (status === '503' && !path.includes('/health'))) t.ok(headers.includes('retry-after'))
       t.not(response.description, 'Default Response')
+      for (const media of Object.values(response.content ?? {})) t.ok(media.example ?? media.examples, `${name} has an example of its ${status}`)
       if (Number(status) < 400 || path.includes('/health')) continue
       t.same(Object.entries(response.content ?? {}).map(([type, { schema }]) => [type, schema]), path.startsWith('/v1/')
         ? [['application/json', { $ref: '#/components/schemas/Failure' }]]
@@ -79,9 +86,26 @@ t.test('every operation says what it is, what it needs and what it may answer', 
   }
 })
 
+t.test('every code that a module can answer with is in the schema of a problem', async t => {
+  const { enum: codes } = (documents.v2.components['schemas']!['Problem'] as { properties: { code: { enum: string[] } } }).properties.code
+  t.ok(codes.includes('USERS_NOT_FOUND') && codes.includes('VALIDATION_FAILED') && codes.includes('URL_MALFORMED'))
+  const v2 = JSON.stringify(documents.v2)
+  const v1 = JSON.stringify(documents.v1)
+  let catalogued = 0
+  for (const file of globSync('src/modules/*/errors.ts', { cwd: ROOT })) {
+    // A module that answers requests declares its errors with its routes; others only log theirs.
+    if (!existsSync(join(ROOT, file, '../routes.v2.ts'))) continue
+    for (const [, code, text] of readFileSync(join(ROOT, file), 'utf8').matchAll(/createError(?:<[^>]*>)?\(\s*'([A-Z0-9_]+)', '([^']+)'/g)) {
+      catalogued++
+      t.ok(codes.includes(code!) ? v2.includes(JSON.stringify(text)) : v1.includes(JSON.stringify(text)), `${code} is declared by a route, with its text as an example`)
+    }
+  }
+  t.ok(catalogued > 4, `${catalogued} errors`)
+})
+
 t.test('the documents say nothing of the machine they were made on', async t => {
   for (const document of Object.values(documents)) {
-    t.same(document.servers, [{ url: '/' }])
+    t.same(document.servers, [{ url: '/', 'x-internal': false }])
     t.notMatch(JSON.stringify(document), /localhost|127\.0\.0\.1/)
     t.match(document.info, { license: { name: 'MIT' }, contact: { name: /./ }, description: /./ })
   }
@@ -133,7 +157,7 @@ t.test('the running service serves the documents, with the address it is reached
     const response = await app.inject(`/openapi/${version}.json`)
     t.equal(response.statusCode, 200)
     t.match(response.headers, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'public, max-age=300' })
-    t.same(response.json(), { ...documents[version], servers: [{ url: 'https://users.example.com/prod' }, { url: '/prod', description: 'The host that serves this document' }] })
+    t.same(response.json(), { ...documents[version], servers: [{ url: 'https://users.example.com/prod', 'x-internal': false }, { url: '/prod', description: 'The host that serves this document', 'x-internal': false }] })
   }
   t.equal((await app.inject('/openapi/v3.json')).statusCode, 404)
 })
@@ -172,7 +196,7 @@ t.test('from files, the same documents are served and nothing of Swagger is load
   const app = await buildTestApp(t, engines, { docs: { source: 'files', directory: DOCUMENTS_DIR } })
   for (const version of ['v1', 'v2'] as const) {
     const { servers, ...document } = (await app.inject(`/openapi/${version}.json`)).json<Document>()
-    t.same({ ...document, servers: [{ url: '/' }] }, documents[version])
+    t.same({ ...document, servers: [{ url: '/', 'x-internal': false }] }, documents[version])
     t.equal(servers[0]!.url, engines.env['PUBLIC_URL'])
   }
   t.equal((await app.inject('/docs')).statusCode, 404)
@@ -215,6 +239,7 @@ function closed (node: unknown): unknown {
 function createChecker () {
   const ajv = new Ajv2020({ allErrors: true, strict: false })
   addFormats.default(ajv)
+  for (const [name, format] of Object.entries(FORMATS)) ajv.addFormat(name, format)
   for (const [version, { components }] of Object.entries(documents)) ajv.addSchema({ $id: version, components: { schemas: closed(components['schemas']) } })
 
   /** What is wrong with an answer, by the document; nothing when it keeps it. */
@@ -224,15 +249,18 @@ function createChecker () {
     if (found === undefined) return [`${method} ${path}: ${response.statusCode} is not documented`]
     const { headers = {}, content } = deref(document, found)
     const wrong: string[] = []
-    const limits = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] // an answer that came before the count has none
-    for (const [name, reference] of Object.entries(headers)) {
+    const limits = ['ratelimit-policy', 'ratelimit'] // an answer that came before the count has none
+    const optional = [...limits, 'idempotent-replayed', 'access-control-allow-origin']
+    const names = namesOf({ headers })
+    for (const [written, reference] of Object.entries(headers)) {
+      const name = written.toLowerCase()
       const value = response.headers[name]
       const { schema } = deref(document, reference)
-      if (value === undefined && !limits.includes(name)) wrong.push(`${name} is missing`)
+      if (value === undefined && !optional.includes(name)) wrong.push(`${name} is missing`)
       if (value !== undefined && schema.type === 'integer' && !/^\d+$/.test(String(value))) wrong.push(`${name} is no integer`)
     }
-    for (const name of ['etag', 'location', 'retry-after', 'www-authenticate', 'deprecation', ...limits]) {
-      if (response.headers[name] !== undefined && headers[name] === undefined) wrong.push(`${name} is not documented`)
+    for (const name of ['etag', 'location', 'retry-after', 'www-authenticate', 'deprecation', ...limits, 'idempotent-replayed']) {
+      if (response.headers[name] !== undefined && !names.includes(name)) wrong.push(`${name} is not documented`)
     }
     const type = response.headers['content-type']?.toString().split(';')[0]
     if (content === undefined) return response.body === '' ? wrong : [...wrong, 'a body is not documented']
@@ -279,6 +307,10 @@ t.test('the answers of version 2 keep its document, good ones and bad ones', asy
     ['post', '/v2/users', { payload: '<a/>', headers: { 'content-type': 'application/xml' } }, 415],
     ['post', '/v2/users', { payload: { email: 'a@example.com', name: 'x'.repeat(70_000) } }, 413],
     ['post', '/v2/auth/challenges', { payload: { email: 'docs2@example.com' } }, 202],
+    ['post', '/v2/users', { payload: { email: 'key@example.com', name: 'New' }, headers: { 'idempotency-key': '"a-key"' } }, 202],
+    ['post', '/v2/users', { payload: { email: 'key@example.com', name: 'New' }, headers: { 'idempotency-key': '"a-key"' } }, 202],
+    ['post', '/v2/users', { payload: { email: 'other@example.com', name: 'New' }, headers: { 'idempotency-key': 'a-key' } }, 422],
+    ['post', '/v2/users', { payload: { email: 'key@example.com', name: 'New' }, headers: { 'idempotency-key': '"' } }, 400],
     ['post', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken } }, 200],
     ['post', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken: 'none' } }, 401],
     ['post', '/v2/auth/tokens', { payload: { grantType: 'password' } }, 400],
@@ -289,10 +321,13 @@ t.test('the answers of version 2 keep its document, good ones and bad ones', asy
     ['get', '/v2/users/{id}', { headers: { authorization } }, 200],
     ['get', '/v2/users/{id}', { headers: { authorization }, id: '3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11' }, 404],
     ['patch', '/v2/users/me', { headers: { authorization }, payload: { name: 'Another Name' } }, 200],
+    ['patch', '/v2/users/me', { headers: { authorization, 'if-match': '"other"' }, payload: { name: 'Another Name' } }, 412],
+    ['patch', '/v2/users/me', { headers: { authorization, 'if-match': 'other' }, payload: { name: 'Another Name' } }, 400],
     ['patch', '/v2/users/me', { headers: { authorization }, payload: { role: 'admin' } }, 403],
     ['patch', '/v2/users/{id}', { headers: { authorization }, payload: { version: 7 } }, 400],
     ['post', '/v2/auth/revoke', { payload: { refreshToken } }, 204],
-    ['delete', '/v2/users/me', { headers: { authorization } }, 204]
+    ['delete', '/v2/users/me', { headers: { authorization, 'if-match': '"other"' } }, 412],
+    ['delete', '/v2/users/me', { headers: { authorization, 'if-match': '*' } }, 204]
   ], user.id)
 })
 

@@ -69,8 +69,13 @@ t.test('all outboxes are read alike: new entries only, finite retries, failures 
   const streams = mappings.filter(({ source: [, attribute] }) => attribute === 'StreamArn')
   for (const table of ['UsersTable', 'AuthTable']) t.ok(streams.some(({ source }) => source[0] === table), table)
   const one = streams[0]!.how
-  for (const { source, how } of streams) t.strictSame(how, one, source[0])
-  t.strictSame(JSON.parse(one['FilterCriteria'].Filters[0].Pattern), { eventName: ['INSERT'], dynamodb: { NewImage: { kind: { S: ['outbox'] } } } })
+  const entries = { eventName: ['INSERT'], dynamodb: { NewImage: { kind: { S: ['outbox'] } } } }
+  // Of the accounts, also those that the TTL removes, and no other removal.
+  const expired = { eventName: ['REMOVE'], userIdentity: { type: ['Service'], principalId: ['dynamodb.amazonaws.com'] }, dynamodb: { OldImage: { kind: { S: ['user'] } } } }
+  for (const { source, how: { FilterCriteria, ...how } } of streams) {
+    t.strictSame(how, (({ FilterCriteria: _, ...rest }) => rest)(one), source[0])
+    t.strictSame(FilterCriteria.Filters.map(({ Pattern }: { Pattern: string }) => JSON.parse(Pattern)), source[0] === 'UsersTable' ? [entries, expired] : [entries], source[0])
+  }
   t.match(one, {
     BisectBatchOnFunctionError: true,
     FunctionResponseTypes: ['ReportBatchItemFailures'],

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 import t from 'tap'
+import type { Tokens } from '../../src/modules/auth/contract.ts'
 import { buildTestApp, pump, startEngines, type Engines } from '../helper.ts'
 import { deliverMails, sqsRecord } from '../modules/email/records.ts'
+import { png } from '../modules/uploads/pictures.ts'
+import { avatarsOf } from '../modules/uploads/support.ts'
 import { missing, USED, type Grants } from './iam.ts'
 
 // What the two functions really call, seen on the wire: each has an AWS end point of its own, which writes down the actions
@@ -33,6 +36,26 @@ function grantsFor (target: string, path: string, body: any): [action: string, r
   throw new Error(`no action is known for ${target} ${path}`)
 }
 
+const BUCKET = engines.env['UPLOADS_BUCKET']!
+
+/** The same for S3, which has no operation in a header: those that the service uses. */
+function s3GrantsFor ({ method, url, headers }: IncomingMessage, sent: Buffer): [action: string, resource: string][] {
+  const { pathname, searchParams } = new URL(url!, 'http://s3')
+  const [, bucket, key = ''] = /^\/([^/]+)\/?(.*)$/.exec(pathname)!
+  if (bucket !== BUCKET) throw new Error(`another bucket: ${bucket}`)
+  const on = (key: string) => `UploadsBucket/${key.split('/')[0]!}/*`
+  const text = sent.toString('latin1')
+  if (method === 'GET' && key !== '') return [['s3:GetObject', on(key)]]
+  if (method === 'GET' && searchParams.get('list-type') === '2') return [['s3:ListBucket', 'UploadsBucket']]
+  if (method === 'DELETE') return [['s3:DeleteObject', on(key)]]
+  if (method === 'PUT') return [['s3:PutObject', on(key)], ['s3:GetObject', on(String(headers['x-amz-copy-source']).replace(`${BUCKET}/`, ''))]]
+  if (method === 'POST' && searchParams.has('delete')) return [...text.matchAll(/<Key>([^<]+)/g)].map(([, key]) => ['s3:DeleteObject', on(key!)])
+  // A form: authorised as the one who signed it.
+  const [, formKey] = /name="key"\r\n\r\n(.+)\r\n/.exec(text) ?? []
+  if (method === 'POST' && formKey !== undefined) return [['s3:PutObject', on(formKey)]]
+  throw new Error(`no action is known for ${method} ${url}`)
+}
+
 const SECRETS: Record<string, string> = { AWSCURRENT: randomBytes(32).toString('hex'), AWSPREVIOUS: randomBytes(32).toString('hex') }
 let refuseMails = false
 
@@ -44,9 +67,17 @@ function standIn (target: string, body: any): { status?: number, json: object } 
 
 async function endpointOf (engines: Engines): Promise<{ url: string, calls: Grants }> {
   const calls: Grants = {}
-  async function answer (request: IncomingMessage): Promise<{ status?: number, type?: string, json: object | string }> {
+  async function answer (request: IncomingMessage): Promise<{ status?: number, type?: string, headers?: Record<string, string>, json: object | string | Buffer }> {
     const target = String(request.headers['x-amz-target'] ?? '')
-    const sent = await text(request)
+    const raw = await buffer(request)
+    if (request.url!.startsWith(`/${BUCKET}`)) {
+      for (const [action, resource] of s3GrantsFor(request, raw)) (calls[resource] ??= []).includes(action) || calls[resource].push(action)
+      const { host, connection, 'content-length': _, expect, ...headers } = request.headers as Record<string, string>
+      const response = await fetch(engines.sqsEndpoint + request.url!, { method: request.method!, headers, ...(raw.length === 0 ? {} : { body: new Uint8Array(raw) }) })
+      const passed = ['content-type', 'content-range', 'etag'].flatMap(name => response.headers.has(name) ? [[name, response.headers.get(name)!] as const] : [])
+      return { status: response.status, headers: Object.fromEntries(passed), json: Buffer.from(await response.arrayBuffer()) }
+    }
+    const sent = raw.toString()
     const body = sent === '' ? {} : JSON.parse(sent)
     for (const [action, resource] of grantsFor(target, request.url!, body)) (calls[resource] ??= []).includes(action) || calls[resource].push(action)
     const engine = target.startsWith('DynamoDB_') ? engines.dynamodbEndpoint : target.startsWith('AmazonSQS.') ? engines.sqsEndpoint : undefined
@@ -55,8 +86,8 @@ async function endpointOf (engines: Engines): Promise<{ url: string, calls: Gran
     return { status: response.status, type: response.headers.get('content-type') ?? '', json: await response.text() }
   }
   const server = createServer((request, response) => {
-    answer(request).then(({ status = 200, type = 'application/json', json }) => {
-      response.writeHead(status, { 'content-type': type }).end(typeof json === 'string' ? json : JSON.stringify(json))
+    answer(request).then(({ status = 200, type = 'application/json', headers = { 'content-type': type }, json }) => {
+      response.writeHead(status, headers).end(typeof json === 'string' || Buffer.isBuffer(json) ? json : JSON.stringify(json))
     }, error => { response.writeHead(418).end(String(error)) })
   })
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
@@ -70,8 +101,10 @@ async function functionBehind ({ url }: { url: string }, secrets: Record<string,
       AWS_ENDPOINT_URL: url,
       AWS_ENDPOINT_URL_DYNAMODB: url,
       AWS_ENDPOINT_URL_SQS: url,
+      AWS_ENDPOINT_URL_S3: url,
       EMAIL_QUEUE_URL: url + new URL(engines.env['EMAIL_QUEUE_URL']!).pathname,
       EVENT_BUS_NAME: 'EventBus',
+      ADMIN_EMAILS: 'admin@example.com',
       JWT_SECRET: undefined,
       ...secrets,
       SMTP_URL: undefined
@@ -85,6 +118,7 @@ const workerEndpoint = await endpointOf(engines)
 const api = await functionBehind(apiEndpoint, { JWT_SECRET_ARN: `${ARN}RootSecret`, CODE_SECRET_ARN: `${ARN}CodeSecret` })
 const worker = await functionBehind(workerEndpoint, { CODE_SECRET_ARN: `${ARN}CodeSecret` })
 const settle = () => pump(api, engines, worker)
+const avatars = avatarsOf(t, api, engines)
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 async function ask (method: Method, url: string, payload?: object, authorization?: string) {
@@ -102,10 +136,16 @@ async function live (email: string) {
   await settle()
   const { challengeId } = (await ask('POST', '/v2/auth/challenges', { email })).json<{ challengeId: string }>()
   await settle()
-  const tokens = (await ask('POST', '/v2/auth/tokens', { grantType: 'code', challengeId, code: api.keys.codeOf(challengeId) })).json<{ accessToken: string, refreshToken: string }>()
+  const tokens = (await ask('POST', '/v2/auth/tokens', { grantType: 'code', challengeId, code: api.keys.codeOf(challengeId) })).json<Tokens>()
   const bearer = `Bearer ${tokens.accessToken}`
   await ask('GET', '/v2/users/me', undefined, bearer)
   await ask('PATCH', '/v2/users/me', { name: 'Countess Lovelace' }, bearer)
+  for (const file of [png('one'), png('other')]) {
+    const form = await avatars.form(tokens, file)
+    await avatars.send(form, file)
+    await settle()
+    await fetch((await ask('GET', new URL((await avatars.me(tokens)).avatarUrl!).pathname)).headers.location!)
+  }
   const { refreshToken } = (await ask('POST', '/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: tokens.refreshToken })).json<{ refreshToken: string }>()
   await ask('POST', '/v2/auth/revoke', { refreshToken })
   await ask('DELETE', '/v2/users/me', undefined, bearer)
@@ -113,8 +153,23 @@ async function live (email: string) {
   await settle()
 }
 
+/** What an admin does. */
+async function administer (email: string) {
+  const { challengeId } = (await ask('POST', '/v2/users', { email, name: 'Grace Hopper' })).json<{ challengeId: string }>()
+  await settle()
+  const { accessToken } = (await ask('POST', '/v2/auth/tokens', { grantType: 'code', challengeId, code: api.keys.codeOf(challengeId) })).json<{ accessToken: string }>()
+  const bearer = `Bearer ${accessToken}`
+  const { results: [row] } = (await ask('POST', '/v2/users/batch', { users: [{ email: 'batch@example.com', name: 'Ada Lovelace' }] }, bearer)).json<{ results: [{ id: string }] }>()
+  await ask('POST', '/v2/users/invitations', { email: 'batch@example.com', name: 'Ada Lovelace' }, bearer)
+  for (const query of ['', '?status=PENDING_VERIFICATION', `?email=${email}`]) await ask('GET', `/v2/users${query}`, undefined, bearer)
+  await ask('POST', '/v2/users/batch-get', { ids: [row.id] }, bearer)
+  await ask('GET', `/v2/users/${row.id}/audit`, undefined, bearer)
+  await settle()
+}
+
 t.test('the functions call what iam.ts says they call, and so what the template allows them', async t => {
   await live('ada@example.com')
+  await administer('admin@example.com')
   refuseMails = true
   await ask('POST', '/v2/users', { email: 'late@example.com', name: 'Grace Hopper' })
   await settle()

@@ -8,10 +8,15 @@ export const SERVICE_GRANTS: Grants = { RelayFailureQueue: ['sqs:SendMessage'] }
 
 /** What the code behind HTTP, streams and schedule calls. */
 const API: Grants = {
-  UsersTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem'],
+  UsersTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem', 'dynamodb:BatchGetItem'],
+  'UsersTable/index/list': ['dynamodb:Query'],
+  'UsersTable/index/status': ['dynamodb:Query'],
   'UsersTable/index/outbox': ['dynamodb:Query'],
   AuthTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:Query'],
   'AuthTable/index/outbox': ['dynamodb:Query'],
+  UploadsBucket: ['s3:ListBucket'],
+  'UploadsBucket/incoming/*': ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+  'UploadsBucket/avatars/*': ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
   EmailQueue: ['sqs:SendMessage', 'sqs:GetQueueAttributes'],
   EventBus: ['events:PutEvents'],
   RootSecret: ['secretsmanager:GetSecretValue'],

@@ -17,6 +17,16 @@ t.test('what repositories call is seen', async t => {
   })
 })
 
+t.test('a query is counted for what it reads: the table or an index', async t => {
+  t.strictSame(callsOf("new QueryCommand({ TableName: table, KeyConditionExpression: 'x' })").actions, ['Query'])
+  t.strictSame(callsOf("new QueryCommand({ TableName: table, IndexName: 'list' })").actions, [])
+  const template = evaluate(loadTemplate())
+  const { Statement } = template.Resources['ApiFunctionRole']!.Properties['Policies'][0].PolicyDocument as { Statement: { Sid: string, Resource: unknown[] }[] }
+  const lists = Statement.find(({ Sid }) => Sid === 'Lists')!
+  lists.Resource = lists.Resource.filter(resource => !JSON.stringify(resource).includes('index/list'))
+  t.strictSame(tableFaults(template), ['template.yaml: ApiFunctionRole does not allow dynamodb:Query on the index list of UsersTable'])
+})
+
 const VARIABLES = [...Object.keys(ConfigSchema.properties), 'PLANTED_TABLE']
 const REPOSITORY = 'src/modules/planted/repository.ts'
 const EVENTS = 'src/modules/planted/events.ts'

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { ConfigSchema } from '../../src/plugins/config.ts'
 import { resourcesOf, type Template } from './evaluate.ts'
 import { grantsOf, roleOf } from './iam.ts'
@@ -9,7 +9,8 @@ const ACTIONS: [pattern: RegExp, action: string][] = [
   [/\bnew PutCommand\b|\bPut: /, 'PutItem'],
   [/\bnew UpdateCommand\b|\bUpdate: \{/, 'UpdateItem'],
   [/\bnew DeleteCommand\b|\bDelete: \{/, 'DeleteItem'],
-  [/\bnew QueryCommand\b/, 'Query'],
+  // A query of an index is authorised for the index.
+  [/\bnew QueryCommand\b(?!\(\{[^{}]*\bIndexName\b)/, 'Query'],
   [/\bnew ScanCommand\b/, 'Scan'],
   [/\bnew BatchGetCommand\b/, 'BatchGetItem'],
   [/\bnew BatchWriteCommand\b/, 'BatchWriteItem'],
@@ -67,10 +68,15 @@ export function tableFaults (template: Template, variables: string[] = Object.ke
     const erases = ['events', 'index', 'schemas'].some(role => ERASES.test(read(`${folder}/${role}.ts`) ?? ''))
     if (!erases && reason === undefined) faults.push(`${folder}/events.ts: nothing follows user.deleted: erase there what ${id} holds of an account, or say under its Metadata.NoPersonalData in template.yaml why it holds nothing`)
     if (erases && reason !== undefined) faults.push(`template.yaml: ${id} says that it holds no personal data, and ${folder} erases some of it`)
-    const { actions, hasOutbox } = callsOf(`${source}\n${read(`${folder}/index.ts`) ?? ''}`)
+    // A module may have further repositories of the same table, such as directory-repository.ts.
+    const sources = [source, ...[...globSync(`${folder}/*-repository.ts`), `${folder}/index.ts`].map(path => read(path) ?? '')]
+    const { actions, hasOutbox } = callsOf(sources.join('\n'))
     if (actions.length === 0) faults.push(`${file}: no call of DynamoDB was found in it, look at ACTIONS in test/template/tables.ts`)
     for (const action of actions) {
       if (grants[id]?.includes(`dynamodb:${action}`) !== true) faults.push(`template.yaml: ApiFunctionRole does not allow dynamodb:${action} on ${id}, which ${file} calls`)
+    }
+    for (const { IndexName } of (Properties['GlobalSecondaryIndexes'] ?? []) as { IndexName: string }[]) {
+      if (IndexName !== 'outbox' && sources.some(text => text.includes(`'${IndexName}'`)) && grants[`${id}/index/${IndexName}`]?.includes('dynamodb:Query') !== true) faults.push(`template.yaml: ApiFunctionRole does not allow dynamodb:Query on the index ${IndexName} of ${id}`)
     }
     if (!hasOutbox) continue
     if (grants[`${id}/index/outbox`]?.includes('dynamodb:Query') !== true) faults.push(`template.yaml: ApiFunctionRole does not allow dynamodb:Query on the outbox index of ${id}`)

@@ -1,3 +1,4 @@
+import type { Operation } from '../../plugins/idempotency/index.ts'
 import type { EntryOf } from '../../plugins/outbox/index.ts'
 import type { Registration } from '../users/contract.ts'
 import type { AUTH_ENTRIES, ChallengeTicket, SessionView, TokenRequest, Tokens } from './schemas.ts'
@@ -11,10 +12,14 @@ export type AuthEntry = EntryOf<typeof AUTH_ENTRIES>
 export interface CodeRequest {
   email: string
   registration?: Omit<Registration, 'email'>
+  /** id of the admin whose invitation the registration is */
+  invitedBy?: string | undefined
   /** the client's network, see shared/network: each network has its own limit of codes per address */
   network: string
-  /** set by callers that may repeat a request, so that the repetition is recognised */
+  /** set by callers that may repeat a request: id of the outbox entry, from which the other ids are derived */
   requestId?: string
+  /** set instead by callers whose repetitions have the same id and time: as long as the code is good, they count once and get the same challenge */
+  operation?: Operation
 }
 
 /** A signed-in caller: claims of the access token. */
@@ -29,9 +34,7 @@ export interface EmailChangeRequest {
   email: string
   /** the client's network, see shared/network */
   network: string
-  /** a repetition of the same operation is recognised by both */
-  operationId: string
-  at: Date
+  operation: Operation
 }
 
 /** The interface of the auth module for other modules. */

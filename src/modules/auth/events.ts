@@ -12,7 +12,7 @@ export interface EventsOptions {
   outbox: Pick<Outboxes, 'on'>
   repository: Pick<AuthRepository, 'openChallenge' | 'getSession' | 'deleteSessions' | 'forgetCodes' | 'forgetUser'>
   service: Pick<AuthService, 'requestCode'>
-  users: Pick<UsersService, 'openAccount' | 'findByEmail' | 'ofSession' | 'follow'>
+  users: Pick<UsersService, 'openAccount' | 'findByEmail' | 'getFresh' | 'ofSession' | 'follow'>
   email: Pick<EmailService, 'enqueue'>
   keys: Pick<Keys, 'pseudonym' | 'pseudonyms'>
   count: Count
@@ -31,7 +31,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
   }
 
   async function codeRequested (entry: Extract<AuthEntry, { type: 'code.requested' }>): Promise<void> {
-    const { eventId, correlationId, data: { email: address, userId, network, registration, ...asked } } = entry
+    const { eventId, correlationId, data: { email: address, userId, network, registration, invitedBy, ...asked } } = entry
     // The entry is late. An account that still waits for its first code gets a fresh one. Its id is the entry's id, so that
     // a repetition makes the same challenge.
     const isLate = isOver(asked.expiresAt)
@@ -49,11 +49,12 @@ export function registerEvents ({ outbox, repository, service, users, email, key
       userId: account?.id ?? userId,
       address: keys.pseudonym(address),
       expiresAt: secondsOf(challenge.expiresAt)
-    }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS })
+    }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS, isUncounted: isLate })
     if (account === undefined || type === undefined) return
+    const inviter = invitedBy === undefined || type !== 'WELCOME_EMAIL' ? undefined : await users.getFresh(invitedBy)
     // The mail to a pending account quotes the registration that it confirms.
     const said = account.status === 'PENDING_VERIFICATION' && registration !== undefined ? registration : account
-    await email.enqueue({ type, messageId: eventId, userId: account.id, email: account.email, name: said.name, locale: said.locale, ...challenge }, correlationId)
+    await email.enqueue({ type, messageId: eventId, userId: account.id, email: account.email, name: said.name, locale: said.locale, ...(inviter?.status === 'ACTIVE' ? { invitedBy: inviter.name } : {}), ...challenge }, correlationId)
   }
 
   const secondsOf = (expiresAt: string) => Math.floor(Date.parse(expiresAt) / 1000)
@@ -81,26 +82,38 @@ export function registerEvents ({ outbox, repository, service, users, email, key
   outbox.on<Extract<AuthEntry, { type: 'code.requested' }>>('code.requested', codeRequested)
   outbox.on<Extract<AuthEntry, { type: 'email-change.requested' }>>('email-change.requested', emailChangeRequested)
 
-  users.follow('user.registered', async ({ eventId, correlationId, data: { welcome } }, present) => {
-    if (!welcome || present?.status !== 'PENDING_VERIFICATION') return
+  /** Mails a code to an account that waits for its first one, within the limits of its address. */
+  async function welcome (eventId: string, present: User | undefined, invitedBy: string | undefined, correlationId: string): Promise<void> {
+    if (present?.status !== 'PENDING_VERIFICATION') return
     const { email: address, name, locale } = present
     try {
-      await service.requestCode({ email: address, registration: { name, locale }, network: 'registration', requestId: eventId }, correlationId)
+      await service.requestCode({ email: address, registration: { name, locale }, invitedBy, network: 'registration', requestId: eventId }, correlationId)
     } catch (error) {
       if ((error as { statusCode?: number }).statusCode !== 429) throw error
       count('MailsSuppressed')
     }
+  }
+
+  users.follow('user.registered', async ({ eventId, correlationId, data }, present) => {
+    if (data.welcome) await welcome(eventId, present, data.invitedBy, correlationId)
   })
+
+  users.follow('user.invited', async ({ eventId, correlationId, data }, present) => welcome(eventId, present, data.invitedBy, correlationId))
 
   // The account says which sessions have ended, so a late entry ends none that were started since.
   users.follow('user.suspended', async ({ subject }, _present, { hasEnded }) => { await repository.deleteSessions(subject, hasEnded) })
   users.follow('user.signed-out', async ({ subject }, _present, { hasEnded }) => { await repository.deleteSessions(subject, hasEnded) })
 
-  users.follow('user.email-changed', async ({ eventId, subject, correlationId, data: { previousEmail, undo } }, present, { hasEnded, canUndo }) => {
+  /** Erases what is kept of the codes of an address that was an account's until a time. */
+  async function forgetAddress (userId: string, address: string, at: string): Promise<void> {
+    await repository.forgetCodes({ userId, address: keys.pseudonyms(address), mailbox: keys.pseudonyms(mailboxOf(address)), at })
+  }
+
+  users.follow('user.email-changed', async ({ eventId, subject, occurredAt, correlationId, data: { previousEmail, undo } }, present, { hasEnded, canUndo }) => {
     await repository.deleteSessions(subject, hasEnded)
     // The account has moved on: it is gone, or has the address again.
     if (present === undefined || present.email === previousEmail) return
-    if (mailboxOf(present.email) !== mailboxOf(previousEmail)) await repository.forgetCodes(keys.pseudonyms(mailboxOf(previousEmail)), subject)
+    if (mailboxOf(present.email) !== mailboxOf(previousEmail)) await forgetAddress(subject, previousEmail, occurredAt)
     const challenge = undo !== undefined && canUndo(undo.challengeId) ? { challengeId: undo.challengeId, expiresAt: undo.until } : undefined
     if (challenge !== undefined) {
       await repository.openChallenge({ challengeId: challenge.challengeId, userId: subject, address: keys.pseudonym(previousEmail), undoes: 'email-change', expiresAt: secondsOf(challenge.expiresAt) })
@@ -109,8 +122,8 @@ export function registerEvents ({ outbox, repository, service, users, email, key
     await email.enqueue({ type: 'EMAIL_CHANGED_NOTICE', messageId: eventId, userId: subject, email: previousEmail, name, locale, ...challenge }, correlationId)
   })
 
-  users.follow('user.deleted', async ({ subject, data }) => {
+  users.follow('user.deleted', async ({ subject, occurredAt, data: { email: address } }) => {
     await repository.forgetUser(subject)
-    await repository.forgetCodes(keys.pseudonyms(mailboxOf(data.email)), subject)
+    await forgetAddress(subject, address, occurredAt)
   })
 }

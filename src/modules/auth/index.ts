@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import type {} from './contract.ts'
 import { registerEvents } from './events.ts'
+import { contributeParts } from './export.ts'
 import { createRepository } from './repository.ts'
 import routesV1 from './routes.v1.ts'
 import routesV2 from './routes.v2.ts'
@@ -13,6 +14,7 @@ export default fp(async function auth (app) {
   const now = () => new Date()
   const { accessTokens, config, dynamodb, email, keys, metrics: { count }, rateLimits, users } = app
   const outbox = app.outbox.open({ table: config.AUTH_TABLE, key: eventId => ({ pk: `outbox#${eventId}`, sk: 'outbox' }), entries: AUTH_ENTRIES })
+  app.idempotency.open({ table: config.AUTH_TABLE, key: id => ({ pk: `idempotency#${id}`, sk: 'idempotency' }) })
   const repository = createRepository({ dynamodb, outbox, table: config.AUTH_TABLE, now })
   const service = createService({
     repository,
@@ -25,7 +27,8 @@ export default fp(async function auth (app) {
     now
   })
   registerEvents({ outbox: app.outbox, repository, service, users, email, keys, count, now })
+  contributeParts({ users, repository, keys })
   app.decorate('auth', service)
   await app.register(routesV1)
   await app.register(routesV2)
-}, { name: 'auth', dependencies: ['users', 'email', 'config', 'dynamodb', 'outbox', 'keys', 'jwt', 'rate-limit', 'metrics', 'docs'] })
+}, { name: 'auth', dependencies: ['users', 'email', 'config', 'dynamodb', 'outbox', 'keys', 'jwt', 'idempotency', 'rate-limit', 'metrics', 'docs'] })

@@ -24,6 +24,22 @@ export interface CodeCount {
   by?: { userId: string, sid: string }
 }
 
+/** A requested code and the state of its challenge. */
+export interface RequestedCode {
+  requestedAt: string
+  challenge?: { expiresAt: number, tries: number }
+}
+
+/** What is erased with an account. */
+export interface Forgotten {
+  userId: string
+  /** pseudonyms of the address, and of the mailbox under which its codes are counted */
+  address: readonly string[]
+  mailbox: readonly string[]
+  /** when the account was deleted, ISO 8601: a challenge that was requested later belongs to the next account of the address */
+  at: string
+}
+
 export interface AuthRepository {
   /**
    * Counts a code and puts its outbox entry, in one call. When a limit is reached, writes nothing and returns when the
@@ -31,8 +47,8 @@ export interface AuthRepository {
    * call for the same code counts once.
    */
   requestCode (count: CodeCount, entry: AuthEntry): Promise<{ notBefore: number } | 'ended' | undefined>
-  /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old, if it was counted. `expiresAt` in seconds since the epoch. */
-  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count?: Pick<CodeCount, 'address' | 'network' | 'limits'>): Promise<void>
+  /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old, if it was counted. `isUncounted`: the challenge does not have the id under which its code was counted. `expiresAt` in seconds since the epoch. */
+  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count?: Pick<CodeCount, 'address' | 'network' | 'limits'> & { isUncounted?: boolean }): Promise<void>
   /** Uses up one of a challenge's tries, once for each `tryId`, and returns the challenge; `undefined` when it has no tries left, has expired or was used. */
   takeTry (challengeId: string, tryId: string): Promise<Challenge | undefined>
   /** Gives a try back, because its code was right. */
@@ -48,8 +64,10 @@ export interface AuthRepository {
   /** Ends a session for another one of the same user, `by`, or for itself. `ended` when `by` has ended, `unknown` when only the session to end has. A call that is repeated with the same `operationId` gets the same answer. */
   endSession (userId: string, sid: string, by: string, operationId: string): Promise<'done' | 'unknown' | 'ended'>
   deleteSession (userId: string, sid: string): Promise<void>
-  /** Deletes the counts of codes under an address's pseudonyms, and the challenges among them that belong to the user. */
-  forgetCodes (addresses: readonly string[], userId: string): Promise<void>
+  /** When codes were requested under an address's pseudonyms, newest first, each with its challenge if that is still open and belongs to the user. */
+  codesOf (mailbox: readonly string[], userId: string): Promise<RequestedCode[]>
+  /** Deletes what is kept under an address's pseudonyms: the counts of codes, and the challenges of the user or of the address. */
+  forgetCodes (forgotten: Forgotten): Promise<void>
   /** Deletes the sessions of a user that have ended. */
   deleteSessions (userId: string, hasEnded: (sid: string) => boolean): Promise<void>
   /** Deletes the sessions of a user, and the challenges that change the address of the account. */
@@ -83,7 +101,12 @@ const CHALLENGE = 'challenge#'
 const Codes = Type.Array(Type.String())
 const addressKey = (address: string) => ({ pk: `codes#${address}`, sk: 'all' })
 const networkKey = (address: string, network: string) => ({ pk: `codes#${address}`, sk: `network#${network}` })
-const timeOf = (code: string) => Date.parse(code.split(' ', 1)[0]!)
+/** Finds a challenge whose code was not counted under its id, when the account is erased. */
+const UNCOUNTED = 'challenge#'
+const uncountedKey = (address: string, challengeId: string) => ({ pk: `codes#${address}`, sk: `${UNCOUNTED}${challengeId}` })
+const codesIn = ({ codes }: { codes?: unknown }) => Value.Check(Codes, codes) ? codes : []
+const partsOf = (code: string) => code.split(' ') as [time: string, challengeId: string]
+const timeOf = (code: string) => Date.parse(partsOf(code)[0])
 
 /** The only place that knows the keys and items of the auth table. */
 export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOptions): AuthRepository {
@@ -125,6 +148,17 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       await Promise.all((page.Items ?? []).map(async ({ sk }) => await work(sk as string)))
       ExclusiveStartKey = page.LastEvaluatedKey
     } while (ExclusiveStartKey !== undefined)
+  }
+
+  /** What is kept of the codes of an address. At most 30 lists exist within a day: one per code, if each came from its own network. */
+  async function listsOf (mailbox: readonly string[]) {
+    const pages = await Promise.all(mailbox.map(address => dynamodb.send(new QueryCommand({
+      TableName: table,
+      KeyConditionExpression: 'pk = :pk',
+      ExpressionAttributeValues: { ':pk': addressKey(address).pk },
+      ConsistentRead: true
+    }))))
+    return pages.flatMap(({ Items = [] }) => Items) as { pk: string, sk: string, codes?: unknown }[]
   }
 
   /** Adds a code to a list, unless that would exceed a limit. */
@@ -184,6 +218,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
 
     async openChallenge ({ challengeId, ...challenge }, count) {
       const { userId, expiresAt } = challenge
+      if (count?.isUncounted === true) await dynamodb.send(new PutCommand({ TableName: table, Item: { ...uncountedKey(count.address, challengeId), expiresAt } }))
       const open = {
         TableName: table,
         Item: { ...challengeKey(challengeId), ...challenge },
@@ -319,17 +354,33 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
 
     deleteSession,
 
-    async forgetCodes (addresses, userId) {
-      for (const address of addresses) {
-        const { pk } = addressKey(address)
-        // At most 30 lists exist within a day: one per code, if each came from its own network.
-        const { Items = [] } = await dynamodb.send(new QueryCommand({ TableName: table, KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: { ':pk': pk }, ConsistentRead: true }))
-        const challengeIds = new Set(Items.flatMap(({ codes }) => Value.Check(Codes, codes) ? codes.map(code => code.split(' ')[1]!) : []))
-        for (const id of challengeIds) {
-          await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: challengeKey(id), ConditionExpression: 'userId = :userId', ExpressionAttributeValues: { ':userId': userId } })))
-        }
-        for (const { sk } of Items) await dynamodb.send(new DeleteCommand({ TableName: table, Key: { pk, sk } }))
+    async codesOf (mailbox, userId) {
+      const codes = (await listsOf(mailbox)).filter(({ sk }) => sk === addressKey('').sk).flatMap(codesIn)
+      return await Promise.all(codes.sort().reverse().map(async (code) => {
+        const [requestedAt, challengeId] = partsOf(code)
+        const challenge = await getItem(challengeKey(challengeId))
+        if (challenge?.['userId'] !== userId) return { requestedAt }
+        const tries = challenge['tries'] instanceof Set ? challenge['tries'].size : 0
+        return { requestedAt, challenge: { expiresAt: Number(challenge['expiresAt']), tries } }
+      }))
+    },
+
+    async forgetCodes ({ userId, address, mailbox, at }) {
+      const lists = await listsOf(mailbox)
+      const counted = lists.flatMap(codesIn).map(partsOf)
+      const uncounted = lists.filter(({ sk }) => sk.startsWith(UNCOUNTED)).map(({ sk }) => [undefined, sk.slice(UNCOUNTED.length)] as const)
+      const requested = new Map([...counted, ...uncounted].map(([time, id]) => [id, time]))
+      const pseudonyms = Object.fromEntries(address.map((pseudonym, i) => [`:address${i}`, pseudonym]))
+      for (const [challengeId, time] of requested) {
+        const isOfAddress = time !== undefined && time <= at ? ` OR address IN (${Object.keys(pseudonyms).join(', ')})` : ''
+        await unlessRefused(() => dynamodb.send(new DeleteCommand({
+          TableName: table,
+          Key: challengeKey(challengeId),
+          ConditionExpression: `userId = :userId${isOfAddress}`,
+          ExpressionAttributeValues: { ':userId': userId, ...(isOfAddress === '' ? {} : pseudonyms) }
+        })))
       }
+      for (const { pk, sk } of lists) await dynamodb.send(new DeleteCommand({ TableName: table, Key: { pk, sk } }))
     },
 
     async deleteSessions (userId, hasEnded) {

@@ -16,7 +16,7 @@ const { $id, title, ...ticket } = ChallengeTicket
 /** The same as version 2, in the article's envelope. */
 const routes: FastifyPluginAsyncTypebox = async function authV1 (app) {
   app.post('/v1/auth/challenges', {
-    config: { limit: 'strict' },
+    config: { limit: 'mail' },
     schema: {
       operationId: 'v1.auth.createChallenge',
       tags,
@@ -31,7 +31,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV1 (app) {
   })
 
   app.post('/v1/auth/tokens', {
-    config: { limit: 'moderate' },
+    config: { limit: 'credential' },
     schema: {
       operationId: 'v1.auth.createTokens',
       tags,

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { newId } from '../../shared/ids.ts'
 import { preferredLocale } from '../../shared/locale.ts'
 import { networkOf } from '../../shared/network.ts'
 import { Problem, problem } from '../../shared/problem.ts'
@@ -20,7 +19,7 @@ const CODE_LIMITS = 'One network can request at most 5 codes an hour and 10 a da
 /** The current version, and the endpoints without a version. */
 const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   app.post('/v2/users', {
-    config: { limit: 'strict' },
+    config: { limit: 'mail', idempotent: true },
     schema: {
       operationId: 'users.create',
       tags: ['users'],
@@ -32,11 +31,11 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   }, async (request, reply) => {
     const { email, name, locale = preferredLocale(request.headers['accept-language']) } = request.body
     reply.code(202)
-    return await app.auth.requestCode({ email, registration: { name, locale }, network: networkOf(request.ip) }, request.id)
+    return await app.auth.requestCode({ email, registration: { name, locale }, network: networkOf(request.ip), operation: request.operation }, request.id)
   })
 
   app.post('/v2/auth/challenges', {
-    config: { limit: 'strict' },
+    config: { limit: 'mail', idempotent: true },
     schema: {
       operationId: 'auth.createChallenge',
       tags,
@@ -47,11 +46,11 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
     }
   }, async (request, reply) => {
     reply.code(202)
-    return await app.auth.requestCode({ email: request.body.email, network: networkOf(request.ip) }, request.id)
+    return await app.auth.requestCode({ email: request.body.email, network: networkOf(request.ip), operation: request.operation }, request.id)
   })
 
   app.post('/v2/auth/verify', {
-    config: { limit: 'moderate' },
+    config: { limit: 'credential' },
     schema: {
       operationId: 'auth.verify',
       tags,
@@ -67,7 +66,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   })
 
   app.post('/v2/auth/tokens', {
-    config: { limit: 'moderate' },
+    config: { limit: 'credential' },
     schema: {
       operationId: 'auth.createTokens',
       tags,
@@ -81,7 +80,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
   }, async ({ body, id, headers }) => await app.auth.createTokens(body, id, deviceOf(headers['user-agent'])))
 
   app.post('/v2/auth/revoke', {
-    config: { limit: 'moderate' },
+    config: { limit: 'credential' },
     schema: {
       operationId: 'auth.revoke',
       tags,
@@ -140,7 +139,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
     })
 
     app.post('/v2/users/me/email', {
-      config: { limit: 'strict' },
+      config: { limit: 'mail', idempotent: true },
       schema: {
         operationId: 'users.changeEmail',
         tags: ['users'],
@@ -154,7 +153,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       }
     }, async (request, reply) => {
       reply.code(202)
-      return await app.auth.requestEmailChange(request.user, { email: request.body.email, network: networkOf(request.ip), operationId: newId(), at: new Date() }, request.id)
+      return await app.auth.requestEmailChange(request.user, { email: request.body.email, network: networkOf(request.ip), operation: request.operation }, request.id)
     })
   })
 

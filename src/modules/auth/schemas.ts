@@ -1,13 +1,14 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Email } from '../../shared/email-address.ts'
+import { CanonicalEmail, Email } from '../../shared/email-address.ts'
 import { Id, Timestamp, UUID_PATTERN } from '../../shared/ids.ts'
+import { ShownName } from '../../shared/person-name.ts'
 import { MAX_DEVICE } from './device.ts'
 import type { Registration as RegistrationType, User } from '../users/contract.ts'
 
 const Strict = { additionalProperties: false }
 
-const ChallengeId = Type.String({ pattern: UUID_PATTERN, description: 'Send it back together with the code from the mail', examples: ['0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'] })
-const Code = Type.String({ pattern: '^[0-9]{8}$', 'x-expected': '8 digits', description: 'The 8 digits from the mail', examples: ['04815162'] })
+const ChallengeId = Type.String({ maxLength: 36, pattern: UUID_PATTERN, 'x-expected': 'a UUID in lower case', description: 'Send it back together with the code from the mail', examples: ['0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'] })
+const Code = Type.String({ maxLength: 8, pattern: '^[0-9]{8}$', 'x-expected': '8 digits', description: 'The 8 digits from the mail', examples: ['04815162'] })
 
 /** A challenge: the code for it arrives by mail. */
 export const ChallengeTicket = Type.Object({ challengeId: ChallengeId, expiresAt: Timestamp }, { $id: 'ChallengeTicket', title: 'ChallengeTicket' })
@@ -22,8 +23,10 @@ export const EmailChangeRequest = Type.Object({ email: Email }, { ...Strict, tit
 
 export const Verification = Type.Object({ challengeId: ChallengeId, code: Code }, { ...Strict, title: 'Verification' })
 
+const EXAMPLE_REFRESH_TOKEN = 'l0bm2VSbRkuKJ1kLdXwGTfZLcYbJ7xJ8mXo0cNqT3uE'
+
 // The maximum is longer than any real token, so that a string that is not a token gets a 401 and not a 400 about its length.
-const RefreshToken = Type.String({ minLength: 1, maxLength: 1024, description: 'Opaque; each use returns a new one' })
+const RefreshToken = Type.String({ minLength: 1, maxLength: 1024, format: 'password', description: 'Opaque; each use returns a new one', examples: [EXAMPLE_REFRESH_TOKEN] })
 
 const CodeGrant = Type.Object({ grantType: Type.Literal('code'), challengeId: ChallengeId, code: Code }, { ...Strict, title: 'CodeGrant' })
 const RefreshGrant = Type.Object({ grantType: Type.Literal('refresh_token'), refreshToken: RefreshToken }, { ...Strict, title: 'RefreshGrant' })
@@ -40,16 +43,33 @@ export type TokenRequest = Static<typeof TokenRequest>
 export const Revocation = Type.Object({ refreshToken: RefreshToken }, { ...Strict, title: 'Revocation' })
 
 const TOKENS = {
-  accessToken: Type.String({ description: 'Signed JWT (RFC 9068), for `Authorization: Bearer`' }),
+  accessToken: Type.String({ maxLength: 4096, pattern: '^[\\w-]+\\.[\\w-]+\\.[\\w-]+$', description: 'Signed JWT (RFC 9068), for `Authorization: Bearer`', examples: ['eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIzZjBlOGEzYyJ9.c2lnbmF0dXJl'] }),
   tokenType: Type.Literal('Bearer'),
-  expiresIn: Type.Integer({ description: 'Seconds until the access token expires', examples: [600] }),
-  refreshToken: Type.String({ description: 'For the next access token. Keep only the newest: an old one that is used later ends the session' })
+  expiresIn: Type.Integer({ minimum: 1, maximum: 86_400, description: 'Seconds until the access token expires', examples: [600] }),
+  refreshToken: Type.String({ maxLength: 1024, pattern: '^[\\w-]+$', description: 'For the next access token. Keep only the newest: an old one that is used later ends the session', examples: [EXAMPLE_REFRESH_TOKEN] })
 }
 
 /** The answer of the token endpoint, with the names of RFC 6749 §5.1 in camel case. */
 export const Tokens = Type.Object({ ...TOKENS, user: Type.Unsafe<User>({ $ref: 'User#' }) }, { $id: 'Tokens', title: 'Tokens' })
 export type Tokens = Static<typeof Tokens>
 
+const BASE64URL = '^[A-Za-z0-9_-]+$'
+/** A session as its user may see it: none of its secrets. */
+export const ExportedSession = Type.Object({
+  id: Id,
+  createdAt: Timestamp,
+  lastUsedAt: Timestamp,
+  expiresAt: Timestamp,
+  device: Type.Optional(Type.String({ maxLength: MAX_DEVICE }))
+}, { title: 'ExportedSession' })
+
+export const ExportedCode = Type.Object({
+  requestedAt: Timestamp,
+  open: Type.Optional(Type.Object({
+    expiresAt: Timestamp,
+    tries: Type.Integer({ minimum: 0, maximum: 5, description: 'Tries used' })
+  }, { description: 'The state of the code while it can be used' }))
+}, { title: 'ExportedCode' })
 /** Sessions in an answer, newest first. */
 export const MAX_LISTED = 100
 
@@ -71,11 +91,11 @@ export const JsonWebKeySet = Type.Object({
   keys: Type.Array(Type.Object({
     kty: Type.Literal('OKP'),
     crv: Type.Literal('Ed25519'),
-    x: Type.String(),
-    kid: Type.String(),
+    x: Type.String({ maxLength: 43, pattern: BASE64URL, description: 'The public key, base64url', examples: ['11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo'] }),
+    kid: Type.String({ maxLength: 43, pattern: BASE64URL, description: 'Thumbprint of the key (RFC 7638)', examples: ['kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k'] }),
     alg: Type.Literal('EdDSA'),
     use: Type.Literal('sig')
-  }))
+  }), { maxItems: 4 })
 }, { title: 'JsonWebKeySet' })
 
 // ── Version 1, frozen: fields that are added to version 2's user do not appear in it ─────────────────────────────────
@@ -84,13 +104,13 @@ export const TokensV1 = Type.Object({
   ...TOKENS,
   user: Type.Object({
     id: Id,
-    email: Email,
-    name: Type.String(),
-    status: Type.String(),
-    role: Type.String(),
+    email: CanonicalEmail,
+    name: ShownName,
+    status: Type.String({ maxLength: 32, pattern: '^[A-Z_]+$', examples: ['ACTIVE'] }),
+    role: Type.String({ maxLength: 32, pattern: '^[a-z]+$', examples: ['user'] }),
     createdAt: Timestamp,
     updatedAt: Timestamp,
-    version: Type.Integer()
+    version: Type.Integer({ minimum: 1, maximum: 2_147_483_647 })
   }, { title: 'SignedInUserV1' })
 })
 
@@ -140,7 +160,8 @@ export const AUTH_ENTRIES = {
     email: Type.String(),
     userId: Type.String({ description: 'id of the account if the registration creates one' }),
     network: Type.String({ description: "pseudonym of the client's network" }),
-    registration: Type.Optional(Type.Object({ name: Type.String(), locale: Type.String() }))
+    registration: Type.Optional(Type.Object({ name: Type.String(), locale: Type.String() })),
+    invitedBy: Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
   }),
   /** A code to change the address of an account was requested. Whether it may get the address is decided when the code is used. */
   'email-change.requested': Type.Object({

@@ -2,6 +2,7 @@ import { canonicalEmail } from '../../shared/email-address.ts'
 import { Unauthorized, validationError } from '../../shared/errors.ts'
 import { idFrom, newId, newNumberedId, UUID } from '../../shared/ids.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
+import type { Operation } from '../../plugins/idempotency/index.ts'
 import type { AccessTokens } from '../../plugins/jwt.ts'
 import type { Keys } from '../../plugins/keys/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
@@ -194,29 +195,36 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
     return challenge
   }
 
+  /** The id and the time of a request for a code. An operation that is resumed after its code has expired gets a new code: only that helps. */
+  function requestOf (operation: Operation | undefined, requestId = newId()): { id: string, at: Date } {
+    const isOpen = operation !== undefined && Date.parse(newChallenge(operation.startedAt).expiresAt) > clock()
+    return isOpen ? { id: operation.id, at: operation.startedAt } : { id: requestId, at: now() }
+  }
+
   const notAnAddress = () => validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
 
   return {
-    async requestCode ({ email: typed, registration: said, network, requestId = newId() }, correlationId) {
+    async requestCode ({ email: typed, registration: said, invitedBy, network, requestId, operation }, correlationId) {
       const { email, ...registration } = said === undefined ? { email: canonicalEmail(typed) } : users.checkRegistration({ email: typed, ...said })
       if (email === undefined) throw notAnAddress()
-      const at = now()
-      const challenge = await countedCode(email, network, { at }, newId(), (challenge, network) => outboxEntry('code.requested', {
-        eventId: requestId,
+      const { id, at } = requestOf(operation, requestId)
+      const challenge = await countedCode(email, network, { at }, idFrom(id, 'challenge'), (challenge, network) => outboxEntry('code.requested', {
+        eventId: id,
         subject: email,
         correlationId,
         now: at,
-        data: { ...challenge, email, userId: newId(), network, ...('name' in registration ? { registration } : {}) }
+        data: { ...challenge, email, userId: idFrom(id, 'user'), network, ...('name' in registration ? { registration } : {}), ...(invitedBy === undefined ? {} : { invitedBy }) }
       }))
       if (said !== undefined) count('RegistrationsRequested')
       return challenge
     },
 
-    async requestEmailChange ({ userId, sid }, { email: typed, network, operationId, at }, correlationId) {
+    async requestEmailChange ({ userId, sid }, { email: typed, network, operation }, correlationId) {
       const email = canonicalEmail(typed)
       if (email === undefined) throw notAnAddress()
-      return await countedCode(email, network, { at, by: { userId, sid } }, idFrom(operationId, 'challenge'), (challenge, network) => outboxEntry('email-change.requested', {
-        eventId: idFrom(operationId, 'entry'),
+      const { id, at } = requestOf(operation)
+      return await countedCode(email, network, { at, by: { userId, sid } }, idFrom(id, 'challenge'), (challenge, network) => outboxEntry('email-change.requested', {
+        eventId: id,
         subject: email,
         correlationId,
         now: at,

@@ -7,7 +7,8 @@ import { UUID_PATTERN } from '../../shared/ids.ts'
 import { StoredPersonName } from '../../shared/person-name.ts'
 import { MessageInvalid } from './errors.ts'
 
-const Uuid = Type.String({ pattern: UUID_PATTERN })
+const Uuid = Type.String({ maxLength: 36, pattern: UUID_PATTERN, examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] })
+
 // No control characters and no line separators. It is checked here too, because other senders can write to the queue.
 const Name = Type.String({ maxLength: StoredPersonName.maxLength!, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' })
 

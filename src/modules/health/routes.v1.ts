@@ -10,6 +10,7 @@ const routes: FastifyPluginAsyncTypebox = async function healthV1 (app) {
       operationId: 'v1.health.check',
       tags: ['service'],
       summary: 'State of the dependencies',
+      description: 'Asks DynamoDB and SQS, at most once a second.',
       response: { 200: { ...HealthV1, description: 'Both dependencies answer' }, 503: { ...HealthV1, description: 'A dependency does not answer' } }
     }
   }, async (_request, reply) => {

@@ -1,11 +1,12 @@
 import { Type } from '@sinclair/typebox'
+import { Timestamp as At } from '../../shared/ids.ts'
 
 const Healthy = Type.Union([Type.Literal('healthy'), Type.Literal('unhealthy')])
-const Timestamp = Type.String({ format: 'date-time', description: 'When the dependencies were checked; a report is reused for one second' })
+const Timestamp = Type.Unsafe<string>({ ...At, description: 'When the dependencies were checked; a report is reused for one second' })
 
 const Check = Type.Object({
   status: Type.Union([Type.Literal('healthy'), Type.Literal('unhealthy'), Type.Literal('disabled')]),
-  latencyMs: Type.Number({ minimum: 0 })
+  latencyMs: Type.Number({ minimum: 0, examples: [3] })
 }, { title: 'Check' })
 
 export const Liveness = Type.Object({ status: Type.Literal('healthy') }, { title: 'Liveness' })
@@ -14,7 +15,7 @@ export const Readiness = Type.Object({
   status: Type.Union([Type.Literal('healthy'), Type.Literal('degraded'), Type.Literal('unhealthy')]),
   checks: Type.Object({ dynamodb: Check, sqs: Check, redis: Check }),
   timestamp: Timestamp,
-  version: Type.String({ description: 'Version of the running service', examples: ['1.0.0'] })
+  version: Type.String({ maxLength: 64, pattern: '^\\d+\\.\\d+\\.\\d+', description: 'Version of the running service', examples: ['1.0.0'] })
 }, { title: 'Readiness' })
 
 const Status = Type.Object({ status: Healthy })

@@ -4,7 +4,7 @@ import type { FormerAddress, StoredUser } from './schemas.ts'
 
 /** The user without the fields that only the table needs. */
 export function publicUser (stored: StoredUser): User {
-  const { expiresAt, sessions, formerAddresses, ...user } = stored
+  const { expiresAt, avatar, sessions, formerAddresses, ...user } = stored
   return user
 }
 

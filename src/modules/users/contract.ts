@@ -1,7 +1,11 @@
+import type { Static, TSchema } from '@sinclair/typebox'
+import type { Operation } from '../../plugins/idempotency/index.ts'
 import type { EntryOf } from '../../plugins/outbox/index.ts'
-import type { Proposal, Registration, User, UserPatch, USERS_ENTRIES } from './schemas.ts'
+import type { Avatar } from './avatar-url.ts'
+import type { AuditPage, AuditQuery, BatchOfUsers, BatchResult, ListQuery, Proposal, Registration, User, UserExport, UserPage, UserPatch, USERS_ENTRIES } from './schemas.ts'
 
-export type { Registration, User, UserPatch } from './schemas.ts'
+export type { Avatar } from './avatar-url.ts'
+export type { AuditPage, BatchResult, Registration, User, UserExport, UserPage, UserPatch } from './schemas.ts'
 
 /** What the outbox of the users table holds. */
 export type UsersEntry = EntryOf<typeof USERS_ENTRIES>
@@ -32,6 +36,16 @@ export interface RequestedRegistration extends Proposal {
 }
 
 /**
+ * A part of a user's export. `schema` describes it in the API documents; what it does not name is left out of the answer.
+ * It holds no secret: no hash, key, code or token.
+ */
+export interface ExportPart<S extends TSchema> {
+  schema: S
+  /** Reads what is stored about the user now. Not from the cache. */
+  collect: (user: User) => Promise<Static<S>>
+}
+
+/**
  * The caller of an operation: the claims of their access token. Their permissions are read from the table. Where the account
  * is read, a token is rejected when its session has ended with the account's consent or when it names an earlier address.
  */
@@ -46,8 +60,32 @@ export interface EmailChange {
   sid: string
 }
 
+/**
+ * What admins may read. The caller's role is read from the table. Throws AUTH_TOKEN_INVALID when the caller is suspended or
+ * gone, FORBIDDEN when they are not an admin.
+ */
+export interface UsersDirectory {
+  /** A page of accounts, newest first. A page may have fewer items than the limit; only at the end it has no `nextCursor`. Throws VALIDATION_FAILED. */
+  list (actor: Actor, query: ListQuery): Promise<UserPage>
+  /** The accounts with these ids, at most 100. */
+  batchGet (actor: Actor, ids: string[]): Promise<BatchOfUsers>
+  /** What admins did with an account, also with one that is gone. Throws USERS_NOT_FOUND, VALIDATION_FAILED. */
+  audit (actor: Actor, id: string, query: AuditQuery): Promise<AuditPage>
+}
+
+/** How admins register others. Throws as `UsersDirectory` does. */
+export interface UsersEnrolment {
+  /** Registers each row on its own, at most 100. `locale` is the language of rows without one. */
+  registerBatch (actor: Actor, rows: Record<string, unknown>[], locale: string, operation: Operation, correlationId: string): Promise<BatchResult[]>
+  /** Registers a user by a mail that says who invites. An account that is still pending is invited again. Throws VALIDATION_FAILED, USERS_EMAIL_TAKEN. */
+  invite (actor: Actor, registration: Required<Registration>, operation: Operation, correlationId: string): Promise<{ id: string }>
+}
+
+/** Whether a change may replace this version of an account. */
+export type Expectation = (present: User) => boolean
+
 /** The interface of the users module for other modules. */
-export interface UsersService {
+export interface UsersService extends UsersDirectory, UsersEnrolment {
   /** The registration in the form in which it is stored. Throws VALIDATION_FAILED. */
   checkRegistration (registration: Registration): Required<Registration>
   /** The article's registration: the account exists once this resolves. Throws USERS_EMAIL_TAKEN. */
@@ -88,10 +126,24 @@ export interface UsersService {
   restoreEmail (userId: string, challengeId: string, correlationId: string): Promise<User | undefined>
   /** Reads the account `id` through the cache, if the caller may see it. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID. */
   read (actor: Actor, id: string): Promise<User>
-  /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT. */
-  update (actor: Actor, id: string, patch: UserPatch, correlationId: string): Promise<User>
+  /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT, USERS_LAST_ADMIN, and PRECONDITION_FAILED if the version that it would replace is not expected. */
+  update (actor: Actor, id: string, patch: UserPatch, correlationId: string, isExpected?: Expectation): Promise<User>
   /** Erases an account. Throws as `update` does. */
-  remove (actor: Actor, id: string, correlationId: string): Promise<void>
+  remove (actor: Actor, id: string, correlationId: string, isExpected?: Expectation): Promise<void>
+  /** The place of the caller's next avatar among theirs: greater than every one before, at least `at`. Throws AUTH_TOKEN_INVALID. */
+  orderAvatar (actor: Actor, at: Date): Promise<number>
+  /** The avatar of an account, read from the table and not from the cache; `undefined` when it never had one, or there is no account. */
+  getAvatar (id: string): Promise<Avatar | undefined>
+  /** The path of the avatar that an account shows, read through the cache. */
+  shownAvatar (id: string): Promise<string | undefined>
+  /** Shows an avatar, unless the account is not active or has a newer one, or a newer removal. Resolves to whether it is shown. Safe to repeat. */
+  setAvatar (id: string, avatar: Required<Avatar>, correlationId: string): Promise<boolean>
+  /** Shows none, and none that was requested before `at`. Throws AUTH_TOKEN_INVALID, USERS_CONFLICT. */
+  removeAvatar (actor: Actor, at: Date, correlationId: string): Promise<void>
+  /** Everything stored about the caller. Throws AUTH_TOKEN_INVALID. */
+  exportOf (actor: Actor): Promise<UserExport>
+  /** Adds a module's part to the export. Call it while the app is built. */
+  contribute<S extends TSchema> (name: string, part: ExportPart<S>): void
   /** Registers what a module does after a change of an account, for example erase its own data of a deleted one. */
   follow<T extends UsersEntryType> (type: T, follower: Follower<T>): void
 }

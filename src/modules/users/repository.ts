@@ -1,10 +1,14 @@
 import { GetCommand, TransactWriteCommand, type DynamoDBDocumentClient, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
 import { Value } from '@sinclair/typebox/value'
-import { createHash } from 'node:crypto'
 import type { Outbox } from '../../plugins/outbox/index.ts'
-import { unlessRefused } from '../../shared/conditional-write.ts'
+import type { ConditionRefused } from '../../shared/aws-errors.ts'
+import { refusedPositions, unlessRefused } from '../../shared/conditional-write.ts'
+import { idFrom, newId } from '../../shared/ids.ts'
+import { outboxEntry } from '../../shared/outbox.ts'
 import type { UsersEntry } from './contract.ts'
-import { Proposal, StoredUser } from './schemas.ts'
+import { LastAdmin } from './errors.ts'
+import { adminsKey, auditItem, claimItem, claimKey, erasedKey, isActiveAdmin, proposalsKey, userIn, userItem } from './items.ts'
+import { Proposal, type AuditLine, type StoredUser } from './schemas.ts'
 
 type Writes = NonNullable<TransactWriteCommandInput['TransactItems']>
 
@@ -26,11 +30,11 @@ export interface UsersRepository {
   create (user: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
   /**
    * Replaces a user with its next version, and moves its claims when its address changes. Refused when the user has changed
-   * since it was read, `by` is no longer an admin, or another account has claimed the new address.
+   * since it was read, `by` is no longer an admin, or another account has claimed the new address. Throws LastAdmin.
    * `displaced`: a pending account that is erased because it has claimed the new address without a proof.
    */
   save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By, displaced?: { user: StoredUser, entry: UsersEntry }): Promise<WriteOutcome>
-  /** Erases a user, its claims and its proposals. Refused for the same reasons as `save`. */
+  /** Erases a user, its claims and its proposals. Refused for the same reasons as `save`. Throws LastAdmin. */
   remove (user: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
   /** Keeps the name and language that a registration proposes for a pending user, for as long as its challenge lasts. Refused when the user is no longer pending. `expiresAt` in seconds since the epoch. */
   propose (userId: string, challengeId: string, proposal: Proposal, expiresAt: number): Promise<WriteOutcome>
@@ -42,23 +46,45 @@ export interface RepositoryOptions {
   dynamodb: DynamoDBDocumentClient
   outbox: Outbox<UsersEntry>
   table: string
+  /** start of the avatars' URLs */
+  publicUrl: string
   now: () => Date
 }
 
-/** Seconds for which an erased account's id stays blocked: longer than any queue or stream keeps a message that could write it again. */
-const ERASED_FOR = 30 * 24 * 3600
+/**
+ * Seconds for which an erased account's id stays blocked: longer than any queue or stream keeps a message that could write it
+ * again, and longer than the 35 days of backups from which a table can be restored (docs/privacy.md).
+ */
+const ERASED_FOR = 45 * 24 * 3600
 
-const claimKey = (email: string) => ({ userId: `email#${email}` })
-const proposalsKey = (userId: string) => ({ userId: `proposals#${userId}` })
-/** Marks an account as erased without naming it. */
-const erasedKey = (userId: string) => ({ userId: `erased#${createHash('sha256').update(userId).digest('base64url')}` })
-const userItem = (user: StoredUser) => {
-  const { id, ...rest } = user
-  return { ...rest, userId: id, kind: 'user' }
+/** A condition of a transaction: the admin who asks for the change is still an admin. */
+export const stillAdmin = (table: string, adminId: string) => ({
+  ConditionCheck: {
+    TableName: table,
+    Key: { userId: adminId },
+    ConditionExpression: '#role = :admin AND #status = :active',
+    ExpressionAttributeNames: { '#role': 'role', '#status': 'status' },
+    ExpressionAttributeValues: { ':admin': 'admin', ':active': 'ACTIVE' }
+  }
+})
+
+/** The entry for an item that DynamoDB has removed: an account that was never confirmed ends like a deleted one, for other modules and services. */
+export function expiryOf (item: Record<string, unknown>): UsersEntry | undefined {
+  // The event shows no avatar, so it needs no start for its URL.
+  const user = userIn(item, '')
+  if (user?.expiresAt === undefined) return undefined
+  const eventId = idFrom(user.id, 'expired')
+  return outboxEntry('user.deleted', {
+    eventId,
+    subject: user.id,
+    correlationId: eventId,
+    now: new Date(user.expiresAt * 1000),
+    data: { userId: user.id, userVersion: user.version + 1, email: user.email }
+  })
 }
 
-/** The only place that knows the keys and items of the users table. */
-export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOptions): UsersRepository {
+/** Reads and writes single accounts. Each write is one transaction. */
+export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: RepositoryOptions): UsersRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
   // DynamoDB may remove expired items days late, so they are filtered out here.
   const isLive = (item: Record<string, unknown>) => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds()
@@ -69,12 +95,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   }
 
   async function get (id: string): Promise<StoredUser | undefined> {
-    const item = await getItem({ userId: id })
-    if (item?.['kind'] !== 'user') return undefined
-    const { userId, kind, lastEventId, ...rest } = item
-    const user = { ...rest, id: userId }
-    if (!Value.Check(StoredUser, user)) throw new Error('A record of the users table is not a valid user')
-    return user
+    return userIn(await getItem({ userId: id }), publicUrl)
   }
 
   async function ownerOf (email: string): Promise<string | undefined> {
@@ -85,18 +106,62 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   /**
    * Writes one transaction, all or nothing. When a condition is refused, `isOurs` checks the item: after a lost answer the
    * SDK's retry finds what its first attempt wrote.
+   *
+   * @throws LastAdmin when nothing but the set of admins refused it
    */
   async function transact (TransactItems: Writes, isOurs: () => Promise<boolean>): Promise<WriteOutcome> {
-    const written = await unlessRefused(() => dynamodb.send(new TransactWriteCommand({ TransactItems })))
-    if (written !== undefined) return 'written'
-    return await isOurs() ? 'repeated' : 'refused'
+    const refusal = await unlessRefused<undefined, ConditionRefused>(async () => { await dynamodb.send(new TransactWriteCommand({ TransactItems })) }, refusal => refusal)
+    if (refusal === undefined) return 'written'
+    if (await isOurs()) return 'repeated'
+    const refused = refusedPositions(refusal)
+    if (refused.length > 0 && refused.every(position => TransactItems[position]?.Update?.Key === adminsKey)) throw new LastAdmin()
+    return 'refused'
   }
 
   const asRead = (user: StoredUser) => ({ ConditionExpression: 'version = :version', ExpressionAttributeValues: { ':version': user.version } })
   const ifOwnedBy = (user: StoredUser) => ({ ConditionExpression: 'ownerId = :id', ExpressionAttributeValues: { ':id': user.id } })
 
-  const claimOf = (email: string, ownerId: string, expiresAt: number | undefined) =>
-    ({ ...claimKey(email), kind: 'claim', ownerId, ...(expiresAt === undefined ? {} : { expiresAt }) })
+  const ifStillAdmin = ({ adminId }: By): Writes => adminId === undefined ? [] : [stillAdmin(table, adminId)]
+
+  /**
+   * The set of admins, when an account becomes one or stops being one. One must remain: the admin who makes the change,
+   * who is checked in the same transaction, or else another one in the set.
+   */
+  function adminsAfter (previous: StoredUser, next: StoredUser | undefined, { adminId }: By): Writes {
+    const isNow = isActiveAdmin(next)
+    if (isActiveAdmin(previous) === isNow) return []
+    if (isNow) {
+      const ids = new Set([previous.id, ...(adminId === undefined ? [] : [adminId])])
+      return [{ Update: { TableName: table, Key: adminsKey, UpdateExpression: 'ADD ids :ids SET kind = :kind', ExpressionAttributeValues: { ':ids': ids, ':kind': 'admins' } } }]
+    }
+    return [{
+      Update: {
+        TableName: table,
+        Key: adminsKey,
+        UpdateExpression: 'DELETE ids :ids',
+        ExpressionAttributeValues: { ':ids': new Set([previous.id]), ...(adminId === undefined ? { ':id': previous.id, ':one': 1, ':none': 0 } : {}) },
+        // An admin from before the set is not in it.
+        ...(adminId === undefined ? { ConditionExpression: '(contains(ids, :id) AND size(ids) > :one) OR (attribute_exists(ids) AND NOT contains(ids, :id) AND size(ids) > :none)' } : {})
+      }
+    }]
+  }
+
+  /** The audit line of a change of another account. */
+  function audited ({ subject, occurredAt: at, correlationId, data }: UsersEntry, { adminId }: By, action: AuditLine['action'], next?: StoredUser): Writes {
+    if (adminId === undefined) return []
+    const changed = 'changed' in data ? data.changed : undefined
+    const line: AuditLine = {
+      id: newId(),
+      at,
+      actorId: adminId,
+      action,
+      correlationId,
+      ...(changed === undefined ? {} : { changed }),
+      ...(changed?.includes('status') ? { status: next!.status } : {}),
+      ...(changed?.includes('role') ? { role: next!.role } : {})
+    }
+    return [{ Put: { TableName: table, Item: auditItem(line, subject) } }]
+  }
 
   /** The addresses that an account has claimed, each with the time at which the claim expires, if it does. */
   const claimsOf = ({ email, expiresAt, formerAddresses = [] }: StoredUser) => new Map<string, number | undefined>([
@@ -114,13 +179,13 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       {
         Put: {
           TableName: table,
-          Item: claimOf(next.email, next.id, undefined),
+          Item: claimItem(next.email, next.id, undefined),
           ConditionExpression: 'attribute_not_exists(userId) OR expiresAt <= :now OR ownerId = :id OR ownerId = :displaced',
           ExpressionAttributeValues: { ':now': seconds(), ':id': next.id, ':displaced': displaced?.id ?? next.id }
         }
       },
       ...(after.has(previous.email)
-        ? [{ Put: { TableName: table, Item: claimOf(previous.email, next.id, after.get(previous.email)), ...ifOwnedBy(previous) } }]
+        ? [{ Put: { TableName: table, Item: claimItem(previous.email, next.id, after.get(previous.email)), ...ifOwnedBy(previous) } }]
         : []),
       ...[...before.keys()].filter(email => !after.has(email)).map(email => release(previous, email))
     ]
@@ -134,18 +199,6 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     { Put: outbox.write(entry) }
   ]
 
-  const ifStillAdmin = ({ adminId }: By): Writes => adminId === undefined
-    ? []
-    : [{
-        ConditionCheck: {
-          TableName: table,
-          Key: { userId: adminId },
-          ConditionExpression: '#role = :admin AND #status = :active',
-          ExpressionAttributeNames: { '#role': 'role', '#status': 'status' },
-          ExpressionAttributeValues: { ':admin': 'admin', ':active': 'ACTIVE' }
-        }
-      }]
-
   return {
     get,
     ownerOf,
@@ -157,7 +210,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       {
         Put: {
           TableName: table,
-          Item: claimOf(user.email, user.id, user.expiresAt),
+          Item: claimItem(user.email, user.id, user.expiresAt),
           ConditionExpression: 'attribute_not_exists(userId) OR expiresAt <= :now',
           ExpressionAttributeValues: { ':now': seconds() }
         }
@@ -169,6 +222,8 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       { Put: { TableName: table, Item: { ...userItem(next), lastEventId: entry.eventId }, ...asRead(previous) } },
       { Put: outbox.write(entry) },
       ...ifStillAdmin(by),
+      ...audited(entry, by, 'update', next),
+      ...adminsAfter(previous, next, by),
       ...movedClaims(previous, next, displaced?.user),
       ...(displaced === undefined ? [] : erasure(displaced.user, displaced.entry)),
       // An account that is no longer pending keeps its address for good, and its proposals are deleted.
@@ -183,7 +238,9 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     remove: (user, entry, by) => transact([
       ...erasure(user, entry),
       ...[...claimsOf(user).keys()].map(email => release(user, email)),
-      ...ifStillAdmin(by)
+      ...ifStillAdmin(by),
+      ...audited(entry, by, 'delete'),
+      ...adminsAfter(user, undefined, by)
     ], async () => await getItem(erasedKey(user.id)) !== undefined),
 
     propose: (userId, challengeId, proposal, expiresAt) => transact([

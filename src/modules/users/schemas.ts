@@ -1,10 +1,13 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Email } from '../../shared/email-address.ts'
-import { Id, Timestamp } from '../../shared/ids.ts'
-import { Locale } from '../../shared/locale.ts'
-import { PersonName } from '../../shared/person-name.ts'
+import { CanonicalEmail, Email, MAX_EMAIL } from '../../shared/email-address.ts'
+import { EXAMPLE_ID, Id, Timestamp } from '../../shared/ids.ts'
+import { CanonicalLocale, Locale } from '../../shared/locale.ts'
+import { PersonName, ShownName } from '../../shared/person-name.ts'
 
 const Strict = { additionalProperties: false }
+
+/** Larger than any account can reach; it fits 32 bits. */
+const MAX_VERSION = 2_147_483_647
 
 const Status = Type.Union([Type.Literal('PENDING_VERIFICATION'), Type.Literal('ACTIVE'), Type.Literal('SUSPENDED')], {
   description: 'Pending until the address is confirmed with a code'
@@ -14,14 +17,15 @@ const Role = Type.Union([Type.Literal('user'), Type.Literal('admin')])
 /** The user as version 2 returns it. A field that is added here is stored, cached and returned. */
 export const User = Type.Object({
   id: Id,
-  email: Email,
-  name: PersonName,
-  locale: Locale,
+  email: CanonicalEmail,
+  name: ShownName,
+  locale: CanonicalLocale,
   status: Status,
   role: Role,
+  avatarUrl: Type.Optional(Type.String({ format: 'uri', maxLength: 2048, description: 'Where the picture of the user is; absent without one', examples: ['https://users.example.com/avatars/3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11/1795348800000-0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'] })),
   createdAt: Timestamp,
   updatedAt: Timestamp,
-  version: Type.Integer({ minimum: 1, description: 'Increases by one with each change; part of the ETag' })
+  version: Type.Integer({ minimum: 1, maximum: MAX_VERSION, description: 'Increases by one with each change; part of the ETag' })
 }, { $id: 'User', title: 'User' })
 export type User = Static<typeof User>
 
@@ -42,6 +46,8 @@ export const StoredUser = Type.Object({
   name: Type.String(),
   createdAt: Type.String(),
   updatedAt: Type.String(),
+  avatarUrl: Type.Optional(Type.String({ description: 'made of the avatar when the item is read; not in the table' })),
+  avatar: Type.Optional(Type.Object({ path: Type.Optional(Type.String()), order: Type.Integer() }, { ...Strict, description: 'see avatar-url.ts' })),
   expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' })),
   sessions: Type.Optional(Type.Object({
     since: Type.Integer({ description: 'sessions that started at an earlier version of the account have ended; the number in a session id is that version' }),
@@ -52,7 +58,7 @@ export const StoredUser = Type.Object({
 export type StoredUser = Static<typeof StoredUser>
 
 /** The fields of a stored user that only the table needs: no answer and no event has them. */
-export const TABLE_ONLY = ['expiresAt', 'sessions', 'formerAddresses'] as const satisfies readonly (keyof StoredUser)[]
+export const TABLE_ONLY = ['expiresAt', 'avatar', 'sessions', 'formerAddresses'] as const satisfies readonly (keyof StoredUser)[]
 
 /** The part of a registration that is kept only once the address is confirmed. */
 export const Proposal = Type.Object({ name: Type.String(), locale: Type.String() }, Strict)
@@ -66,29 +72,126 @@ export const Registration = Type.Object({
 }, { ...Strict, $id: 'Registration', title: 'Registration' })
 export type Registration = Static<typeof Registration>
 
-/** The fields of a user that may be changed. Every property is a field of `User` and is stored as given. */
+/** The fields of a user that may be changed, as a merge patch (RFC 7396); an empty one changes nothing. Every property is a field of `User` and is stored as given. */
 export const UserPatch = Type.Object({
   name: Type.Optional(PersonName),
   locale: Type.Optional(Locale),
   status: Type.Optional(Type.Union([Type.Literal('ACTIVE'), Type.Literal('SUSPENDED')], { description: 'Admins only' })),
   role: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('admin')], { description: 'Admins only' }))
-}, { ...Strict, minProperties: 1, title: 'UserPatch', examples: [{ name: 'Ada King' }] })
+}, { ...Strict, title: 'UserPatch', examples: [{ name: 'Ada King' }] })
 export type UserPatch = Static<typeof UserPatch>
 
 /** The fields of a patch that only an admin may set. */
 export const ADMIN_FIELDS = ['status', 'role'] as const satisfies readonly (keyof UserPatch)[]
 
-export const IdParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'User id' }) })
-export const ReadHeaders = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1024, description: 'ETags the client holds' })) })
+/** Every text in a path is an id. Most are the id of no user. */
+const AnyId = Type.String({ maxLength: 64, pattern: '^[^\\u0000-\\u001f]*$', description: 'User id', examples: Id.examples as string[] })
+
+export const IdParams = Type.Object({ id: AnyId })
+export const ReadHeaders = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1024, pattern: '^[^\\r\\n]*$', description: 'ETags the client holds' })) })
+
+// ── For admins ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The most users of a page, a batch-get or a batch. */
+const MAX_USERS = 100
+/** Users of a page when the request does not say. */
+export const PAGE = 20
+
+const UserRef = Type.Unsafe<User>({ $ref: 'User#' })
+const Cursor = Type.String({ minLength: 1, maxLength: 512, description: '`nextCursor` of the page before. Belongs to the list and the filter that it was made for', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] })
+const NextCursor = Type.Optional(Type.String({ maxLength: 512, description: 'For the next page. Absent at the end of the list', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] }))
+const Paging = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: PAGE, description: 'Maximum number of items in the page' })),
+  cursor: Type.Optional(Cursor)
+}
+
+export const ListQuery = Type.Object({
+  ...Paging,
+  status: Type.Optional(Type.Unsafe<Static<typeof Status>>({ type: 'string', enum: Status.anyOf.map(status => status.const), description: 'Only accounts with this status' })),
+  email: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_EMAIL, description: 'The account with this address, in any spelling', examples: ['ada@example.com'] }))
+}, Strict)
+export type ListQuery = Static<typeof ListQuery>
+
+export const UserPage = Type.Object({
+  items: Type.Array(UserRef, { maxItems: MAX_USERS, description: 'Newest first' }),
+  nextCursor: NextCursor
+}, { title: 'UserPage' })
+export type UserPage = Static<typeof UserPage>
+
+export const BatchGet = Type.Object({ ids: Type.Array(Id, { minItems: 1, maxItems: MAX_USERS, uniqueItems: true, description: 'Ids of users, each once' }) }, { ...Strict, title: 'BatchGet', examples: [{ ids: [EXAMPLE_ID] }] })
+export const BatchOfUsers = Type.Object({
+  items: Type.Array(UserRef, { maxItems: MAX_USERS, description: 'In the order of the ids' }),
+  missing: Type.Array(Id, { maxItems: MAX_USERS, description: 'Ids of no user' })
+}, { title: 'BatchOfUsers' })
+export type BatchOfUsers = Static<typeof BatchOfUsers>
+
+/** A row is checked when its turn comes, so that a bad one does not stop the others. */
+const Row = Type.Unsafe<Record<string, unknown>>({
+  type: 'object',
+  maxProperties: 20,
+  properties: { email: { description: Email.description }, name: { description: PersonName.description }, locale: { description: Locale.description } },
+  description: 'A `Registration`. An invalid one gets status 400 in its result'
+})
+export const BatchRegistration = Type.Object({ users: Type.Array(Row, { minItems: 1, maxItems: MAX_USERS }) }, {
+  ...Strict, title: 'BatchRegistration', examples: [{ users: [{ email: 'ada@example.com', name: 'Ada Lovelace' }, { email: 'grace@example.com', name: 'Grace Hopper', locale: 'de' }] }]
+})
+
+const BatchResult = Type.Object({
+  index: Type.Integer({ minimum: 0, maximum: MAX_USERS - 1, description: 'Position of the row in the request' }),
+  status: Type.Unsafe<201 | 400 | 409>({ type: 'integer', enum: [201, 400, 409], description: 'What the row would have got as a request of its own' }),
+  id: Type.Optional(Id),
+  code: Type.Optional(Type.String({ maxLength: 64, description: 'Why the row was not registered, for programs', examples: ['USERS_EMAIL_TAKEN'] })),
+  detail: Type.Optional(Type.String({ maxLength: 4096, description: 'The same in words' }))
+}, { title: 'BatchResult' })
+export type BatchResult = Static<typeof BatchResult>
+export const BatchResults = Type.Object({ results: Type.Array(BatchResult, { maxItems: MAX_USERS, description: 'One for each row, in the same order' }) }, {
+  title: 'BatchResults', examples: [{ results: [{ index: 0, status: 201, id: EXAMPLE_ID }, { index: 1, status: 409, code: 'USERS_EMAIL_TAKEN', detail: 'User already exists' }] }]
+})
+
+export const Invited = Type.Object({ id: Id }, { title: 'Invited' })
+
+/** What an admin did with another account. Names no one but by id. */
+export const AuditLine = Type.Object({
+  id: Id,
+  at: Timestamp,
+  actorId: Type.String({ maxLength: 64, description: 'The admin' }),
+  action: Type.Union([Type.Literal('register'), Type.Literal('invite'), Type.Literal('update'), Type.Literal('delete')]),
+  changed: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 20, description: 'The fields that were changed' })),
+  status: Type.Optional(Type.String({ maxLength: 64, description: 'The new status, if it was changed' })),
+  role: Type.Optional(Type.String({ maxLength: 64, description: 'The new role, if it was changed' })),
+  correlationId: Type.String({ maxLength: 64, description: 'Of the request, as in the log' })
+}, { ...Strict, title: 'AuditLine' })
+export type AuditLine = Static<typeof AuditLine>
+
+/** An audit line as the table holds it: TypeBox, which checks it, knows no `format`. */
+export const StoredAuditLine = Type.Object({ ...AuditLine.properties, at: Type.String() }, Strict)
+
+export const AuditQuery = Type.Object(Paging, Strict)
+export type AuditQuery = Static<typeof AuditQuery>
+export const AuditPage = Type.Object({
+  items: Type.Array(AuditLine, { maxItems: MAX_USERS, description: 'Newest first' }),
+  nextCursor: NextCursor
+}, { title: 'AuditPage' })
+export type AuditPage = Static<typeof AuditPage>
+/** What every export has; modules add their parts, see `createExport`. */
+export const UserExport = Type.Object({
+  exportedAt: Timestamp,
+  account: User
+}, { title: 'UserExport' })
+export type UserExport = Static<typeof UserExport>
 
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 
 /** A user as an event shows it. Checked by TypeBox like items read from the table. */
 const Snapshot = Type.Omit(StoredUser, TABLE_ONLY, Strict)
 
+const InvitedBy = Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
+
 export const USERS_ENTRIES = {
   /** `welcome`: no code has been mailed to the address yet, as after a v1 registration */
-  'user.registered': Type.Object({ user: Snapshot, welcome: Type.Boolean() }),
+  'user.registered': Type.Object({ user: Snapshot, welcome: Type.Boolean(), invitedBy: InvitedBy }),
+  /** a pending account is invited once more; for other modules, and not published */
+  'user.invited': Type.Object({ invitedBy: InvitedBy }),
   'user.verified': Type.Object({ user: Snapshot }),
   'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
   'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
@@ -107,8 +210,8 @@ export const USERS_ENTRIES = {
 
 // ── Version 1, frozen: fields that are added to version 2's user do not appear in it ─────────────────────────────────
 
-export const UserIdParamsV1 = Type.Object({ userId: Type.String({ maxLength: 64, description: 'User id' }) })
+export const UserIdParamsV1 = Type.Object({ userId: AnyId })
 export const RegistrationV1 = Type.Object({ email: Email, name: PersonName }, { ...Strict, title: 'RegistrationV1' })
 export const NamePatchV1 = Type.Object({ name: PersonName }, { ...Strict, title: 'NamePatch' })
-export const CreatedV1 = Type.Object({ userId: Id, email: Email, name: PersonName })
-export const UserV1 = Type.Object({ userId: Id, email: Email, name: PersonName, status: Status, createdAt: Timestamp, updatedAt: Timestamp })
+export const CreatedV1 = Type.Object({ userId: Id, email: CanonicalEmail, name: ShownName })
+export const UserV1 = Type.Object({ userId: Id, email: CanonicalEmail, name: ShownName, status: Status, createdAt: Timestamp, updatedAt: Timestamp })

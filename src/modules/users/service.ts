@@ -1,6 +1,6 @@
 import { Value } from '@sinclair/typebox/value'
 import { canonicalEmail } from '../../shared/email-address.ts'
-import { Forbidden, Unauthorized, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
+import { Forbidden, PreconditionFailed, Unauthorized, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
 import { newId, UUID } from '../../shared/ids.ts'
 import { canonicalLocale, DEFAULT_LOCALE } from '../../shared/locale.ts'
 import { untilUncontended } from '../../shared/optimistic.ts'
@@ -9,7 +9,8 @@ import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import { accountNow, isActing, openAddresses, publicUser } from './account-state.ts'
-import type { Actor, Registration, User, UserPatch, UsersEntry, UsersService } from './contract.ts'
+import { createAvatars } from './avatars.ts'
+import type { Actor, Expectation, Registration, User, UserExport, UserPatch, UsersDirectory, UsersEnrolment, UsersEntry, UsersService } from './contract.ts'
 import { createEmailChanges } from './email-change.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
@@ -30,7 +31,7 @@ const NORMAL_FORMS = {
 }
 
 /** The fields of a registration or a patch as they are stored. Throws VALIDATION_FAILED with every invalid field. */
-function normalized<T extends Partial<Registration>> (input: T): T {
+export function normalized<T extends Partial<Registration>> (input: T): T {
   const result: Partial<Registration> = { ...input }
   const errors: FieldError[] = []
   for (const [field, { of, detail }] of Object.entries(NORMAL_FORMS) as [keyof Registration, { of: (text: string) => string | undefined, detail: string }][]) {
@@ -44,17 +45,40 @@ function normalized<T extends Partial<Registration>> (input: T): T {
   return result as T
 }
 
+/** A pending account that is created at a time. */
+export function newAccount ({ id, email, name, locale }: Required<Registration> & { id: string }, at: Date): StoredUser {
+  return {
+    id,
+    email,
+    name,
+    locale,
+    status: 'PENDING_VERIFICATION',
+    role: 'user',
+    createdAt: at.toISOString(),
+    updatedAt: at.toISOString(),
+    version: 1,
+    expiresAt: Math.floor(at.getTime() / 1000) + PENDING_LIFETIME
+  }
+}
+
 export interface ServiceOptions {
   repository: UsersRepository
   cache: Cache
   count: Count
   adminEmails: readonly string[]
+  publicUrl: string
   now: () => Date
   follow: UsersService['follow']
+  contribute: UsersService['contribute']
+  /** Collects every module's part of an export. */
+  collect: (account: User) => Promise<UserExport>
 }
 
+/** What this service does itself; the rest is in directory.ts and enrolment.ts. */
+export type AccountsService = Omit<UsersService, keyof (UsersDirectory & UsersEnrolment)>
+
 /** The rules of accounts, independent of HTTP and of the table. */
-export function createService ({ repository, cache, count, adminEmails, now, follow }: ServiceOptions): UsersService {
+export function createService ({ repository, cache, count, adminEmails, publicUrl, now, follow, contribute, collect }: ServiceOptions): AccountsService {
   async function getFresh (id: string) {
     return UUID.test(id) ? await repository.get(id) : undefined
   }
@@ -88,6 +112,11 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
     return { previous, by: { adminId: undefined } }
   }
 
+  /** The write that follows is refused unless this very version is still there, so that no other one is replaced. */
+  function expect (previous: StoredUser, isExpected: Expectation = () => true): void {
+    if (!isExpected(publicUser(previous))) throw new PreconditionFailed()
+  }
+
   /** A change of the caller's own account. */
   const OWN: By = { adminId: undefined }
 
@@ -112,17 +141,7 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
   /** Opens a pending account; `refused` when the address is claimed. */
   async function create (id: string, email: string, proposal: Proposal, welcome: boolean, correlationId: string) {
     const at = now()
-    const user: StoredUser = {
-      id,
-      email,
-      ...proposal,
-      status: 'PENDING_VERIFICATION',
-      role: 'user',
-      createdAt: at.toISOString(),
-      updatedAt: at.toISOString(),
-      version: 1,
-      expiresAt: Math.floor(at.getTime() / 1000) + PENDING_LIFETIME
-    }
+    const user = newAccount({ id, email, ...proposal }, at)
     const entry: UsersEntry = outboxEntry('user.registered', { subject: id, correlationId, data: { user: publicUser(user), welcome }, now: at })
     const outcome = await repository.create(user, entry)
     if (outcome === 'written') count('UsersRegistered')
@@ -152,8 +171,10 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
   })
 
   return {
+    ...createAvatars({ publicUrl, get: getFresh, getCached, isActing, publicUser, nextVersion, save, now }),
     findByEmail,
     follow,
+    contribute,
     ...emailChanges,
     checkRegistration: registration => ({ locale: DEFAULT_LOCALE, ...normalized(registration) }),
 
@@ -234,12 +255,18 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
       throw id === actor.userId ? new Unauthorized() : new UserNotFound()
     },
 
-    async update (actor, id, patch, correlationId) {
+    async exportOf (actor) {
+      const { previous } = await target(actor, actor.userId)
+      return await collect(publicUser(previous))
+    },
+
+    async update (actor, id, patch, correlationId, isExpected) {
       const changes = normalized(patch)
       const updated = await untilUncontended(async () => {
         const { previous, by } = await target(actor, id)
         const isAdmin = by.adminId !== undefined || previous.role === 'admin'
         if (!isAdmin && ADMIN_FIELDS.some(field => changes[field] !== undefined)) throw new Forbidden()
+        expect(previous, isExpected)
         const changed = PATCH_FIELDS.filter(field => changes[field] !== undefined && changes[field] !== previous[field])
         if (changed.length === 0) return publicUser(previous)
         const isSuspended = changed.includes('status') && changes.status === 'SUSPENDED'
@@ -253,9 +280,10 @@ export function createService ({ repository, cache, count, adminEmails, now, fol
       return updated
     },
 
-    async remove (actor, id, correlationId) {
+    async remove (actor, id, correlationId, isExpected) {
       const removed = await untilUncontended(async () => {
         const { previous, by } = await target(actor, id)
+        expect(previous, isExpected)
         const userVersion = previous.version + 1
         const entry: UsersEntry = outboxEntry('user.deleted', { subject: id, correlationId, data: { userId: id, userVersion, email: previous.email }, now: now() })
         return isDone(await repository.remove(previous, entry, by)) ? { userVersion } : undefined

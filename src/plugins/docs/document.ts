@@ -1,21 +1,24 @@
 import createError from '@fastify/error'
 import { STATUS_CODES } from 'node:http'
 import { Failure } from '../../shared/envelope.ts'
-import { Forbidden, TooManyRequests, Unauthorized, Unavailable, UnsupportedMediaType, validationError, type FieldError } from '../../shared/errors.ts'
-import { EXAMPLE_ID } from '../../shared/ids.ts'
+import { Forbidden, Internal, TooManyRequests, Unauthorized, Unavailable, UnsupportedMediaType, validationError, type FieldError } from '../../shared/errors.ts'
+import { CORRELATION_ID_PATTERN, EXAMPLE_ID } from '../../shared/ids.ts'
 import { Problem, renderFault } from '../../shared/problem.ts'
+import { FRAMEWORK_CODES } from '../errors/framework-errors.ts'
+import { SHARED_CODES } from '../errors/send-error.ts'
 import type { Version } from '../versions.ts'
+import { examplesOf } from './examples.ts'
 
-type Schema = Record<string, unknown>
+export type Schema = Record<string, unknown>
 interface Reference { $ref: string }
-interface Media { schema: Schema, example?: unknown, examples?: Record<string, { value: unknown }> }
+export interface Media { schema: Schema, example?: unknown, examples?: Record<string, { value: unknown }> }
 interface Response { description: string, headers?: Record<string, object>, content?: Record<string, Media> }
 interface Operation {
   operationId?: string
   tags?: string[]
   security?: object[]
   deprecated?: boolean
-  parameters?: object[]
+  parameters?: { schema: Schema }[]
   requestBody?: { content: Record<string, Media> }
   responses: Record<string, Response | Reference>
 }
@@ -54,9 +57,9 @@ const mayHaveBody = (_operation: Operation, method: string) => method !== 'get'
 const SHARED_FAULTS: Record<number, SharedFault> = {
   400: {
     name: 'BadRequest',
-    description: 'The request is not valid; the answer lists the invalid fields',
+    description: 'The request is not valid HTTP, or the answer lists its invalid fields',
     error: field => validationError([{ pointer: `/${field}`, detail: 'is required' }]),
-    applies: (operation, method) => mayHaveBody(operation, method) || operation.parameters !== undefined
+    applies: () => true
   },
   401: {
     name: 'Unauthorized',
@@ -80,6 +83,7 @@ const SHARED_FAULTS: Record<number, SharedFault> = {
     headers: ['retry-after'],
     applies: (_operation, _method, limited) => limited
   },
+  500: { name: 'Internal', description: 'An error of this service', error: () => new Internal(), applies: () => true },
   503: {
     name: 'Unavailable',
     description: 'A dependency of this service does not answer; try again',
@@ -90,14 +94,14 @@ const SHARED_FAULTS: Record<number, SharedFault> = {
   }
 }
 
-const text = (description: string, example: string) => ({ description, schema: { type: 'string', examples: [example] } })
-const count = (description: string, example: number) => ({ description, schema: { type: 'integer', examples: [example] } })
+const text = (description: string, example: string, limits: Schema = {}) => ({ description, schema: { type: 'string', maxLength: 256, pattern: '^[ -~]*$', ...limits, examples: [example] } })
+const count = (description: string, example: number) => ({ description, schema: { type: 'integer', minimum: 0, maximum: 2_147_483_647, examples: [example] } })
 
 const HEADERS = {
-  'x-correlation-id': text('Identifies this request in logs, messages and events', EXAMPLE_ID),
-  'ratelimit-limit': count('Requests allowed per client in a window', 100),
-  'ratelimit-remaining': count('Requests left in this window', 99),
-  'ratelimit-reset': count('Seconds until the window ends', 60),
+  'x-correlation-id': text('Identifies this request in logs, messages and events', EXAMPLE_ID, { maxLength: 64, pattern: CORRELATION_ID_PATTERN.source }),
+  'access-control-allow-origin': text('The origin of the web page, if it may call this service', 'https://app.example.com'),
+  'ratelimit-policy': text('The limit of this kind of request for one client: its name, requests (`q`) in a window of seconds (`w`)', '"general";q=100;w=60'),
+  ratelimit: text('What is left of that limit: requests (`r`) until the window ends, in seconds (`t`)', '"general";r=99;t=60'),
   'retry-after': count('Seconds to wait before retrying', 5),
   'www-authenticate': text('How to authenticate, RFC 6750', 'Bearer realm="user-service"')
 }
@@ -108,11 +112,21 @@ const HEADERS_V1 = {
   link: text('The version that replaces this one', '</openapi/v2.json>; rel="successor-version"')
 }
 
-const LIMIT_HEADERS = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']
+const LIMIT_HEADERS = ['ratelimit-policy', 'ratelimit']
 
 const FAULT_MEDIA_TYPE = { v1: 'application/json', v2: 'application/problem+json' }
 
-const headerReferences = (names: string[]) => Object.fromEntries(names.map(name => [name, { $ref: `#/components/headers/${name}` }]))
+/** On every response. The second one only for the web pages of the configured origins. */
+const COMMON_HEADERS = ['x-correlation-id', 'access-control-allow-origin']
+
+/** Names of headers that are not just their words with capital letters. */
+const HEADER_NAMES: Record<string, string> = { etag: 'ETag', 'www-authenticate': 'WWW-Authenticate' }
+
+/** A header's name as its RFC writes it, which linters look for: `ratelimit-limit` is `RateLimit-Limit`. */
+const headerName = (name: string) => HEADER_NAMES[name] ?? name.replace(/(?<=^|-)[a-z]/g, letter => letter.toUpperCase()).replace(/^Ratelimit/, 'RateLimit')
+
+const namedHeaders = (headers: Record<string, object>) => Object.fromEntries(Object.entries(headers).map(([name, header]) => [headerName(name), header]))
+const headerReferences = (names: string[]) => Object.fromEntries(names.map(headerName).map(name => [name, { $ref: `#/components/headers/${name}` }]))
 
 /** Converts an `anyOf` of constants, which TypeBox makes of a union of literals, into an `enum`, which is easier to read. */
 function asEnum (schema: Schema): Schema {
@@ -121,6 +135,16 @@ function asEnum (schema: Schema): Schema {
   const { anyOf: _, ...rest } = schema
   return { type: 'string', enum: options.map(option => option['const']), ...rest }
 }
+
+/** Names the size of an integer, from its limits. Many generators of clients need it. */
+function withFormat (schema: Schema): Schema {
+  if (schema['type'] !== 'integer' || schema['format'] !== undefined) return schema
+  const { minimum, maximum } = schema as { minimum?: number, maximum?: number }
+  return { ...schema, format: minimum !== undefined && maximum !== undefined && minimum >= -(2 ** 31) && maximum < 2 ** 31 ? 'int32' : 'int64' }
+}
+
+/** Custom keywords for the error texts of plugins/errors. */
+const ERROR_TEXTS = ['x-expected', 'x-detail']
 
 /** Moves every schema with a title to the components and leaves a reference. */
 function createHoister (schemas: Record<string, Schema>) {
@@ -139,8 +163,7 @@ function createHoister (schemas: Record<string, Schema>) {
   function hoist (node: unknown): unknown {
     if (Array.isArray(node)) return node.map(hoist)
     if (typeof node !== 'object' || node === null) return node
-    // A custom keyword for the error texts of plugins/errors.
-    const schema = asEnum(Object.fromEntries(Object.entries(node).filter(([key]) => key !== 'x-expected').map(([key, value]) => [key, hoist(value)])))
+    const schema = withFormat(asEnum(Object.fromEntries(Object.entries(node).filter(([key]) => !ERROR_TEXTS.includes(key)).map(([key, value]) => [key, hoist(value)]))))
     if (schema['discriminator'] !== undefined) mapDiscriminator(schema)
     const name = schema['title']
     if (typeof name !== 'string' || schema['type'] === undefined) return schema
@@ -186,13 +209,28 @@ export function finishDocument (document: Document, { version, tags, unlimited }
   function sharedResponse (status: string): Reference {
     const { name, description, error, headers = [] } = SHARED_FAULTS[Number(status)]!
     const { code, message, errors } = error(field)
+    codes.add(code!)
     const { body } = renderFault({ status: Number(status), code: code!, detail: message, instance, correlationId: EXAMPLE_ID, errors }, version)
     responses[name] = {
       description,
-      headers: headerReferences(['x-correlation-id', ...headers, ...LIMIT_HEADERS, ...lifecycle]),
+      headers: headerReferences([...COMMON_HEADERS, ...headers, ...LIMIT_HEADERS, ...lifecycle]),
       content: { [mediaType]: { schema: faultSchema, example: body } }
     }
     return { $ref: `#/components/responses/${name}` }
+  }
+
+  /** Moves the named schemas of a body to the components, and gives the body an example if its route has none. */
+  function complete (media: Media): void {
+    media.schema = hoist(media.schema)
+    if (media.example === undefined && media.examples === undefined) Object.assign(media, examplesOf(media.schema, hoisted))
+  }
+
+  const codes = new Set([...FRAMEWORK_CODES, ...SHARED_CODES])
+  /** Lists the codes of all failures in the schema of a problem. */
+  function listCodes (): void {
+    const { code } = hoisted[Problem.title!]!['properties'] as Record<string, Schema>
+    const { description, examples } = code!
+    ;(hoisted[Problem.title!]!['properties'] as Record<string, Schema>)['code'] = { type: 'string', enum: [...codes].sort(), description, examples }
   }
 
   /** A failure that a route declares, with examples if it names its errors; `undefined` when the response is not a failure. */
@@ -200,15 +238,16 @@ export function finishDocument (document: Document, { version, tags, unlimited }
     const media = Object.values(response.content ?? {}).find(({ schema }) => schema['title'] === (version === 'v1' ? Failure : Problem).title)
     if (media === undefined) return undefined
     const { schema, example, examples } = media
-    const codes = schema['x-codes'] as string[] | undefined
+    const declared = schema['x-codes'] as string[] | undefined
+    for (const code of declared ?? []) codes.add(code)
     const shown = examples === undefined
       ? example === undefined ? {} : { example: placed(example) }
-      : { examples: Object.fromEntries(Object.values(examples).map(({ value }, i) => [componentName(codes![i]!), { value: placed(value) }])) }
+      : { examples: Object.fromEntries(Object.values(examples).map(({ value }, i) => [componentName(declared![i]!), { value: placed(value) }])) }
     return { ...response, content: { [mediaType]: { schema: faultSchema, ...shown } } }
   }
 
   for (const { method, operation, limited } of operations) {
-    const common = headerReferences(['x-correlation-id', ...(limited ? LIMIT_HEADERS : []), ...lifecycle])
+    const common = headerReferences([...COMMON_HEADERS, ...(limited ? LIMIT_HEADERS : []), ...lifecycle])
     for (const [status, response] of Object.entries(operation.responses)) {
       if ('$ref' in response) continue
       const unsaid = response.description === 'Default Response'
@@ -217,19 +256,22 @@ export function finishDocument (document: Document, { version, tags, unlimited }
         continue
       }
       if (unsaid) response.description = STATUS_CODES[status]!
-      response.headers = { ...response.headers, ...common, ...headerReferences(SHARED_FAULTS[Number(status)]?.headers ?? []) }
+      const own = Object.entries(response.headers ?? {}).map(([name, header]) => [name, hoist(header as Schema)] as const)
+      response.headers = { ...namedHeaders(Object.fromEntries(own)), ...common, ...headerReferences(SHARED_FAULTS[Number(status)]?.headers ?? []) }
       const declared = declaredFault(response)
       if (declared !== undefined) operation.responses[status] = declared
-      else for (const media of Object.values(response.content ?? {})) media.schema = hoist(media.schema)
+      else for (const media of Object.values(response.content ?? {})) complete(media)
     }
     for (const [status, { applies }] of Object.entries(SHARED_FAULTS)) {
       if (applies?.(operation, method, limited) === true) operation.responses[status] ??= sharedResponse(status)
     }
+    for (const media of Object.values(operation.requestBody?.content ?? {})) complete(media)
+    for (const parameter of operation.parameters ?? []) parameter.schema = hoist(parameter.schema)
     operation.security ??= []
     if (version === 'v1') operation.deprecated = true
   }
-  for (const media of bodies) media.schema = hoist(media.schema)
-  const headers = { ...HEADERS, ...(version === 'v1' ? HEADERS_V1 : {}) }
+  const headers = hoist(namedHeaders({ ...HEADERS, ...(version === 'v1' ? HEADERS_V1 : {}) }) as Schema) as Record<string, object>
+  if (version === 'v2') listCodes()
   const used = tags.filter(({ name }) => operations.some(({ operation }) => operation.tags?.includes(name) === true))
   return { ...document, tags: used, components: { ...document.components, headers, responses, schemas: referenced({ paths: document.paths, responses }, hoisted) } }
 }

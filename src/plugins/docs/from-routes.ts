@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { finishDocument, type ApiText, type Document, type Tag } from './document.ts'
+import { withIdempotency } from './idempotent.ts'
 
 /** The decorator that makes each version's document. */
 export const DECORATORS = { v1: 'swaggerV1', v2: 'swagger' } as const
@@ -13,6 +14,9 @@ declare module 'fastify' {
   }
 }
 
+/** Where the API is: the host of the document. It is meant for clients outside. */
+const SERVERS = [{ url: '/', 'x-internal': false }]
+
 /** The folder with the files of Swagger UI in its package. */
 export const UI_DIRECTORY = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json')), 'static')
 
@@ -22,7 +26,7 @@ export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (
     const unlimited = new Set<string>()
     await app.register(fastifySwagger, {
       decorator: DECORATORS[version],
-      openapi: { openapi: '3.1.0', info: api.info[version], servers: [{ url: '/' }], components: { securitySchemes: api.securitySchemes } },
+      openapi: { openapi: '3.1.0', info: api.info[version], servers: SERVERS, components: { securitySchemes: api.securitySchemes } },
       stripBasePath: false,
       convertConstToEnum: false,
       // A named schema inside another one becomes a component with its name.
@@ -31,7 +35,8 @@ export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (
         if (route.config?.limit === false) unlimited.add(url)
         // Routes without a version are documented with the current version.
         const hide = schema?.hide === true || url.startsWith('/v1/') !== (version === 'v1')
-        return { schema: { ...schema, response: { ...schema?.response as object, ...route.config?.failures }, hide }, url }
+        const documented = { ...schema, response: { ...schema?.response as object, ...route.config?.failures }, hide }
+        return { schema: route.config?.idempotent === true ? withIdempotency(documented) : documented, url }
       },
       transformObject: made => finishDocument((made as { openapiObject: Document }).openapiObject, { version, tags, unlimited }) as object
     })

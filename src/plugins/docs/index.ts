@@ -51,8 +51,8 @@ export default fp<DocsSource & { api: ApiText }>(async function docs (app, { api
   if (app.config.DOCS_ENABLED && existsSync(uiDirectory)) serveUi(app, uiDirectory)
 
   const servers = [
-    { url: app.config.PUBLIC_URL },
-    { url: new URL(app.config.PUBLIC_URL).pathname, description: 'The host that serves this document' }
+    { url: app.config.PUBLIC_URL, 'x-internal': false },
+    { url: new URL(app.config.PUBLIC_URL).pathname, description: 'The host that serves this document', 'x-internal': false }
   ]
   for (const version of ['v1', 'v2'] as const) {
     app.get(`/openapi/${version}.json`, { schema: { hide: true } }, createStaticAnswer({

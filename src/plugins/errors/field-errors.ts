@@ -1,5 +1,6 @@
 import type { FastifyError } from 'fastify'
 import { pointerTo, type FieldError } from '../../shared/errors.ts'
+import { isObject } from '../../shared/is-object.ts'
 
 /** Maximum number of fields in an answer, for example for a body with ten thousand unknown properties. */
 const MAX_FIELD_ERRORS = 20
@@ -20,6 +21,8 @@ interface Schema {
   enum?: unknown[]
   /** custom keyword: describes in words what a pattern requires; continues "must be" */
   'x-expected'?: string
+  /** custom keyword: the whole text for a value that does not fit the pattern or the format */
+  'x-detail'?: string
 }
 
 const constantsOf = (schemas: (Schema | undefined)[] = []) => schemas.map(schema => schema?.const)
@@ -32,11 +35,17 @@ const ARTICLES: Record<string, string> = { integer: 'an integer', array: 'an arr
 const counted = (count: unknown, unit: string) => `${String(count)} ${unit}${count === 1 ? '' : 's'}`
 
 /** Finds the schema that failed by its path. Ajv's option `verbose` would provide it, but makes every validator larger. */
-function schemaAt (root: unknown, schemaPath: string): Schema {
-  let schema = root
-  for (const key of schemaPath.split('/').slice(1, -1)) {
+function schemaAt (root: unknown, schemaPath: string, named: (id: string) => unknown): Schema {
+  const resolved = (schema: unknown) => {
+    const { $ref } = (schema ?? {}) as { $ref?: string }
+    return $ref === undefined ? schema : named($ref.replace(/#$/, ''))
+  }
+  // Ajv names the schema that a reference leads to, unless it has inlined it.
+  const [id = '', path = ''] = schemaPath.split('#')
+  let schema = resolved(id === '' ? root : named(id))
+  for (const key of path.split('/').slice(1, -1)) {
     const name = /[%~]/.test(key) ? decodeURIComponent(key).replaceAll('~1', '/').replaceAll('~0', '~') : key
-    schema = (schema as Record<string, unknown> | undefined)?.[name]
+    schema = resolved((schema as Record<string, unknown> | undefined)?.[name])
   }
   return schema ?? {}
 }
@@ -62,25 +71,40 @@ function detailOf ({ keyword, params }: Failed, schema: Schema): string {
     case 'minimum': return `must be at least ${String(limit)}`
     case 'maximum': return `must be at most ${String(limit)}`
     case 'pattern':
-    case 'format': return 'has an invalid format'
+    case 'format': return schema['x-detail'] ?? 'has an invalid format'
     default: return 'is not valid'
   }
+}
+
+/** Whether a member of a merge patch (RFC 7396) is `null`, which asks for its removal. A schema allows that only where it is possible. */
+function asksForRemoval (pointer: string, body: unknown, { consumes }: Record<string, unknown>): boolean {
+  if (!Array.isArray(consumes) || !consumes.includes('application/merge-patch+json') || !isObject(body)) return false
+  const name = /^\/([^/~]+)$/.exec(pointer)?.[1]
+  return name !== undefined && Object.hasOwn(body, name) && body[name] === null
 }
 
 /**
  * The invalid fields of a request that Ajv rejected, and how many more there are.
  *
  * @param schemas the route's schemas, by part of the request
+ * @param named the app's shared schemas, by id
+ * @param body the request's body
  */
-export function fieldErrors ({ validation = [], validationContext }: FastifyError, schemas: Record<string, unknown> = {}): { errors: FieldError[], more: number } {
+export function fieldErrors ({ validation = [], validationContext }: FastifyError, schemas: Record<string, unknown> = {}, named: (id: string) => unknown = () => undefined, body?: unknown): { errors: FieldError[], more: number } {
   const place = validationContext === 'body' ? '' : '#'
   // Report a failed anyOf once, not once per branch.
-  const failures = (validation as unknown as Failed[]).filter(({ schemaPath }) => !/\/anyOf\/\d/.test(schemaPath))
-  const errors = failures.slice(0, MAX_FIELD_ERRORS).map(failure => {
+  const failures = new Map<string, Failed>()
+  for (const failure of validation as unknown as Failed[]) {
+    if (/\/anyOf\/\d/.test(failure.schemaPath)) continue
     const { instancePath, keyword, params } = failure
     const name = { required: params['missingProperty'], additionalProperties: params['additionalProperty'], discriminator: params['tag'] }[keyword]
-    const below = name === undefined ? '' : pointerTo(String(name))
-    return { pointer: `${place}${instancePath}${below}`, detail: detailOf(failure, schemaAt(schemas[validationContext ?? ''], failure.schemaPath)) }
+    const pointer = `${place}${instancePath}${name === undefined ? '' : pointerTo(String(name))}`
+    // The first failure of a field says enough: a text that is too long often does not fit the pattern either.
+    if (!failures.has(pointer)) failures.set(pointer, failure)
+  }
+  const errors = [...failures].slice(0, MAX_FIELD_ERRORS).map(([pointer, failure]) => {
+    const isRemoval = pointer === failure.instancePath && validationContext === 'body' && asksForRemoval(pointer, body, schemas)
+    return { pointer, detail: isRemoval ? 'cannot be removed' : detailOf(failure, schemaAt(schemas[validationContext ?? ''], failure.schemaPath, named)) }
   })
-  return { errors, more: failures.length - errors.length }
+  return { errors, more: failures.size - errors.length }
 }

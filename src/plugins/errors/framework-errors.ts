@@ -21,6 +21,9 @@ const CLIENT_ERRORS: Record<string, readonly [status: number, text: string, code
 const BAD_REQUEST = [400, 'Bad Request', 'BAD_REQUEST', 'The request cannot be understood'] as const
 const NOT_IMPLEMENTED = [501, 'Not Implemented', 'METHOD_NOT_IMPLEMENTED', 'This method is not supported'] as const
 
+/** The codes of the answers below, for the API documents. */
+export const FRAMEWORK_CODES = [...Object.values(CLIENT_ERRORS), BAD_REQUEST, NOT_IMPLEMENTED].map(([,, code]) => code)
+
 /** Answers on a bare socket in the common format, logs the answer like every other, and closes the connection. */
 function answerSocket (app: FastifyInstance, socket: Socket, [status, statusText, code, detail]: readonly [number, string, string, string], cause?: string): void {
   const correlationId = newId()

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { isUnavailable } from '../../shared/aws-errors.ts'
-import { Internal, summaryOf, TOKEN_INVALID, Unavailable, type FieldError } from '../../shared/errors.ts'
+import { HostMissing, Internal, MethodNotAllowed, NotFound, summaryOf, TOKEN_INVALID, Unavailable, type FieldError } from '../../shared/errors.ts'
 import { renderFault, type Fault } from '../../shared/problem.ts'
 import { CORRELATION_HEADER } from '../correlation.ts'
 import { pathOf } from '../request-target.ts'
@@ -14,6 +14,12 @@ const FASTIFY_ERRORS: Record<string, readonly [code: string, detail: string]> = 
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['BODY_MALFORMED', 'The body is not as long as Content-Length says'],
   FST_ERR_BAD_URL: ['URL_MALFORMED', 'The path is not a valid URL path']
 }
+
+/** Codes that an operation may answer without declaring them, for the API documents. */
+export const SHARED_CODES = [
+  ...Object.values(FASTIFY_ERRORS).map(([code]) => code),
+  ...[NotFound, MethodNotAllowed, HostMissing].map(Shared => new Shared().code)
+]
 
 /** Maximum characters of a path that an answer repeats. */
 const MAX_INSTANCE = 256
@@ -33,7 +39,7 @@ const catalogued = ({ statusCode, code, message }: FastifyError) => ({ status: s
 function faultOf (error: FastifyError & Details, request: FastifyRequest): Fault {
   const base = { instance: pathOf(request).slice(0, MAX_INSTANCE), correlationId: request.id }
   if (error.validation !== undefined) {
-    const { errors, more } = fieldErrors(error, request.routeOptions.schema as Record<string, unknown> | undefined)
+    const { errors, more } = fieldErrors(error, request.routeOptions.schema as Record<string, unknown> | undefined, id => request.server.getSchema(id), request.body)
     return { ...base, status: 400, code: 'VALIDATION_FAILED', detail: `${summaryOf(errors)}${more > 0 ? `; and ${more} more` : ''}`, errors }
   }
   if (isUnavailable(error)) return { ...base, ...catalogued(new Unavailable()) }

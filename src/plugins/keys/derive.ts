@@ -12,6 +12,7 @@ export interface KeySet {
   jwk: PublicJwk
   code: Buffer
   pseudonym: Buffer
+  seal: Buffer
 }
 
 // RFC 8410: the PKCS #8 prefix of a raw 32-byte Ed25519 seed.
@@ -35,7 +36,8 @@ export function deriveKeys (rootSecret: string): KeySet {
     publicKey: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
     jwk: { kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'EdDSA', use: 'sig' },
     code: deriveCodeKey(rootSecret),
-    pseudonym: derive(rootSecret, 'pseudonym')
+    pseudonym: derive(rootSecret, 'pseudonym'),
+    seal: derive(rootSecret, 'seal')
   }
 }
 
@@ -68,3 +70,20 @@ export function isCodeFor (codeKeys: readonly Buffer[], challengeId: string, cod
 
 /** A keyed hash of 128 bits, base64url. */
 export const pseudonymFor = (pseudonymKey: Buffer, value: string): string => createHmac('sha256', pseudonymKey).update(value).digest('base64url').slice(0, 22)
+
+const signatureOf = (sealKey: Buffer, text: string): Buffer => createHmac('sha256', sealKey).update(text).digest()
+
+/** A text with its signature, in characters that need no escape in a URL. Signed, not encrypted. */
+export const sealWith = (sealKey: Buffer, text: string): string => `${Buffer.from(text).toString('base64url')}.${signatureOf(sealKey, text).toString('base64url')}`
+
+/** The text that was sealed with one of the keys, or `undefined`. */
+export function openWith (sealKeys: readonly Buffer[], sealed: string): string | undefined {
+  const [, encoded = '', signature = ''] = /^([\w-]+)\.([\w-]{43})$/.exec(sealed) ?? []
+  const text = Buffer.from(encoded, 'base64url').toString()
+  const given = Buffer.from(signature, 'base64url')
+  let isSealed = false
+  // No early return, so that the time does not show which key matched.
+  for (const key of sealKeys) isSealed = (given.length === 32 && timingSafeEqual(given, signatureOf(key, text))) || isSealed
+  // The last character of either part has bits that are not used; only the form that sealWith writes is accepted.
+  return isSealed && Buffer.from(text).toString('base64url') === encoded && given.toString('base64url') === signature ? text : undefined
+}

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type {} from '../aws/index.ts'
-import { codeFor, deriveCodeKey, deriveKeys, isCodeFor, pseudonymFor, type KeySet, type PublicJwk } from './derive.ts'
+import { codeFor, deriveCodeKey, deriveKeys, isCodeFor, openWith, pseudonymFor, sealWith, type KeySet, type PublicJwk } from './derive.ts'
 import { fixedSecret, managedSecret, type Secret } from './secret.ts'
 
 /** Operations with the secrets. None of them exposes a key. */
@@ -13,6 +13,10 @@ export interface Keys {
   pseudonym (value: string): string
   /** The pseudonyms under each valid key, current first. Data written before a rotation has the second one. */
   pseudonyms (value: string): string[]
+  /** A text with a signature, safe in URLs, for what clients hand back unchanged. Clients can read it. */
+  seal (text: string): string
+  /** The text of `seal`, under the current or the previous key; `undefined` for anything else. Rejects with a 503 when that is unknown. */
+  open (sealed: string): Promise<string | undefined>
   /** Public signing keys, current first. */
   readonly jwks: PublicJwk[]
   /**
@@ -82,6 +86,14 @@ export default fp(async function keys (app) {
     },
     pseudonym: value => pseudonymFor(root.held()[0]!.pseudonym, value),
     pseudonyms: value => root.held().map(set => pseudonymFor(set.pseudonym, value)),
+    seal: text => sealWith(root.held()[0]!.seal, text),
+    async open (sealed) {
+      const find = () => openWith(root.held().map(set => set.seal), sealed)
+      await root.recent()
+      // Another process may have sealed it after a rotation that this process has not seen.
+      if (find() === undefined) await root.renew(() => find() !== undefined)
+      return find()
+    },
     get jwks () { return root.held().map(set => set.jwk) },
     async refresh () {
       await Promise.all([codes.recent(), hasRoot ? root.recent() : undefined])

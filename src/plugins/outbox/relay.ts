@@ -76,10 +76,13 @@ export function createRelay ({ handlerOf, count, log: parentLog }: RelayOptions)
     /** Handles a batch of a table's stream. Returns the failed records in the order of the stream. */
     async handleBatch (store: OutboxStore, event: DynamoDBStreamEvent, invocation: Invocation): Promise<DynamoDBBatchResponse> {
       const failed = new Set<string>()
+      const expired: { sequenceNumber: string, item: Record<string, unknown> }[] = []
       const lanes = new Map<string, { sequenceNumber: string, entry: OutboxEntry }[]>()
       for (const record of event.Records) {
         const sequenceNumber = record.dynamodb?.SequenceNumber ?? ''
         try {
+          const item = expiredItem(record)
+          if (item !== undefined) expired.push({ sequenceNumber, item })
           const entry = announcedEntry(store, record)
           if (entry === undefined) continue
           const lane = lanes.get(entry.subject)
@@ -95,6 +98,16 @@ export function createRelay ({ handlerOf, count, log: parentLog }: RelayOptions)
         for (const { sequenceNumber, entry } of lane) {
           if (isOver(invocation)) failed.add(sequenceNumber)
           else await handle(store, entry).catch(() => failed.add(sequenceNumber))
+        }
+      })
+      await inParallel(expired, async ({ sequenceNumber, item }) => {
+        try {
+          if (isOver(invocation)) failed.add(sequenceNumber)
+          else await store.announceExpiry(item)
+        } catch (err) {
+          parentLog.error({ err, sequenceNumber }, 'the removal of an expired item could not be announced')
+          count('OutboxFailed')
+          failed.add(sequenceNumber)
         }
       })
       // Lambda retries from the first failed record. Later records that were handled are recognised as handled.
@@ -147,6 +160,14 @@ function announcedEntry (store: OutboxStore, { eventName, dynamodb }: DynamoDBRe
   const image = dynamodb?.NewImage
   if (eventName !== 'INSERT' || image?.['kind']?.S !== 'outbox') return undefined
   return store.entryIn(unmarshall(image as Record<string, AttributeValue>))
+}
+
+/** The item that DynamoDB has removed because it had expired, or `undefined` for every other write. */
+function expiredItem ({ eventName, userIdentity, dynamodb }: DynamoDBRecord): Record<string, unknown> | undefined {
+  // Only removals by the TTL name the service as their author.
+  const { type, principalId } = (userIdentity ?? {}) as { type?: unknown, principalId?: unknown }
+  if (eventName !== 'REMOVE' || type !== 'Service' || principalId !== 'dynamodb.amazonaws.com') return undefined
+  return dynamodb?.OldImage === undefined ? undefined : unmarshall(dynamodb.OldImage as Record<string, AttributeValue>)
 }
 
 /** Runs `work` for each item with limited parallelism. Rejects only when no call is in flight any more. */

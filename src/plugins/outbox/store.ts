@@ -14,6 +14,8 @@ export interface OutboxOptions<S extends EntrySchemas> {
   /** makes the table's key attributes from an event's id */
   key: (eventId: string) => Record<string, string>
   entries: S
+  /** Makes the entry that announces that DynamoDB has removed an expired item; `undefined` when nothing follows from it. Safe to repeat: the same item gives the same event id. */
+  expired?: (item: Record<string, unknown>) => EntryOf<S> | undefined
 }
 
 /** The outbox in one table, for the module that owns the table. */
@@ -30,6 +32,8 @@ export interface OutboxStore {
   readonly types: readonly string[]
   /** Parses the entry in an item; `undefined` when the item is not an entry. Throws when the entry is invalid. */
   entryIn (item: Record<string, unknown>): OutboxEntry | undefined
+  /** Puts the entry that announces the removal of an expired item, if one does. */
+  announceExpiry (item: Record<string, unknown>): Promise<void>
   /** Whether the entry has not been handled yet. Strongly consistent. */
   has (eventId: string): Promise<boolean>
   /** Safe to repeat. */
@@ -56,7 +60,7 @@ export function outboxAttributes (entry: OutboxEntry): Record<string, unknown> {
   return { ...entry, kind: 'outbox', outbox: entry.eventId.charAt(0) }
 }
 
-export function createStore<S extends EntrySchemas> (client: DynamoDBDocumentClient, { table, key, entries }: OutboxOptions<S>): Outbox<EntryOf<S>> & OutboxStore {
+export function createStore<S extends EntrySchemas> (client: DynamoDBDocumentClient, { table, key, entries, expired }: OutboxOptions<S>): Outbox<EntryOf<S>> & OutboxStore {
   const write = (entry: OutboxEntry) => ({ TableName: table, Item: { ...outboxAttributes(entry), ...key(entry.eventId) } })
 
   function entryIn (item: Record<string, unknown>): OutboxEntry | undefined {
@@ -70,14 +74,21 @@ export function createStore<S extends EntrySchemas> (client: DynamoDBDocumentCli
     return { eventId, type, subject, occurredAt, correlationId, data }
   }
 
+  async function put (entry: OutboxEntry): Promise<void> {
+    await client.send(new PutCommand(write(entry)))
+  }
+
   return {
     table,
     types: Object.keys(entries),
     write,
     entryIn,
 
-    async put (entry) {
-      await client.send(new PutCommand(write(entry)))
+    put,
+
+    async announceExpiry (item) {
+      const entry = expired?.(item)
+      if (entry !== undefined) await put(entry)
     },
 
     async has (eventId) {

@@ -17,16 +17,27 @@ declare module 'fastify' {
     }
   }
   interface FastifyContextConfig {
-    /**
-     * The limit of a route: `strict`, a fifth of the general limit, for routes that send mails; `moderate`, a half, for tokens
-     * and codes; `false` for none. The routes of a class share one count, separate from the general one.
-     */
-    limit?: 'strict' | 'moderate' | false
+    /** What a request of this route costs; see COSTS. Without it `general`; `false` for no limit. The routes of a class share one count. */
+    limit?: CostClass | false
   }
 }
 
-/** Fractions of RATE_LIMIT_MAX. */
-const SHARES = { general: 1, moderate: 1 / 2, strict: 1 / 5 } as const
+/**
+ * What one request costs, by class, in units of which a client has RATE_LIMIT_MAX in a window: RATE_LIMIT_MAX 100 allows
+ * 20 requests that cost 5. Each class has its own count. The names are the policies' names in the RateLimit headers.
+ */
+export const COSTS = {
+  /** reads and changes of single resources: a few reads and writes of the database */
+  general: 1,
+  /** codes and tokens: guesses are compared, and signatures made */
+  credential: 2,
+  /** sends a mail, the most expensive thing that a request can cause */
+  mail: 5,
+  /** up to a hundred resources in one request */
+  bulk: 10
+} as const
+
+export type CostClass = keyof typeof COSTS
 
 /** Maximum keys of modules in memory: about 5 MB. */
 const KEYS = 32_768
@@ -55,20 +66,35 @@ export default fp(async function rateLimit (app) {
   const windowMs = RATE_LIMIT_WINDOW_SECONDS * 1000
   await app.register(fastifyRateLimit, {
     global: false,
-    max: RATE_LIMIT_MAX,
     timeWindow: windowMs,
     store: createStore(windowMs),
-    keyGenerator: ({ ip }) => ip,
-    enableDraftSpec: true,
-    errorResponseBuilder: () => new TooManyRequests()
+    keyGenerator: ({ ip }) => ip
   })
-  const limiters = Object.fromEntries(Object.entries(SHARES).map(([name, share]) => [name, app.rateLimit({ max: Math.ceil(RATE_LIMIT_MAX * share) })])) as
-    Record<keyof typeof SHARES, (request: FastifyRequest, reply: FastifyReply) => Promise<void>>
+
+  /** Counts requests of a class, and describes the limit in the headers of draft-ietf-httpapi-ratelimit-headers-11. */
+  function createLimiter (name: CostClass) {
+    const max = Math.ceil(RATE_LIMIT_MAX / COSTS[name])
+    const count = app.createRateLimit({ max })
+    const policy = `"${name}";q=${max};w=${RATE_LIMIT_WINDOW_SECONDS}`
+    return async function limit (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+      const counted = await count(request)
+      // There is no allow list, so every request is counted.
+      if (counted.isAllowed) return
+      reply.header('ratelimit-policy', policy).header('ratelimit', `"${name}";r=${counted.remaining};t=${counted.ttlInSeconds}`)
+      if (counted.isExceeded) throw Object.assign(new TooManyRequests(), { retryAfter: counted.ttlInSeconds })
+    }
+  }
+  const limiters = Object.fromEntries(Object.keys(COSTS).map(name => [name, createLimiter(name as CostClass)])) as Record<CostClass, ReturnType<typeof createLimiter>>
+
+  app.addHook('onRoute', ({ url, config }) => {
+    const limit = config?.limit
+    if (limit !== undefined && limit !== false && !Object.hasOwn(limiters, limit)) throw new Error(`rate-limit: ${url} has the unknown class ${String(limit)}`)
+  })
   // One hook here instead of the package's hook per route. Those would run after the hooks of a route's scope, so callers
   // who fail to authenticate would never be limited.
   app.addHook('onRequest', async (request, reply) => {
     const { limit = 'general' } = request.routeOptions.config
-    if (limit !== false) await limiters[limit].call(app, request, reply)
+    if (limit !== false) await limiters[limit](request, reply)
   })
 
   const counters = createCounters({ windowMs, capacity: KEYS })

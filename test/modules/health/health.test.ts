@@ -154,7 +154,7 @@ t.test('health checks are neither limited nor worth a log line each', async t =>
     for (let i = 0; i < 3; i++) {
       const response = await app.inject(path)
       t.equal(response.statusCode, 200)
-      t.notHas(response.headers, { 'ratelimit-limit': /./ })
+      t.notHas(response.headers, { ratelimit: /./ })
     }
   }
   t.same(app.logLines.filter(({ msg }) => msg === 'answered'), [])

@@ -143,8 +143,10 @@ t.test('details are in plain words, and one sentence names all invalid fields', 
     ['/v2/users', { email: 'ada@example.com', name: 'Ada', role: 'admin' }, 'role is not a known property'],
     ['/v2/users', [], 'body must be an object'],
     ['/v2/users', { email: 'nowhere', name: 'Ada' }, 'email is not an e-mail address'],
+    ['/v2/users', { email: 'ada@-example.com', name: 'A\u200bda' }, 'email is not an e-mail address; name must have at least 2 visible characters, and no invisible ones'],
+    ['/v2/users', { email: 'ada@xn--.com', name: '\u0007Ada' }, 'email is not an e-mail address; name must have at least 2 visible characters, and no invisible ones'],
     ['/v2/auth/tokens', { grantType: 'code', challengeId, code: '1234' }, 'code must be 8 digits'],
-    ['/v2/auth/tokens', { grantType: 'code', challengeId: 'x', code: 'abcdefgh' }, 'challengeId has an invalid format; code must be 8 digits'],
+    ['/v2/auth/tokens', { grantType: 'code', challengeId: 'x', code: 'abcdefgh' }, 'challengeId must be a UUID in lower case; code must be 8 digits'],
     ['/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: '' }, 'refreshToken must not be empty'],
     ['/v2/auth/tokens', { grantType: 'password' }, 'grantType must be one of: code, refresh_token']
   ] as const) {
@@ -169,11 +171,12 @@ t.test('a client over its limit is 429 with Retry-After and RateLimit headers', 
     for (let i = 1; i <= 2; i++) {
       const { statusCode, headers } = await ask()
       t.equal(statusCode, 400)
-      t.match(headers, { 'ratelimit-limit': '2', 'ratelimit-remaining': String(2 - i), 'ratelimit-reset': /^\d+$/ })
+      t.match(headers, { 'ratelimit-policy': '"mail";q=2;w=30', ratelimit: new RegExp(`^"mail";r=${2 - i};t=\\d+$`) })
     }
     const refused = await ask()
     isFailure(t, refused, 429, 'RATE_LIMITED')
-    t.match(refused.headers, { 'ratelimit-limit': '2', 'ratelimit-remaining': '0', 'ratelimit-reset': /^\d+$/ })
+    t.match(refused.headers, { 'ratelimit-policy': '"mail";q=2;w=30', ratelimit: `"mail";r=0;t=${refused.headers['retry-after']}` })
+    t.notHas(refused.headers, { 'ratelimit-limit': /./, 'ratelimit-remaining': /./, 'ratelimit-reset': /./ }, 'not the headers of older drafts')
     t.ok(Number(refused.headers['retry-after']) >= 1 && Number(refused.headers['retry-after']) <= 30, `Retry-After: ${refused.headers['retry-after']}`)
   }
 })

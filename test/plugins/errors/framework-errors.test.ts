@@ -78,7 +78,7 @@ t.test('HEAD of every GET has its status and headers, and no body', async t => {
     const head = await sayTo(port, rawRequest('HEAD', target))
     t.equal(head.status, get.status, target)
     t.equal(head.body, '', target)
-    const stable = ({ headers }: typeof get) => Object.fromEntries(Object.entries(headers).filter(([name]) => !/^(date|ratelimit-.*|x-correlation-id|transfer-encoding)$/.test(name)))
+    const stable = ({ headers }: typeof get) => Object.fromEntries(Object.entries(headers).filter(([name]) => !/^(date|ratelimit.*|x-correlation-id|transfer-encoding)$/.test(name)))
     t.same(stable(head), stable(get), target)
   }
 })

@@ -67,7 +67,7 @@ t.test('what sends mails shares a fifth of the limit, tokens and codes a half, e
   t.same(await ask(['/v2/users', '/v1/users', '/v2/auth/challenges', '/v1/auth/challenges']), [400, 400, 429, 429])
   t.same(await ask(['/v2/auth/tokens', '/v2/auth/revoke', '/v1/auth/tokens', '/v2/auth/tokens', '/v2/auth/revoke', '/v2/auth/tokens']), [400, 400, 400, 400, 400, 429])
   t.equal((await app.inject('/v2/users/me')).statusCode, 401)
-  t.equal((await app.inject('/v2/users/me')).headers['ratelimit-remaining'], '8', 'neither is counted in the general limit')
+  t.match((await app.inject('/v2/users/me')).headers['ratelimit'], /^"general";r=8;t=\d+$/, 'neither is counted in the general limit')
 })
 
 t.test('a preflight is neither counted nor refused, however many there are', async t => {
@@ -77,9 +77,25 @@ t.test('a preflight is neither counted nor refused, however many there are', asy
   for (let i = 0; i < 10; i++) t.equal((await preflight()).statusCode, 204)
   const answer = await app.inject({ method: 'POST', url: '/v2/users', payload: {}, headers: { origin } })
   t.equal(answer.statusCode, 400)
-  t.equal(answer.headers['ratelimit-remaining'], '0', 'the first of one')
+  t.match(answer.headers['ratelimit'], /^"mail";r=0;t=\d+$/, 'the first of one')
   t.equal((await app.inject({ method: 'POST', url: '/v2/users', payload: {}, headers: { origin } })).statusCode, 429)
   t.equal((await preflight()).statusCode, 204)
+})
+
+t.test('each class says in its headers what it allows, and a request of many resources costs ten', async t => {
+  const app = await buildTestApp(t, engines, {
+    env: { RATE_LIMIT_MAX: '95', RATE_LIMIT_WINDOW_SECONDS: '7' },
+    beforeReady: app => { app.post('/many', { config: { limit: 'bulk' } }, async () => 'ok') }
+  })
+  for (const [method, url, name, quota] of [['GET', '/v2/users/me', 'general', 95], ['POST', '/v2/auth/tokens', 'credential', 48], ['POST', '/v2/auth/challenges', 'mail', 19], ['POST', '/many', 'bulk', 10]] as const) {
+    const { headers } = await app.inject({ method, url, ...(method === 'GET' ? {} : { payload: {} }) })
+    t.equal(headers['ratelimit-policy'], `"${name}";q=${quota};w=7`, url)
+    t.match(headers['ratelimit'], new RegExp(`^"${name}";r=${quota - 1};t=[1-7]$`), url)
+  }
+})
+
+t.test('a route with a class that does not exist keeps the app from starting', async t => {
+  await t.rejects(buildTestApp(t, engines, { beforeReady: app => { app.get('/x', { config: { limit: 'cheap' as never } }, async () => 'x') } }), /\/x has the unknown class cheap/)
 })
 
 t.test('answers of every kind are counted: 410, 404, and paths that are malformed', async t => {

@@ -1,0 +1,6 @@
+export { createUserService, type UserService, type UserServiceOptions } from './user-service.ts'
+export { ProblemError, type FieldProblem } from './problem.ts'
+export { memoryStorage, webStorage, type StoredTokens, type TokenStorage } from './tokens.ts'
+export type { Answer, CallOptions, NotModified } from './call.ts'
+export type { RetryOptions } from './retry.ts'
+export type * from './generated/types.gen.ts'

@@ -1,0 +1,43 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { readDocument } from './client/document.ts'
+import { makeTypescript } from './client/typescript.ts'
+import { readOptions } from './options.ts'
+
+const HELP = `npm run client: writes what clients/ has that is generated, from docs/openapi/. It connects to nothing.
+`
+
+const ROOT = join(import.meta.dirname, '..')
+
+/** Folders that hold only generated files. */
+export const GENERATED = ['clients/typescript/src/generated']
+
+const within = (folder: string, files: Record<string, string>) =>
+  Object.fromEntries(Object.entries(files).map(([file, text]) => [`${folder}/${file}`, text]))
+
+/** The text of every generated file of clients/, by its path in the project. */
+export async function makeClients (): Promise<Record<string, string>> {
+  const v2 = await readDocument('v2')
+  return {
+    ...within('clients/typescript/src/generated', await makeTypescript(v2))
+  }
+}
+
+/** What is wrong with files on disk, given the files that the documents make. */
+export function staleFiles (made: Record<string, string>, found: Record<string, string>): string[] {
+  return [
+    ...Object.keys(made).filter(file => found[file] !== made[file]).map(file => `${file}: ${file in found ? 'not what the documents make' : 'missing'}`),
+    ...Object.keys(found).filter(file => !(file in made)).map(file => `${file}: left over`)
+  ]
+}
+
+if (import.meta.main) {
+  readOptions(HELP)
+  const files = await makeClients()
+  for (const folder of GENERATED) await rm(join(ROOT, folder), { recursive: true, force: true })
+  for (const [file, text] of Object.entries(files)) {
+    await mkdir(dirname(join(ROOT, file)), { recursive: true })
+    await writeFile(join(ROOT, file), text)
+  }
+  console.log(`${Object.keys(files).length} files in ${GENERATED.join(', ')}`)
+}

@@ -1,0 +1,79 @@
+import type { Keys } from '../../plugins/keys/index.ts'
+import { canonicalEmail } from '../../shared/email-address.ts'
+import { Forbidden, Unauthorized, validationError } from '../../shared/errors.ts'
+import { UUID } from '../../shared/ids.ts'
+import { isActing, publicUser } from './account-state.ts'
+import type { Actor, UsersDirectory } from './contract.ts'
+import type { DirectoryRepository, Page } from './directory-repository.ts'
+import { UserNotFound } from './errors.ts'
+import { isActiveAdmin } from './items.ts'
+import type { UsersRepository } from './repository.ts'
+import { PAGE, type StoredUser } from './schemas.ts'
+
+/** Rejects a caller who is not an admin now, whatever the token says. */
+export function checkAdmin (caller: StoredUser | undefined, actor: Actor): void {
+  if (!isActing(caller, actor)) throw new Unauthorized()
+  if (!isActiveAdmin(caller)) throw new Forbidden()
+}
+
+export interface DirectoryOptions {
+  repository: Pick<UsersRepository, 'get'>
+  directory: DirectoryRepository
+  keys: Pick<Keys, 'seal' | 'open'>
+}
+
+/** The rules of what admins may read. The caller's role is read at the same time as what they ask for, and checked before anything is returned. */
+export function createDirectory ({ repository, directory, keys }: DirectoryOptions): UsersDirectory {
+  /** The place in a cursor of this list. A cursor names its list, so that it is not used for another one or another filter. */
+  async function placeIn (cursor: string | undefined, list: string): Promise<string | undefined> {
+    if (cursor === undefined) return undefined
+    const text = await keys.open(cursor)
+    if (text?.startsWith(`${list} `) !== true) throw validationError([{ pointer: '#/cursor', detail: 'is not a cursor of this list and filter' }])
+    return text.slice(list.length + 1)
+  }
+
+  function pageOf<T, S> ({ items, next }: Page<T>, list: string, present: (item: T) => S): { items: S[], nextCursor?: string } {
+    return { items: items.map(present), ...(next === undefined ? {} : { nextCursor: keys.seal(`${list} ${next}`) }) }
+  }
+
+  async function findByEmail (actor: Actor, typed: string, status: string | undefined) {
+    const email = canonicalEmail(typed)
+    if (email === undefined) throw validationError([{ pointer: '#/email', detail: 'is not an e-mail address' }])
+    const { caller, ownerId } = await directory.lookUp(actor.userId, email)
+    checkAdmin(caller, actor)
+    const user = ownerId === undefined ? undefined : await repository.get(ownerId)
+    // The claim may have passed to another account between the two reads.
+    const isShown = user !== undefined && user.email === email && (status === undefined || user.status === status)
+    return { items: isShown ? [publicUser(user)] : [] }
+  }
+
+  return {
+    async list (actor, { limit = PAGE, cursor, status, email }) {
+      const list = ['users', status ?? [], email === undefined ? [] : 'email'].flat().join('/')
+      const before = await placeIn(cursor, list)
+      if (email !== undefined) return await findByEmail(actor, email, status)
+      const begun = directory.begin(actor.userId)
+      const [{ caller }, page] = await Promise.all([begun, directory.list({ limit, status, before }, begun.then(({ firstMonth }) => firstMonth))])
+      checkAdmin(caller, actor)
+      return pageOf(page, list, publicUser)
+    },
+
+    async batchGet (actor, ids) {
+      const [caller, users] = await Promise.all([repository.get(actor.userId), directory.byIds(ids)])
+      checkAdmin(caller, actor)
+      return {
+        items: ids.flatMap(id => { const user = users.get(id); return user === undefined ? [] : [publicUser(user)] }),
+        missing: ids.filter(id => !users.has(id))
+      }
+    },
+
+    async audit (actor, id, { limit = PAGE, cursor }) {
+      if (!UUID.test(id)) throw new UserNotFound()
+      const list = `audit/${id}`
+      const before = await placeIn(cursor, list)
+      const [caller, page] = await Promise.all([repository.get(actor.userId), directory.audit(id, { limit, before })])
+      checkAdmin(caller, actor)
+      return pageOf(page, list, line => line)
+    }
+  }
+}

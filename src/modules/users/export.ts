@@ -1,0 +1,27 @@
+import { Type, type TObject } from '@sinclair/typebox'
+import type { User, UsersService } from './contract.ts'
+import { UserExport } from './schemas.ts'
+
+/**
+ * The parts of a user's export. Each module adds the part that it stores, so that no module reads another one's table.
+ * `schema` has all parts once the app is built; a route may use it before that.
+ */
+export function createExport ({ now }: { now: () => Date }) {
+  const parts = new Map<string, (user: User) => Promise<unknown>>()
+  const schema: TObject & { required?: string[] } = Type.Object({ ...UserExport.properties }, { title: 'UserExport' })
+
+  const contribute: UsersService['contribute'] = (name, part) => {
+    if (name in schema.properties) throw new Error(`users: the export has two parts ${name}`)
+    // Fastify compiles the schemas of routes when the app is ready, and the API documents are made later still.
+    Object.assign(schema.properties, { [name]: part.schema })
+    schema.required!.push(name)
+    parts.set(name, part.collect)
+  }
+
+  async function collect (account: User): Promise<UserExport> {
+    const collected = await Promise.all([...parts].map(async ([name, collectPart]) => [name, await collectPart(account)]))
+    return { exportedAt: now().toISOString(), account, ...Object.fromEntries(collected) as object }
+  }
+
+  return { schema, contribute, collect }
+}
