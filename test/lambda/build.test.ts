@@ -63,10 +63,13 @@ t.test('the artifact answers without Lambda around it, and compresses what it se
   t.same(JSON.parse(stdout), [[200, 'br', true], [200, 'gzip', true], [200, null, true], [200, null, true]])
 })
 
-t.test('Swagger UI is in the artifact where it is asked for', async (t) => {
-  const directory = join(t.testdir({}), 'lambda')
-  await buildLambda(directory, { withUi: true })
+t.test('Swagger UI, and mail templates of one’s own, are in the artifact where they are asked for', async (t) => {
+  const templates = t.testdir({ lambda: {}, good: { 'de.json': '{"SIGN_IN_CODE":{"subject":"Dein Code"}}' }, bad: { 'de.json': '{}', 'layot.html': '' } })
+  const directory = join(templates, 'lambda')
+  await t.rejects(buildLambda(directory, { mailTemplates: join(templates, 'bad') }), { message: /layot\.html: not the name of a template/ })
+  await buildLambda(directory, { withUi: true, mailTemplates: join(templates, 'good') })
   const names = Object.keys(unzipSync(await zipDirectory(directory)))
+  t.same(names.filter(name => name.startsWith('own-mail-templates/')), ['own-mail-templates/de.json'])
   t.same(names.filter(name => name.startsWith('openapi/ui/')).length, 3)
 })
 
