@@ -182,6 +182,7 @@ t.test('the link to a new address confirms the change, and the link of the notic
     await page.goto('about:blank')
     await page.goto(link)
     await heading(page, 'Undo the change of your address')
+    t.match(await page.locator('#confirm').textContent(), 'Do you want to keep the new address? Close this page.')
     await picture(page, 'undo-light')
     await page.getByRole('button', { name: 'Undo the change', exact: true }).click()
     await heading(page, 'The change has been undone')

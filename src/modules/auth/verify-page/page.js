@@ -12,6 +12,7 @@
     title: 'Confirm it’s you',
     lead: 'Press the button to confirm that you received our message. You will then see the code to sign in with.',
     button: 'Confirm',
+    leave: 'Didn’t ask for this?',
     done: ['Confirmed', 'You can now sign in. Go back to the app and ask for a code there.']
   }
   const ACTIONS = {
@@ -19,6 +20,7 @@
       title: 'Confirm your new address',
       lead: 'Press the button to make this the address of your account. Other devices are signed out.',
       button: 'Confirm',
+      leave: 'Didn’t ask for this?',
       done: ['Your address has been changed', 'Your account now has this address. Go back to the app.'],
       failed: 'A link works for ten minutes, and only while you are signed in where you asked for the change. Start the change again in the app.'
     },
@@ -26,6 +28,7 @@
       title: 'Undo the change of your address',
       lead: 'Press the button to give your account its former address back. Every device is signed out.',
       button: 'Undo the change',
+      leave: 'Do you want to keep the new address?',
       done: ['The change has been undone', 'Your account has its former address again, and every device is signed out. Go back to the app and sign in with that address.'],
       failed: 'A change of address can be undone for seven days. If the address was changed without your consent, reply to the message.'
     }
@@ -102,7 +105,7 @@
       return document.getElementById('code').focus()
     }
     if (challengeId !== undefined && code !== undefined) {
-      for (const name of ['title', 'lead', 'button']) fill('confirm', name, wordsOf(state)[name])
+      for (const name of ['title', 'lead', 'button', 'leave']) fill('confirm', name, wordsOf(state)[name])
       return show('confirm')
     }
     ask('Get a new code', NEW_CODE)
