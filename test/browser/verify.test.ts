@@ -178,7 +178,7 @@ t.test('the link to a new address confirms the change, and the link of the notic
   await picture(page, 'changed-light')
 
   const link = linkIn(await mailTo(site, 'old@example.com', 2))
-  for (const _ of ['once', 'once more']) {
+  for (let times = 0; times < 2; times++) {
     await page.goto('about:blank')
     await page.goto(link)
     await heading(page, 'Undo the change of your address')
