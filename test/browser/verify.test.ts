@@ -178,10 +178,11 @@ t.test('the link to a new address confirms the change, and the link of the notic
   await picture(page, 'changed-light')
 
   const link = linkIn(await mailTo(site, 'old@example.com', 2))
-  for (const _ of ['once', 'once more']) {
+  for (let times = 0; times < 2; times++) {
     await page.goto('about:blank')
     await page.goto(link)
     await heading(page, 'Undo the change of your address')
+    t.match(await page.locator('#confirm').textContent(), 'Do you want to keep the new address? Close this page.')
     await picture(page, 'undo-light')
     await page.getByRole('button', { name: 'Undo the change', exact: true }).click()
     await heading(page, 'The change has been undone')

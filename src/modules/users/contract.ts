@@ -46,8 +46,8 @@ export interface ExportPart<S extends TSchema> {
 }
 
 /**
- * The caller of an operation: the claims of their access token. Their permissions are read from the table. Where the account
- * is read, a token is rejected when its session has ended with the account's consent or when it names an earlier address.
+ * The caller of an operation: claims of the access token. The caller's permissions are read from the table. Where the
+ * account is read, a token is rejected when the account has ended its session or has another address than it names.
  */
 export interface Actor { userId: string, sid?: string, email?: string }
 

@@ -153,7 +153,9 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     const ownerId = await repository.ownerOf(email)
     const user = ownerId === undefined ? undefined : await repository.get(ownerId)
     if (user === undefined) return undefined
-    return user.email === email ? publicUser(user) : 'reserved'
+    if (user.email === email) return publicUser(user)
+    // Otherwise the account has released the address since the claim was read.
+    return openAddresses(user, now()).some(former => former.email === email) ? 'reserved' : undefined
   }
 
   async function findByEmail (email: string): Promise<User | undefined> {

@@ -11,10 +11,10 @@
   const text = (key, values) => texts[key].replace(/\{(\w+)\}/g, (_match, name) => values[name])
 
   // By the `action` of the link, with the prefix of their texts. Other links are for signing in.
-  const SIGN_IN = { prefix: 'signIn' }
+  const SIGN_IN = { prefix: 'signIn', leave: 'notYou' }
   const ACTIONS = {
-    change: { prefix: 'change', failed: 'changeFailed' },
-    undo: { prefix: 'undo', failed: 'undoFailed' }
+    change: { prefix: 'change', leave: 'notYou', failed: 'changeFailed' },
+    undo: { prefix: 'undo', leave: 'undoLeave', failed: 'undoFailed' }
   }
   const REFUSED = {
     AUTH_EMAIL_TAKEN: 'emailTaken',
@@ -75,7 +75,7 @@
 
   function showState () {
     const { challengeId, code, email, confirmedAt } = state
-    const { prefix } = wordsOf(state)
+    const { prefix, leave } = wordsOf(state)
     if (confirmedAt !== undefined) {
       // The code is not shown when no app waits for it (it was requested here, or has done its work), or when it has expired.
       if (email !== undefined || wordsOf(state) !== SIGN_IN || Date.now() - confirmedAt > CODE_LIFETIME_MS) return showOutcome(text(`${prefix}Done`), text(`${prefix}Outcome`))
@@ -91,6 +91,7 @@
     }
     if (challengeId !== undefined && code !== undefined) {
       for (const [name, key] of [['title', 'Title'], ['lead', 'Lead'], ['button', 'Button']]) fill('confirm', name, text(prefix + key))
+      fill('confirm', 'leave', text(leave))
       return show('confirm')
     }
     ask(text('askTitle'), text('newCode'))
