@@ -37,7 +37,7 @@ export default [
   },
   {
     // These print to a terminal for the user; the service itself logs.
-    files: ['scripts/**', 'local/**', 'test/**', 'bench/**', 'src/server.ts'],
+    files: ['scripts/**', 'local/**', 'test/**', 'bench/**', 'examples/**', 'src/server.ts'],
     rules: { 'no-console': 'off' }
   }
 ]

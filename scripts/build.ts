@@ -105,6 +105,36 @@ export async function buildLambda (directory: string, { withUi = false, mailTemp
   return metafile
 }
 
+/**
+ * Builds the authorizer in a directory: one file, without the app, a secret or the AWS SDK.
+ *
+ * @returns the contents of the bundle, as esbuild reports them
+ */
+export async function buildAuthorizer (directory: string): Promise<Metafile> {
+  await rm(directory, { recursive: true, force: true })
+  await mkdir(directory, { recursive: true })
+  const { metafile, outputFiles } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: { index: 'src/authorizer.ts' },
+    outdir: 'dist/authorizer',
+    write: false,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    target: TARGET,
+    format: 'esm',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    banner: { js: "const require = process.getBuiltinModule('module').createRequire(import.meta.url);" },
+    plugins: [builtinsByRequire],
+    metafile: true,
+    logLevel: 'warning'
+  })
+  for (const { path, contents } of outputFiles) await writeFile(join(directory, basename(path)), contents)
+  return metafile
+}
+
 /** Builds the plain server as one file, which loads its packages from `node_modules`: `node dist/server/index.mjs`. */
 export async function buildServer (directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true })
@@ -149,7 +179,8 @@ function composition (metafile: Metafile): [name: string, bytes: number][] {
 
 const kib = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
 
-const HELP = `npm run build [-- --composition] [--mail-templates DIR]: the Lambda artifact in dist/lambda and dist/lambda.zip, the plain server in dist/server.
+const HELP = `npm run build [-- --composition] [--mail-templates DIR]: the Lambda artifact in dist/lambda and dist/lambda.zip, the
+authorizer in dist/authorizer and dist/authorizer.zip, the plain server in dist/server.
 
   DOCS_ENABLED=true      puts Swagger UI into the Lambda artifact; the function serves it if it has the variable too
   --composition          lists the packages in the bundle
@@ -166,12 +197,16 @@ async function main () {
   await buildServer(join(dist, 'server'))
   const zip = await zipDirectory(join(dist, 'lambda'))
   await writeFile(join(dist, 'lambda.zip'), zip)
+  await buildAuthorizer(join(dist, 'authorizer'))
+  const authorizer = await zipDirectory(join(dist, 'authorizer'))
+  await writeFile(join(dist, 'authorizer.zip'), authorizer)
 
   const parts = composition(metafile)
   const bundled = parts.reduce((sum, [, bytes]) => sum + bytes, 0)
   if (wantsComposition === true) for (const [name, bytes] of parts) console.log(`${kib(bytes).padStart(9)}  ${name}`)
   console.log(`dist/lambda      ${kib(bundled)} of ${parts.length} packages (--composition lists them), its index.mjs ${kib(entry.size)}`)
   console.log(`dist/lambda.zip  ${kib(zip.length)}, sha256 ${createHash('sha256').update(zip).digest('hex')}`)
+  console.log(`dist/authorizer  ${kib((await stat(join(dist, 'authorizer/index.mjs'))).size)}, dist/authorizer.zip ${kib(authorizer.length)}`)
   console.log('dist/server      node dist/server/index.mjs')
 }
 

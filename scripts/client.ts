@@ -1,6 +1,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { makeBruno } from './client/bruno.ts'
 import { readDocument } from './client/document.ts'
+import { makeHttpFile } from './client/http-file.ts'
 import { makeTypescript } from './client/typescript.ts'
 import { readOptions } from './options.ts'
 
@@ -10,15 +12,17 @@ const HELP = `npm run client: writes what clients/ has that is generated, from d
 const ROOT = join(import.meta.dirname, '..')
 
 /** Folders that hold only generated files. */
-export const GENERATED = ['clients/typescript/src/generated']
+export const GENERATED = ['clients/bruno', 'clients/http', 'clients/typescript/src/generated']
 
 const within = (folder: string, files: Record<string, string>) =>
   Object.fromEntries(Object.entries(files).map(([file, text]) => [`${folder}/${file}`, text]))
 
 /** The text of every generated file of clients/, by its path in the project. */
 export async function makeClients (): Promise<Record<string, string>> {
-  const v2 = await readDocument('v2')
+  const [v1, v2] = [await readDocument('v1'), await readDocument('v2')]
   return {
+    ...within('clients/bruno', makeBruno({ v1, v2 })),
+    ...within('clients/http', { 'v1.http': makeHttpFile(v1, 'v1.json'), 'v2.http': makeHttpFile(v2, 'v2.json') }),
     ...within('clients/typescript/src/generated', await makeTypescript(v2))
   }
 }

@@ -8,6 +8,8 @@ To register or sign in, a user needs only an e-mail address. The service mails a
 
 const COMMON = 'Every response has the header `x-correlation-id`. It repeats the id of the request if that has up to 64 letters, digits, dots, dashes and underscores; otherwise it is a new id. Quote it when you report a problem. Request bodies are uncompressed JSON in UTF-8, up to 64 KiB. Unknown properties are rejected. A method that a path does not support gets a 405 with `Allow`.'
 
+const MIGRATION = 'To migrate: accounts and tokens are the same in both versions. Replace `/v1/users/{userId}` by `/v2/users/{id}` or `/v2/users/me`, and read the resource itself instead of `data`. The id is called `id`. Errors are `application/problem+json` with a stable `code`. `POST /v2/users` answers 202 with a challenge for every address; `POST /v2/auth/tokens` with the mailed code returns the tokens and the user. `GET /health/ready` replaces `/v1/health`. The project\'s page `docs/migration-v1-v2.md` compares every call, answer and error.'
+
 const AUTHORS = { contact: { name: 'The maintainers of the user service' }, license: { name: 'MIT', identifier: 'MIT' } }
 
 const ABOUT_EVENTS = `What the service announces, and the messages in its queues.
@@ -21,7 +23,7 @@ export const API: ApiText = {
       ...AUTHORS,
       title: 'User service, version 1',
       version: '1.0.0',
-      description: `${ABOUT}\n\nThis version is frozen. It ends on the date in the \`Sunset\` header of its responses; version 2 replaces it. Response bodies are \`{"success": true, "data": …}\` or \`{"success": false, "error": "…"}\`.\n\n${COMMON}`
+      description: `${ABOUT}\n\nThis version is frozen. It ends on the date in the \`Sunset\` header of its responses; version 2 replaces it. After that, every path answers 410. Response bodies are \`{"success": true, "data": …}\` or \`{"success": false, "error": "…"}\`.\n\n${MIGRATION}\n\n${COMMON}`
     },
     v2: {
       ...AUTHORS,

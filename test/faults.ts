@@ -107,3 +107,13 @@ export function breakQueueFor (app: Pick<TestApp, 'sqs'>, text: string): () => v
     return await send()
   })
 }
+
+/** Makes BatchGetItem return nothing and leave every key unprocessed, for a number of calls, as a table under load does. Neither engine ever does. */
+export function leaveUnprocessed (client: Client, times: number): { calls: () => number, stop: () => void } {
+  let calls = 0
+  const stop = intercept(client, { command: 'BatchGetItemCommand', onTheLine: false }, async ({ input, send }) => {
+    if (++calls > times) return await send()
+    return { output: { $metadata: {}, Responses: {}, UnprocessedKeys: input['RequestItems'] }, response: {} }
+  })
+  return { calls: () => calls, stop }
+}

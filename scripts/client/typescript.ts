@@ -68,6 +68,7 @@ ${members.map(operation => `${commentOf(operation)}
 export async function makeTypescript (document: Document): Promise<Record<string, string>> {
   return {
     'types.gen.ts': await makeTypes(document),
-    'operations.ts': makeOperations(operationsOf(document))
+    // What only redirects, such as the address of a picture, is for browsers.
+    'operations.ts': makeOperations(operationsOf(document).filter(({ responses }) => Object.keys(responses).some(status => status.startsWith('2'))))
   }
 }

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isUtf8 } from 'node:buffer'
 import { BodyMalformed, pointerTo, UnsupportedMediaType, validationError, type FieldError } from '../shared/errors.ts'
@@ -17,10 +17,13 @@ const MAX_QUOTED = 60
 /** A header's value in a form that is safe to repeat in an answer: short, printable, no quotes. */
 const quoted = (value: string) => `"${value.replace(/[^\x20-\x7e]|["\\<>]/g, '').slice(0, MAX_QUOTED)}"`
 
+/** A route accepts the content types that its document lists. */
+const acceptedBy = ({ routeOptions }: FastifyRequest) => (routeOptions.schema as { consumes?: string[] } | undefined)?.consumes ?? JSON_ONLY
+
 /** Checks the headers that describe a body. Returns `undefined` when they allow JSON in UTF-8. */
-function mediaTypeError ({ headers, routeOptions }: FastifyRequest): Error | undefined {
-  // A route accepts the content types that its document lists.
-  const accepted = (routeOptions.schema as { consumes?: string[] } | undefined)?.consumes ?? JSON_ONLY
+function mediaTypeError (request: FastifyRequest): Error | undefined {
+  const { headers } = request
+  const accepted = acceptedBy(request)
   const { 'content-type': contentType, 'content-encoding': contentEncoding } = headers
   if (contentType === undefined) return new UnsupportedMediaType(`The body must be ${accepted.join(' or ')}; this one has no content type`)
   const [type = '', ...parameters] = contentType.split(';')
@@ -31,6 +34,12 @@ function mediaTypeError ({ headers, routeOptions }: FastifyRequest): Error | und
     if (!/^"?utf-?8"?$/i.test(value.trim())) return new UnsupportedMediaType(`The body must be in UTF-8; this one has the charset ${quoted(value.trim())}`)
   }
   if (contentEncoding !== undefined) return new UnsupportedMediaType(`The body must not be compressed; this one has Content-Encoding ${quoted(contentEncoding)}`)
+}
+
+/** Answers an unsupported type of a patch with the types that are supported, RFC 5789 §2.2. */
+function sayAccepted (request: FastifyRequest, reply: FastifyReply, error: Error): Error {
+  if (request.method === 'PATCH' && error instanceof UnsupportedMediaType) reply.header('accept-patch', acceptedBy(request).join(', '))
+  return error
 }
 
 /** Whether JSON text has a `\\u` escape for a lone surrogate. It has no form in UTF-8, so it would be stored as U+FFFD. */
@@ -69,7 +78,7 @@ export default fp(async function bodies (app) {
   const errors = new WeakMap<FastifyRequest, Error>()
 
   // Runs before the body is read.
-  app.addHook('preParsing', (request, _reply, payload, done) => {
+  app.addHook('preParsing', (request, reply, payload, done) => {
     const { headers } = request
     const contentType = headers['content-type']
     const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
@@ -77,7 +86,7 @@ export default fp(async function bodies (app) {
     // Fast path for what nearly every client sends.
     const error = contentType === 'application/json' && headers['content-encoding'] === undefined ? undefined : mediaTypeError(request)
     if (takesBody(request)) {
-      if (error !== undefined || isEmpty) return done(error ?? new BodyMalformed(EMPTY), payload)
+      if (error !== undefined || isEmpty) return done(error === undefined ? new BodyMalformed(EMPTY) : sayAccepted(request, reply, error), payload)
     } else if (error !== undefined && !isEmpty) {
       errors.set(request, error)
     }

@@ -29,14 +29,43 @@ export const isLocale = (text: string): boolean => canonicalLocale(text) !== und
 
 FormatRegistry.Set('language-tag', isLocale)
 
-/** The language that an `Accept-Language` header prefers (RFC 9110 §12.5.4), or the default. */
-export function preferredLocale (header: string | undefined): string {
+/** The languages of an `Accept-Language` header (RFC 9110 §12.5.4), preferred ones first. */
+export function acceptedLocales (header: string | undefined): string[] {
   const ranges = (header ?? '').slice(0, 256).split(',').map((range) => {
     const [tag = '', ...parameters] = range.split(';').map(part => part.trim())
     const q = parameters.find(parameter => parameter.startsWith('q='))
     return { locale: tag === '*' ? undefined : canonicalLocale(tag), quality: q === undefined ? 1 : Number(q.slice(2)) }
   })
-  const known = ranges.filter(({ locale, quality }) => locale !== undefined && quality > 0)
   // The sort is stable: of equal weights, the first language wins.
-  return known.sort((a, b) => b.quality - a.quality)[0]?.locale ?? DEFAULT_LOCALE
+  return ranges.filter(({ quality }) => quality > 0).sort((a, b) => b.quality - a.quality).flatMap(({ locale }) => locale ?? [])
+}
+
+/** The language that an `Accept-Language` header prefers, or the default. */
+export function preferredLocale (header: string | undefined): string {
+  return acceptedLocales(header)[0] ?? DEFAULT_LOCALE
+}
+
+/** The tags under which the texts of a language are looked up, as RFC 4647 §3.4 defines it: `pt-BR`, then `pt`. */
+export function lookupTags (locale: string): string[] {
+  const parts = (canonicalLocale(locale) ?? DEFAULT_LOCALE).split('-')
+  const tags: string[] = []
+  while (parts.length > 0) {
+    tags.push(parts.join('-'))
+    parts.pop()
+    // A single letter announces the part after it.
+    if (parts.at(-1)?.length === 1) parts.pop()
+  }
+  return tags
+}
+
+/** The first of the wanted languages for which there are texts, or the default. */
+export function nearestLocale (wanted: readonly string[], available: { has (tag: string): boolean }): string {
+  return wanted.flatMap(lookupTags).find(tag => available.has(tag)) ?? DEFAULT_LOCALE
+}
+
+/** The direction in which a language is written. */
+export function directionOf (language: string): 'ltr' | 'rtl' {
+  // Node has it; the types of ES2024 do not.
+  const { direction } = (new Intl.Locale(language) as Intl.Locale & { getTextInfo (): { direction?: 'ltr' | 'rtl' } }).getTextInfo()
+  return direction ?? 'ltr'
 }

@@ -310,6 +310,10 @@ t.test('the answers of version 2 keep its document, good ones and bad ones', asy
     ['post', '/v2/users', { payload: '<a/>', headers: { 'content-type': 'application/xml' } }, 415],
     ['post', '/v2/users', { payload: { email: 'a@example.com', name: 'x'.repeat(70_000) } }, 413],
     ['post', '/v2/auth/challenges', { payload: { email: 'docs2@example.com' } }, 202],
+    ['post', '/v2/users', { payload: { email: 'key@example.com', name: 'New' }, headers: { 'idempotency-key': '"a-key"' } }, 202],
+    ['post', '/v2/users', { payload: { email: 'key@example.com', name: 'New' }, headers: { 'idempotency-key': '"a-key"' } }, 202],
+    ['post', '/v2/users', { payload: { email: 'other@example.com', name: 'New' }, headers: { 'idempotency-key': 'a-key' } }, 422],
+    ['post', '/v2/users', { payload: { email: 'key@example.com', name: 'New' }, headers: { 'idempotency-key': '"' } }, 400],
     ['post', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken } }, 200],
     ['post', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken: 'none' } }, 401],
     ['post', '/v2/auth/tokens', { payload: { grantType: 'password' } }, 400],
@@ -320,10 +324,13 @@ t.test('the answers of version 2 keep its document, good ones and bad ones', asy
     ['get', '/v2/users/{id}', { headers: { authorization } }, 200],
     ['get', '/v2/users/{id}', { headers: { authorization }, id: '3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11' }, 404],
     ['patch', '/v2/users/me', { headers: { authorization }, payload: { name: 'Another Name' } }, 200],
+    ['patch', '/v2/users/me', { headers: { authorization, 'if-match': '"other"' }, payload: { name: 'Another Name' } }, 412],
+    ['patch', '/v2/users/me', { headers: { authorization, 'if-match': 'other' }, payload: { name: 'Another Name' } }, 400],
     ['patch', '/v2/users/me', { headers: { authorization }, payload: { role: 'admin' } }, 403],
     ['patch', '/v2/users/{id}', { headers: { authorization }, payload: { version: 7 } }, 400],
     ['post', '/v2/auth/revoke', { payload: { refreshToken } }, 204],
-    ['delete', '/v2/users/me', { headers: { authorization } }, 204]
+    ['delete', '/v2/users/me', { headers: { authorization, 'if-match': '"other"' } }, 412],
+    ['delete', '/v2/users/me', { headers: { authorization, 'if-match': '*' } }, 204]
   ], user.id)
 })
 

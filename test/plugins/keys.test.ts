@@ -18,9 +18,9 @@ t.test('one secret gives one set of keys, each for its own purpose', async (t) =
   const keys = deriveKeys(secret)
   t.same(deriveKeys(secret), keys)
   const other = deriveKeys(newSecret())
-  const all = [keys, other].flatMap(set => [set.privateKey, set.code.toString('hex'), set.pseudonym.toString('hex'), set.jwk.kid])
-  t.equal(new Set(all).size, 8)
-  for (const key of [keys.code, keys.pseudonym]) t.equal(key.length, 32)
+  const all = [keys, other].flatMap(set => [set.privateKey, set.code.toString('hex'), set.pseudonym.toString('hex'), set.seal.toString('hex'), set.jwk.kid])
+  t.equal(new Set(all).size, 10)
+  for (const key of [keys.code, keys.pseudonym, keys.seal]) t.equal(key.length, 32)
 })
 
 t.test('derivation stays what it is: tokens and codes outlive a deployment', async (t) => {
@@ -30,6 +30,29 @@ t.test('derivation stays what it is: tokens and codes outlive a deployment', asy
     code: 'd4036162200acd916652aa506d8df6b15b4003d2554c1189ffb7d62c89b72a42',
     pseudonym: '5642bf46da8562c6f7890f7bff3abfe9e60ac630b655615fa6703290b35a3a48'
   })
+})
+
+t.test('a sealed text is opened under the current and the previous secret, and nothing else is', async (t) => {
+  const [oldest, previous, current] = [newSecret(), newSecret(), newSecret()]
+  const [before, now, after] = [await buildTokenApp(t, { JWT_SECRET: oldest }), await buildTokenApp(t, { JWT_SECRET: previous, JWT_SECRET_PREVIOUS: oldest }), await buildTokenApp(t, { JWT_SECRET: current, JWT_SECRET_PREVIOUS: previous })]
+  const text = 'users 2026-11-26T12:00:00.000Z#é'
+  const sealed = now.keys.seal(text)
+  t.match(sealed, /^[\w-]+\.[\w-]{43}$/, 'safe in a URL')
+  for (const app of [now, after]) t.equal(await app.keys.open(sealed), text)
+  t.equal(await after.keys.open(before.keys.seal(text)), undefined, 'the secret before the previous one is retired')
+  t.equal(await before.keys.open(sealed), undefined)
+  const [head, signature] = sealed.split('.') as [string, string]
+  for (const forged of ['', '.', head, `${head}.`, `.${signature}`, `${head}x.${signature}`, `${head}=.${signature}`, `${head}.${signature.slice(1)}`, `${head}.${signature}.`, sealed.toUpperCase(), `${sealed}\n`]) {
+    t.equal(await now.keys.open(forged), undefined, JSON.stringify(forged))
+  }
+})
+
+t.test('a text that was sealed after a rotation is opened by a process that has not seen it yet', async (t) => {
+  const manager = await startSecretsManager(t)
+  const old = await buildTokenApp(t, manager.env)
+  manager.stages = { AWSPREVIOUS: manager.stages['AWSCURRENT']!, AWSCURRENT: newSecret() }
+  const renewed = await buildTokenApp(t, manager.env)
+  t.equal(await old.keys.open(renewed.keys.seal('x')), 'x')
 })
 
 t.test('the public key set verifies a token by itself, with nothing secret in it', async (t) => {

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
 import { versionOfPath } from '../../src/plugins/versions.ts'
+import { watchAttempts } from '../faults.ts'
 import { buildTestApp, startEngines } from '../helper.ts'
 import { overLambda, restEvent } from '../lambda/transports.ts'
 import { rawRequest, sayTo, type RawAnswer } from './raw-http.ts'
@@ -89,6 +90,46 @@ t.test('once v1 has ended, every way to write a v1 path is 410 in its shape, and
     t.equal(status, 410, target)
     isV1(t, { headers, body: body.toString() }, target)
   }
+})
+
+t.test('once v1 has ended, a v1 path is 410 whatever is sent to it, and nothing is read or written for it', async t => {
+  const { app, say } = await listen(t, { V1_ENABLED: 'false' })
+  const calls = watchAttempts(app)
+  const json = 'Content-Type: application/json\r\n'
+  const bad: Record<string, { headers?: string, body?: string }> = {
+    'no JSON': { headers: json, body: '{' },
+    'another type': { headers: 'Content-Type: text/xml\r\n', body: '<a/>' },
+    'a coding': { headers: `${json}Content-Encoding: gzip\r\n`, body: 'x' },
+    'an unknown property': { headers: json, body: '{"email":"a@example.com","name":"Ada","x":1}' },
+    'too large': { headers: json, body: JSON.stringify({ pad: 'x'.repeat(70_000) }) },
+    'no body': { headers: json },
+    'a bad token': { headers: 'Authorization: Bearer x\r\n' }
+  }
+  for (const [what, { headers = '', body }] of Object.entries(bad)) {
+    for (const target of ['/v1/users', '/v1/auth/tokens', '/v1/nowhere']) {
+      const answer = await say('POST', target, { headers, ...(body === undefined ? {} : { body }) })
+      t.equal(answer.status, 410, `${what} ${target}`)
+      t.match(JSON.parse(answer.body), { success: false, error: 'Version 1 of this API has been switched off; use version 2', correlationId: String })
+      isV1(t, answer, `${what} ${target}`)
+    }
+  }
+  for (const method of ['HEAD', 'TRACE', 'PROPFIND']) {
+    const answer = await say(method, '/v1/users')
+    t.equal(answer.status, 410, method)
+    t.match(answer.headers, { deprecation: /^@/, sunset: / GMT$/, link: /successor-version/ }, method)
+  }
+  calls.stop()
+  t.equal(calls.attempts, 0)
+})
+
+t.test('once v1 has ended, its document can still be read, and Swagger UI no longer offers it', async t => {
+  const offered = async (V1_ENABLED: string) => {
+    const app = await buildTestApp(t, engines, { env: { V1_ENABLED, DOCS_ENABLED: 'true' } })
+    for (const version of ['v1', 'v2']) t.equal((await app.inject(`/openapi/${version}.json`)).statusCode, 200, version)
+    return [...(await app.inject('/docs/start.js')).body.matchAll(/openapi\/(v\d)\.json/g)].map(([, version]) => version)
+  }
+  t.same(await offered('true'), ['v2', 'v1'])
+  t.same(await offered('false'), ['v2'])
 })
 
 t.test('the link to the successor has the path that the service is reached at', async t => {

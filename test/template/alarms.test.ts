@@ -51,7 +51,7 @@ function metricFault ({ Namespace, MetricName, Dimensions = [] }: Metric): strin
 
 /** What a dimension must refer to for its metric to be that of this stack. */
 const TARGETS: Record<string, (template: Template, value: any) => boolean> = { // eslint-disable-line @typescript-eslint/no-explicit-any
-  FunctionName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::Serverless::Function',
+  FunctionName: (template, value) => ['AWS::Serverless::Function', 'AWS::Lambda::Function'].includes(template.Resources[value.Ref]?.Type ?? ''),
   Resource: (template, value) => template.Resources[/^\$\{(\w+)\}:live$/.exec(value['Fn::Sub'])?.[1] ?? '']?.Type === 'AWS::Serverless::Function',
   ExecutedVersion: (_template, value) => /^\w+\.Version\.Version$/.test([value['Fn::GetAtt']].flat().join('.')),
   ApiName: (template, value) => JSON.stringify(template.Resources['Api']?.Properties['Name']) === JSON.stringify(value),

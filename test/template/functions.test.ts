@@ -83,7 +83,10 @@ t.test('a handler is the entry that the build makes of src', async t => {
     t.equal(Properties['Handler'], 'index.handler')
   }
   t.match(readFileSync('src/lambda.ts', 'utf8'), /^export const handler\b/m, 'src/lambda.ts exports it')
-  for (const [id, { Properties }] of resourcesOf(loadTemplate(), 'AWS::Lambda::Function')) {
+  const authorizer = loadTemplate().Resources['AuthorizerFunction']!.Properties
+  t.match(authorizer, { Code: 'dist/authorizer', Handler: 'index.handler' })
+  t.match(readFileSync('src/authorizer.ts', 'utf8'), /^export const handler\b/m)
+  for (const [id, { Properties }] of resourcesOf(loadTemplate(), 'AWS::Lambda::Function').filter(([id]) => id !== 'AuthorizerFunction')) {
     t.ok(existsSync(`${String(Properties['Code'])}/${String(Properties['Handler']).split('.')[0]!}.mjs`), `${id} has its source`)
   }
 })

@@ -36,9 +36,9 @@ export const EmailMessage = Type.Object({
   name: Name,
   /** the name of the admin who invited the user; only on WELCOME_EMAIL */
   invitedBy: Type.Optional(Name),
-  /** the code is derived from it; optional only on EMAIL_CHANGED_NOTICE, where it undoes the change */
+  /** the code is derived from it; always present except on EMAIL_CHANGED_NOTICE, where the code undoes the change */
   challengeId: Type.Optional(Uuid),
-  /** ISO 8601: when the code expires */
+  /** ISO 8601: when the code expires; always present where EMAIL_CHANGED_NOTICE has a challenge */
   expiresAt: Type.Optional(Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$', examples: ['2026-11-22T12:10:00.000Z'] })),
   /** BCP 47: the language of the mail */
   locale: Type.Optional(Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$', examples: ['en'] }))
@@ -80,6 +80,7 @@ export function checkMessage (message: unknown): asserts message is EmailMessage
   }
   if (canonicalEmail(message.email) !== message.email) throw new MessageInvalid('email')
   if (message.challengeId === undefined && message.type !== 'EMAIL_CHANGED_NOTICE') throw new MessageInvalid('challengeId')
+  if (message.type === 'EMAIL_CHANGED_NOTICE' && message.challengeId !== undefined && message.expiresAt === undefined) throw new MessageInvalid('expiresAt')
   if (message.expiresAt !== undefined && Number.isNaN(Date.parse(message.expiresAt))) throw new MessageInvalid('expiresAt')
 }
 

@@ -1,8 +1,6 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
-import { Forbidden, Unavailable } from '../../shared/errors.ts'
-import { newId } from '../../shared/ids.ts'
 import { preferredLocale } from '../../shared/locale.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import { wholeNumbers } from '../../shared/query.ts'
@@ -14,8 +12,7 @@ const tags = ['users']
 const security = [{ bearer: [] }]
 
 const linked = { link: Type.String({ maxLength: 4096, pattern: '^<', description: 'The next page, RFC 8288: `rel="next"`. Absent at the end of the list', examples: ['</v2/users?limit=20&cursor=dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl>; rel="next"'] }) }
-const REFUSED = { 401: Problem, 403: problem(Forbidden, 'The caller is not an admin') }
-const unavailable = problem(Unavailable, 'A dependency does not answer; repeat the request')
+const REFUSED = { 400: Problem, 401: Problem, 403: Problem }
 const taken = problem(EmailTaken, 'The address has an account')
 
 const ABOUT_PAGES = 'A page may have fewer items than its limit; only the last one has no `nextCursor`. The header `Link` has the same next page.'
@@ -35,6 +32,8 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
     const app = scope.withTypeProvider<TypeBoxTypeProvider>()
     app.addHook('onRequest', app.authenticate)
     app.addHook('onRequest', app.requireAdmin)
+    // So that the API documents say it, and test/contract expects it.
+    app.addHook('onRoute', ({ schema }) => { Object.assign(schema!, { 'x-roles': ['admin'] }) })
 
     app.get('/v2/users', {
       preValidation: wholeNumbers('limit'),
@@ -45,11 +44,12 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
         description: `For admins. Newest first, all of them or those with a status or an address. With \`email\` there is one item or none. ${ABOUT_PAGES} An account that has just been created or changed may take a moment to appear.`,
         security,
         querystring: ListQuery,
-        response: { 200: { ...UserPage, headers: linked }, 400: Problem, ...REFUSED, 503: unavailable }
+        response: { 200: { ...UserPage, headers: linked }, ...REFUSED }
       }
     }, async ({ user, query }, reply) => sendPage(reply, '/v2/users', query, await app.users.list(user, query)))
 
     app.post('/v2/users/batch-get', {
+      config: { limit: 'bulk' },
       schema: {
         operationId: 'users.batchGet',
         tags,
@@ -57,12 +57,12 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
         description: 'For admins. At most 100 ids. The items are in the order of the ids; ids of no account are listed in `missing`.',
         security,
         body: BatchGet,
-        response: { 200: BatchOfUsers, 400: Problem, ...REFUSED, 503: unavailable }
+        response: { 200: BatchOfUsers, ...REFUSED }
       }
     }, async ({ user, body }) => await app.users.batchGet(user, body.ids))
 
     app.post('/v2/users/batch', {
-      config: { limit: 'bulk' },
+      config: { limit: 'bulk', idempotent: true },
       schema: {
         operationId: 'users.createBatch',
         tags,
@@ -72,14 +72,14 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
           'After a 503 some rows may be registered; a request with the same `Idempotency-Key` registers the rest.',
         security,
         body: BatchRegistration,
-        response: { 200: BatchResults, 400: Problem, ...REFUSED, 503: unavailable }
+        response: { 200: BatchResults, ...REFUSED }
       }
-    }, async ({ user, body, headers, id }) => ({
-      results: await app.users.registerBatch(user, body.users, preferredLocale(headers['accept-language']), { operationId: newId(), at: new Date() }, id)
+    }, async ({ user, body, headers, operation, id }) => ({
+      results: await app.users.registerBatch(user, body.users, preferredLocale(headers['accept-language']), operation, id)
     }))
 
     app.post('/v2/users/invitations', {
-      config: { limit: 'mail' },
+      config: { limit: 'mail', idempotent: true },
       schema: {
         operationId: 'users.invite',
         tags,
@@ -87,12 +87,12 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
         description: 'For admins. Registers a user as `POST /v2/users` does, with a mail that says who invites. An address whose account is still pending is invited again, within the limits of codes for an address. An address whose account is confirmed is 409.',
         security,
         body: Type.Unsafe<RegistrationType>({ $ref: 'Registration#' }),
-        response: { 202: { ...Invited, description: 'The mail will be sent' }, 400: Problem, ...REFUSED, 409: taken, 503: unavailable }
+        response: { 202: { ...Invited, description: 'The mail will be sent' }, ...REFUSED, 409: taken }
       }
-    }, async ({ user, body, headers, id }, reply) => {
+    }, async ({ user, body, headers, operation, id }, reply) => {
       const { locale = preferredLocale(headers['accept-language']) } = body
       reply.code(202)
-      return await app.users.invite(user, { ...body, locale }, { operationId: newId(), at: new Date() }, id)
+      return await app.users.invite(user, { ...body, locale }, operation, id)
     })
 
     app.get('/v2/users/:id/audit', {
@@ -105,7 +105,7 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
         security,
         params: IdParams,
         querystring: AuditQuery,
-        response: { 200: { ...AuditPage, headers: linked }, 400: Problem, ...REFUSED, 404: problem(UserNotFound, 'Not the id of a user'), 503: unavailable }
+        response: { 200: { ...AuditPage, headers: linked }, ...REFUSED, 404: problem(UserNotFound, 'Not the id of a user') }
       }
     }, async ({ user, params, query }, reply) => sendPage(reply, `/v2/users/${params.id}/audit`, query, await app.users.audit(user, params.id, query)))
   })

@@ -24,8 +24,8 @@ export default fp(async function users (app) {
   const repository = createRepository({ dynamodb, outbox, table, publicUrl, now })
   const directory = createDirectoryRepository({ dynamodb, table, publicUrl, now })
   const enrolments = createEnrolmentRepository({ dynamodb, outbox, table, now })
-  const { follow } = createEvents({ outbox: app.outbox, repository, directory, eventBus })
-  const { schema: exportSchema, contribute, collect } = createExport({ now })
+  const { follow } = createEvents({ outbox: app.outbox, repository, directory, eventBus, now })
+  const { schema: exportSchema, contribute, collect } = createExport({ directory, now })
   app.decorate('users', {
     ...createService({ repository, cache, count, adminEmails: config.ADMIN_EMAILS, publicUrl, now, follow, contribute, collect }),
     ...createDirectory({ repository, directory, keys }),

@@ -1,37 +1,45 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { Type, type TObject } from '@sinclair/typebox'
+import { Type, type Static, type TObject } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
-import { addVary, matchesEtag } from '../../shared/http-cache.ts'
+import { PreconditionFailed } from '../../shared/errors.ts'
+import { addVary, ChangeHeaders, matchesEtag, preconditionIn } from '../../shared/http-cache.ts'
 import { Problem, problem } from '../../shared/problem.ts'
-import type { User } from './contract.ts'
+import type { Expectation, User } from './contract.ts'
 import { LastAdmin, UserConflict, UserNotFound } from './errors.ts'
 import { IdParams, ReadHeaders, User as UserSchema, UserPatch } from './schemas.ts'
 
 const tags = ['users']
 const security = [{ bearer: [] }]
-// RFC 7396: for a flat resource with required properties only, plain JSON and a merge patch mean the same.
+// For a flat resource, plain JSON and a merge patch (RFC 7396) mean the same. `null` would remove a property: none of these can be.
 const consumes = ['application/merge-patch+json', 'application/json']
 
-const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ maxLength: 128, pattern: '^"[^"]*"$', description: 'Identifies this version of the user, for If-None-Match', examples: ['"3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.1"'] }) } }
+const UserAnswer = { ...UserSchema, headers: { etag: Type.String({ maxLength: 128, pattern: '^"[^"]*"$', description: 'Identifies this version of the user, for If-None-Match and If-Match', examples: ['"3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.1"'] }) } }
 const Unchanged = Type.Null({ description: 'Not changed since the ETag in If-None-Match', headers: UserAnswer.headers })
 const missing = problem(UserNotFound, 'No such user, or another user\'s account')
 const conflict = problem([UserConflict, LastAdmin], 'Conflicts with the current state of the resource')
+const stale = problem(PreconditionFailed, 'The account is not in the state that If-Match or If-None-Match asks for; nothing was changed')
 const Deleted = Type.Null({ description: 'Deleted' })
 
 const READ = { 200: UserAnswer, 304: Unchanged, 401: Problem, 404: missing }
-const UPDATE = { 200: UserAnswer, 400: Problem, 401: Problem, 403: Problem, 404: missing, 409: conflict }
-const DELETE = { 204: Deleted, 401: Problem, 404: missing, 409: conflict }
+const UPDATE = { 200: UserAnswer, 400: Problem, 401: Problem, 403: Problem, 404: missing, 409: conflict, 412: stale }
+const DELETE = { 204: Deleted, 400: Problem, 401: Problem, 404: missing, 409: conflict, 412: stale }
 
 const ABOUT_READ = 'Send the `ETag` of an earlier answer as `If-None-Match` to get a 304 while nothing has changed.'
-const ABOUT_UPDATE = 'Admins may also set `status` and `role`.'
+const ABOUT_UPDATE = 'A merge patch (RFC 7396): properties that it does not have stay as they are. Admins may also set `status` and `role`. With `If-Match`, another change in the meantime is a 412 and not overwritten.'
 const ABOUT_DELETE = 'Erases the personal data, ends all sessions and frees the address.'
 
 const ABOUT_EXPORT = 'One JSON document with the account and what each part of the service stores about it, read from the tables and not from the cache. It holds no secret: no token, code or hash. Mails are not part of it: what the service keeps of a mail names no user.'
 const ABOUT_FILE = 'Everything stored about the account'
-const EXPORT_HEADERS = { 'content-disposition': Type.String({ maxLength: 128, pattern: '^attachment; filename=', description: 'Asks a browser to save the document as a file', examples: ['attachment; filename="3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.json"'] }) }
+const EXPORT_HEADERS = { 'content-disposition': Type.String({ maxLength: 100, pattern: '^attachment; filename="[0-9a-f-]+\\.json"$', description: 'Asks a browser to save the document as a file', examples: ['attachment; filename="3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.json"'] }) }
 
 /** Contains the account's id as well: a browser's copy of one account must not be confirmed for another. */
 const etagOf = ({ id, version }: User) => `"${id}.${version}"`
+
+/** What a request's headers expect of the account that it changes. */
+function expectedIn (headers: Static<typeof ChangeHeaders>): Expectation | undefined {
+  const precondition = preconditionIn(headers)
+  return precondition === undefined ? undefined : user => precondition(etagOf(user))
+}
 
 function sendUser (reply: FastifyReply, user: User, ifNoneMatch?: string) {
   const etag = etagOf(user)
@@ -65,24 +73,24 @@ const routes: FastifyPluginAsyncTypebox<{ exportSchema: TObject }> = async funct
     }, async ({ user, params, headers }, reply) => sendUser(reply, await app.users.read(user, params.id), headers['if-none-match']))
 
     app.patch('/v2/users/me', {
-      schema: { operationId: 'users.updateMe', tags, summary: 'Change your own account', description: ABOUT_UPDATE, security, consumes, body: UserPatch, response: UPDATE }
-    }, async ({ user, body, id }, reply) => sendUser(reply, await app.users.update(user, user.userId, body, id)))
+      schema: { operationId: 'users.updateMe', tags, summary: 'Change your own account', description: ABOUT_UPDATE, security, consumes, headers: ChangeHeaders, body: UserPatch, response: UPDATE }
+    }, async ({ user, headers, body, id }, reply) => sendUser(reply, await app.users.update(user, user.userId, body, id, expectedIn(headers))))
 
     app.patch('/v2/users/:id', {
-      schema: { operationId: 'users.update', tags, summary: 'Change an account; only admins may change other accounts', description: ABOUT_UPDATE, security, consumes, params: IdParams, body: UserPatch, response: UPDATE }
-    }, async ({ user, params, body, id }, reply) => sendUser(reply, await app.users.update(user, params.id, body, id)))
+      schema: { operationId: 'users.update', tags, summary: 'Change an account; only admins may change other accounts', description: ABOUT_UPDATE, security, consumes, params: IdParams, headers: ChangeHeaders, body: UserPatch, response: UPDATE }
+    }, async ({ user, params, headers, body, id }, reply) => sendUser(reply, await app.users.update(user, params.id, body, id, expectedIn(headers))))
 
     app.delete('/v2/users/me', {
-      schema: { operationId: 'users.deleteMe', tags, summary: 'Delete your own account', description: ABOUT_DELETE, security, response: DELETE }
-    }, async ({ user, id }, reply) => {
-      await app.users.remove(user, user.userId, id)
+      schema: { operationId: 'users.deleteMe', tags, summary: 'Delete your own account', description: ABOUT_DELETE, security, headers: ChangeHeaders, response: DELETE }
+    }, async ({ user, headers, id }, reply) => {
+      await app.users.remove(user, user.userId, id, expectedIn(headers))
       return await reply.code(204).send(null)
     })
 
     app.delete('/v2/users/:id', {
-      schema: { operationId: 'users.delete', tags, summary: 'Delete an account; only admins may delete other accounts', description: ABOUT_DELETE, security, params: IdParams, response: DELETE }
-    }, async ({ user, params, id }, reply) => {
-      await app.users.remove(user, params.id, id)
+      schema: { operationId: 'users.delete', tags, summary: 'Delete an account; only admins may delete other accounts', description: ABOUT_DELETE, security, params: IdParams, headers: ChangeHeaders, response: DELETE }
+    }, async ({ user, params, headers, id }, reply) => {
+      await app.users.remove(user, params.id, id, expectedIn(headers))
       return await reply.code(204).send(null)
     })
   })

@@ -29,6 +29,15 @@ export const User = Type.Object({
 }, { $id: 'User', title: 'User' })
 export type User = Static<typeof User>
 
+/** An address that an account had before. It stays claimed until the change can no longer be undone. */
+export const FormerAddress = Type.Object({
+  email: Type.String(),
+  until: Type.Integer({ description: 'seconds since the epoch' }),
+  challengeId: Type.String({ description: 'the code for this challenge undoes the change' }),
+  madeAdmin: Type.Optional(Type.Literal(true, { description: 'the change made the account an admin' }))
+}, Strict)
+export type FormerAddress = Static<typeof FormerAddress>
+
 /** A user as the users table and the cache hold it. */
 export const StoredUser = Type.Object({
   ...User.properties,
@@ -39,9 +48,17 @@ export const StoredUser = Type.Object({
   updatedAt: Type.String(),
   avatarUrl: Type.Optional(Type.String({ description: 'made of the avatar when the item is read; not in the table' })),
   avatar: Type.Optional(Type.Object({ path: Type.Optional(Type.String()), order: Type.Integer() }, { ...Strict, description: 'see avatar-url.ts' })),
-  expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' }))
+  expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' })),
+  sessions: Type.Optional(Type.Object({
+    since: Type.Integer({ description: 'sessions that started at an earlier version of the account have ended; the number in a session id is that version' }),
+    kept: Type.Optional(Type.String({ description: 'the one older session that has not' }))
+  }, Strict)),
+  formerAddresses: Type.Optional(Type.Array(FormerAddress, { description: 'oldest first' }))
 }, Strict)
 export type StoredUser = Static<typeof StoredUser>
+
+/** The fields of a stored user that only the table needs: no answer and no event has them. */
+export const TABLE_ONLY = ['expiresAt', 'avatar', 'sessions', 'formerAddresses'] as const satisfies readonly (keyof StoredUser)[]
 
 /** The part of a registration that is kept only once the address is confirmed. */
 export const Proposal = Type.Object({ name: Type.String(), locale: Type.String() }, Strict)
@@ -55,13 +72,13 @@ export const Registration = Type.Object({
 }, { ...Strict, $id: 'Registration', title: 'Registration' })
 export type Registration = Static<typeof Registration>
 
-/** The fields of a user that may be changed. Every property is a field of `User` and is stored as given. */
+/** The fields of a user that may be changed, as a merge patch (RFC 7396); an empty one changes nothing. Every property is a field of `User` and is stored as given. */
 export const UserPatch = Type.Object({
   name: Type.Optional(PersonName),
   locale: Type.Optional(Locale),
   status: Type.Optional(Type.Union([Type.Literal('ACTIVE'), Type.Literal('SUSPENDED')], { description: 'Admins only' })),
   role: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('admin')], { description: 'Admins only' }))
-}, { ...Strict, minProperties: 1, title: 'UserPatch', examples: [{ name: 'Ada King' }] })
+}, { ...Strict, title: 'UserPatch', examples: [{ name: 'Ada King' }] })
 export type UserPatch = Static<typeof UserPatch>
 
 /** The fields of a patch that only an admin may set. */
@@ -90,7 +107,7 @@ const Paging = {
 
 export const ListQuery = Type.Object({
   ...Paging,
-  status: Type.Optional(Status),
+  status: Type.Optional(Type.Unsafe<Static<typeof Status>>({ type: 'string', enum: Status.anyOf.map(status => status.const), description: 'Only accounts with this status' })),
   email: Type.Optional(Type.Unsafe<string>({ ...Email, description: 'The account with this address, in any spelling' }))
 }, Strict)
 export type ListQuery = Static<typeof ListQuery>
@@ -121,7 +138,7 @@ export const BatchRegistration = Type.Object({ users: Type.Array(Row, { minItems
 
 const BatchResult = Type.Object({
   index: Type.Integer({ minimum: 0, maximum: MAX_USERS - 1, description: 'Position of the row in the request' }),
-  status: Type.Union([Type.Literal(201), Type.Literal(400), Type.Literal(409)], { description: 'What the row would have got as a request of its own' }),
+  status: Type.Unsafe<201 | 400 | 409>({ type: 'integer', enum: [201, 400, 409], description: 'What the row would have got as a request of its own' }),
   id: Type.Optional(Id),
   code: Type.Optional(Type.String({ maxLength: 64, pattern: '^[A-Z0-9_]+$', description: 'Why the row was not registered, for programs', examples: ['USERS_EMAIL_TAKEN'] })),
   detail: Type.Optional(Type.String({ maxLength: 4096, pattern: '\\S', description: 'The same in words' }))
@@ -156,6 +173,9 @@ export const AuditPage = Type.Object({
   nextCursor: NextCursor
 }, { title: 'AuditPage' })
 export type AuditPage = Static<typeof AuditPage>
+/** A line of the audit as its subject may see it: not who acted. */
+export const ExportedAction = Type.Omit(AuditLine, ['id', 'actorId', 'correlationId'], { title: 'ExportedAction', examples: [{ at: '2026-11-22T12:00:00.000Z', action: 'update', changed: ['role'], role: 'admin' }] })
+
 /** What every export has; modules add their parts, see `createExport`. */
 export const UserExport = Type.Object({
   exportedAt: Timestamp,
@@ -166,7 +186,7 @@ export type UserExport = Static<typeof UserExport>
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 
 /** A user as an event shows it. Checked by TypeBox like items read from the table. */
-const Snapshot = Type.Omit(StoredUser, ['expiresAt', 'avatar'], Strict)
+const Snapshot = Type.Omit(StoredUser, TABLE_ONLY, Strict)
 
 const InvitedBy = Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
 
@@ -178,6 +198,15 @@ export const USERS_ENTRIES = {
   'user.verified': Type.Object({ user: Snapshot }, { description: 'The address of an account was confirmed' }),
   'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }, { description: 'Fields of an account were changed' }),
   'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }, { description: 'An admin suspended an account. Its sessions have ended' }),
+  /** `previousEmail` and `undo` are in no published event. `undo`: how the owner of the previous address undoes the change, and until when (ISO 8601) */
+  'user.email-changed': Type.Object({
+    user: Snapshot,
+    changed: Type.Array(Type.String()),
+    previousEmail: Type.String(),
+    undo: Type.Optional(Type.Object({ challengeId: Type.String(), until: Type.String() }))
+  }, { description: 'The address of an account was changed, or the change was undone' }),
+  /** All sessions have ended. For modules that keep sessions; it is not published */
+  'user.signed-out': Type.Object({ userVersion: Type.Integer() }),
   /** `email`: for modules that must erase data that they keep under it; it is in no published event */
   'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String() }, { description: 'An account and its personal data were erased' })
 }

@@ -26,12 +26,18 @@ const PAGE = `<!doctype html>
 </html>
 `
 
-const START = `SwaggerUIBundle({
+const DOCUMENTS = {
+  v2: { name: 'Version 2', url: 'openapi/v2.json' },
+  v1: { name: 'Version 1 (deprecated)', url: 'openapi/v1.json' }
+}
+
+/** Starts Swagger UI. A version that has been switched off is not in its selector: each call would fail. */
+const startScript = (isV1Enabled: boolean) => `SwaggerUIBundle({
   dom_id: '#swagger-ui',
   layout: 'StandaloneLayout',
   presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
   plugins: [SwaggerUIBundle.plugins.DownloadUrl],
-  urls: [{ name: 'Version 2', url: 'openapi/v2.json' }, { name: 'Version 1 (deprecated)', url: 'openapi/v1.json' }],
+  urls: ${JSON.stringify(isV1Enabled ? [DOCUMENTS.v2, DOCUMENTS.v1] : [DOCUMENTS.v2])},
   deepLinking: true,
   displayOperationId: true,
   validatorUrl: null,
@@ -68,7 +74,7 @@ export function serveUi (app: FastifyInstance, directory: string): void {
     headers: { 'content-security-policy': contentSecurityPolicy(app.config.PUBLIC_URL) }
   }))
   app.get('/docs/', hidden, async (_request, reply) => reply.redirect('../docs'))
-  app.get('/docs/start.js', hidden, createStaticAnswer({ load: () => START, type: 'text/javascript; charset=utf-8', cacheControl: 'no-cache' }))
+  app.get('/docs/start.js', hidden, createStaticAnswer({ load: () => startScript(app.config.V1_ENABLED), type: 'text/javascript; charset=utf-8', cacheControl: 'no-cache' }))
   for (const [name, type] of Object.entries(UI_FILES)) {
     app.get(`/docs/${name}`, hidden, createStaticAnswer({
       load: () => readFile(join(directory, name)),

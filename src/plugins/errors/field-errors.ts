@@ -1,5 +1,6 @@
 import type { FastifyError } from 'fastify'
 import { pointerTo, type FieldError } from '../../shared/errors.ts'
+import { isObject } from '../../shared/is-object.ts'
 
 /** Maximum number of fields in an answer, for example for a body with ten thousand unknown properties. */
 const MAX_FIELD_ERRORS = 20
@@ -75,13 +76,21 @@ function detailOf ({ keyword, params }: Failed, schema: Schema): string {
   }
 }
 
+/** Whether a member of a merge patch (RFC 7396) is `null`, which asks for its removal. A schema allows that only where it is possible. */
+function asksForRemoval (pointer: string, body: unknown, { consumes }: Record<string, unknown>): boolean {
+  if (!Array.isArray(consumes) || !consumes.includes('application/merge-patch+json') || !isObject(body)) return false
+  const name = /^\/([^/~]+)$/.exec(pointer)?.[1]
+  return name !== undefined && Object.hasOwn(body, name) && body[name] === null
+}
+
 /**
  * The invalid fields of a request that Ajv rejected, and how many more there are.
  *
  * @param schemas the route's schemas, by part of the request
  * @param named the app's shared schemas, by id
+ * @param body the request's body
  */
-export function fieldErrors ({ validation = [], validationContext }: FastifyError, schemas: Record<string, unknown> = {}, named: (id: string) => unknown = () => undefined): { errors: FieldError[], more: number } {
+export function fieldErrors ({ validation = [], validationContext }: FastifyError, schemas: Record<string, unknown> = {}, named: (id: string) => unknown = () => undefined, body?: unknown): { errors: FieldError[], more: number } {
   const place = validationContext === 'body' ? '' : '#'
   // Report a failed anyOf once, not once per branch.
   const failures = new Map<string, Failed>()
@@ -93,7 +102,9 @@ export function fieldErrors ({ validation = [], validationContext }: FastifyErro
     // The first failure of a field says enough: a text that is too long often does not fit the pattern either.
     if (!failures.has(pointer)) failures.set(pointer, failure)
   }
-  const errors = [...failures].slice(0, MAX_FIELD_ERRORS).map(([pointer, failure]) =>
-    ({ pointer, detail: detailOf(failure, schemaAt(schemas[validationContext ?? ''], failure.schemaPath, named)) }))
+  const errors = [...failures].slice(0, MAX_FIELD_ERRORS).map(([pointer, failure]) => {
+    const isRemoval = pointer === failure.instancePath && validationContext === 'body' && asksForRemoval(pointer, body, schemas)
+    return { pointer, detail: isRemoval ? 'cannot be removed' : detailOf(failure, schemaAt(schemas[validationContext ?? ''], failure.schemaPath, named)) }
+  })
   return { errors, more: failures.size - errors.length }
 }

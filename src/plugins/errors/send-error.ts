@@ -39,7 +39,7 @@ const catalogued = ({ statusCode, code, message }: FastifyError) => ({ status: s
 function faultOf (error: FastifyError & Details, request: FastifyRequest): Fault {
   const base = { instance: pathOf(request).slice(0, MAX_INSTANCE), correlationId: request.id }
   if (error.validation !== undefined) {
-    const { errors, more } = fieldErrors(error, request.routeOptions.schema as Record<string, unknown> | undefined, id => request.server.getSchema(id))
+    const { errors, more } = fieldErrors(error, request.routeOptions.schema as Record<string, unknown> | undefined, id => request.server.getSchema(id), request.body)
     return { ...base, status: 400, code: 'VALIDATION_FAILED', detail: `${summaryOf(errors)}${more > 0 ? `; and ${more} more` : ''}`, errors }
   }
   if (isUnavailable(error)) return { ...base, ...catalogued(new Unavailable()) }

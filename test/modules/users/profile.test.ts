@@ -85,7 +85,6 @@ t.test('twenty changes from all sides at once leave one line of versions', async
 t.test('an invalid change is rejected and changes nothing', async (t) => {
   const ada = await newUser()
   for (const [body, status, code] of [
-    [{}, 400, 'VALIDATION_FAILED'],
     [{ name: null }, 400, 'VALIDATION_FAILED'],
     [{ name: 'A' }, 400, 'VALIDATION_FAILED'],
     [{ version: 9 }, 400, 'VALIDATION_FAILED'],

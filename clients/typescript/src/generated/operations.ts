@@ -1,21 +1,29 @@
 // Generated from docs/openapi/v2.json by npm run client.
 
 import type { Call, Operation } from '../call.ts'
-import type { AuthCreateChallengeData, AuthCreateChallengeResponses, AuthCreateTokensData, AuthCreateTokensResponses, AuthJwksData, AuthJwksResponses, AuthRevokeData, AuthRevokeResponses, AuthVerifyData, AuthVerifyResponses, HealthLiveData, HealthLiveResponses, HealthReadyData, HealthReadyResponses, UsersCreateData, UsersCreateResponses, UsersDeleteData, UsersDeleteMeData, UsersDeleteMeResponses, UsersDeleteResponses, UsersGetData, UsersGetMeData, UsersGetMeResponses, UsersGetResponses, UsersUpdateData, UsersUpdateMeData, UsersUpdateMeResponses, UsersUpdateResponses } from './types.gen.ts'
+import type { AuthCreateChallengeData, AuthCreateChallengeResponses, AuthCreateTokensData, AuthCreateTokensResponses, AuthJwksData, AuthJwksResponses, AuthRevokeData, AuthRevokeResponses, AuthVerifyData, AuthVerifyResponses, AvatarsCreateData, AvatarsCreateResponses, AvatarsDeleteData, AvatarsDeleteResponses, HealthLiveData, HealthLiveResponses, HealthReadyData, HealthReadyResponses, UsersAuditData, UsersAuditResponses, UsersBatchGetData, UsersBatchGetResponses, UsersCreateBatchData, UsersCreateBatchResponses, UsersCreateData, UsersCreateResponses, UsersDeleteData, UsersDeleteMeData, UsersDeleteMeResponses, UsersDeleteResponses, UsersExportData, UsersExportResponses, UsersGetData, UsersGetMeData, UsersGetMeResponses, UsersGetResponses, UsersInviteData, UsersInviteResponses, UsersListData, UsersListResponses, UsersUpdateData, UsersUpdateMeData, UsersUpdateMeResponses, UsersUpdateResponses } from './types.gen.ts'
 
 export const OPERATIONS = {
   'users.getMe': { method: 'GET', path: '/v2/users/me', secured: true },
   'users.updateMe': { method: 'PATCH', path: '/v2/users/me', contentType: 'application/merge-patch+json', secured: true },
   'users.deleteMe': { method: 'DELETE', path: '/v2/users/me', secured: true },
+  'users.export': { method: 'GET', path: '/v2/users/me/export', secured: true },
   'users.get': { method: 'GET', path: '/v2/users/{id}', secured: true },
   'users.update': { method: 'PATCH', path: '/v2/users/{id}', contentType: 'application/merge-patch+json', secured: true },
   'users.delete': { method: 'DELETE', path: '/v2/users/{id}', secured: true },
-  'users.create': { method: 'POST', path: '/v2/users', contentType: 'application/json' },
-  'auth.createChallenge': { method: 'POST', path: '/v2/auth/challenges', contentType: 'application/json' },
+  'users.list': { method: 'GET', path: '/v2/users', secured: true },
+  'users.create': { method: 'POST', path: '/v2/users', contentType: 'application/json', keyed: true },
+  'users.batchGet': { method: 'POST', path: '/v2/users/batch-get', contentType: 'application/json', secured: true },
+  'users.createBatch': { method: 'POST', path: '/v2/users/batch', contentType: 'application/json', secured: true },
+  'users.invite': { method: 'POST', path: '/v2/users/invitations', contentType: 'application/json', secured: true },
+  'users.audit': { method: 'GET', path: '/v2/users/{id}/audit', secured: true },
+  'auth.createChallenge': { method: 'POST', path: '/v2/auth/challenges', contentType: 'application/json', keyed: true },
   'auth.verify': { method: 'POST', path: '/v2/auth/verify', contentType: 'application/json' },
   'auth.createTokens': { method: 'POST', path: '/v2/auth/tokens', contentType: 'application/json' },
   'auth.revoke': { method: 'POST', path: '/v2/auth/revoke', contentType: 'application/json' },
   'auth.jwks': { method: 'GET', path: '/.well-known/jwks.json' },
+  'avatars.create': { method: 'POST', path: '/v2/users/me/avatar', contentType: 'application/json', secured: true },
+  'avatars.delete': { method: 'DELETE', path: '/v2/users/me/avatar', secured: true },
   'health.live': { method: 'GET', path: '/health/live' },
   'health.ready': { method: 'GET', path: '/health/ready' }
 } as const satisfies Record<string, Operation>
@@ -23,12 +31,16 @@ export const OPERATIONS = {
 /** Every operation of the service. */
 export interface Api {
   users: {
-    /** Read your own account */
+    /**
+     * Read your own account
+     *
+     * Send the `ETag` of an earlier answer as `If-None-Match` to get a 304 while nothing has changed.
+     */
     getMe: Call<UsersGetMeData, UsersGetMeResponses>
     /**
      * Change your own account
      *
-     * Admins may also set `status` and `role`.
+     * A merge patch (RFC 7396): properties that it does not have stay as they are. Admins may also set `status` and `role`. With `If-Match`, another change in the meantime is a 412 and not overwritten.
      */
     updateMe: Call<UsersUpdateMeData, UsersUpdateMeResponses>
     /**
@@ -37,12 +49,22 @@ export interface Api {
      * Erases the personal data, ends all sessions and frees the address.
      */
     deleteMe: Call<UsersDeleteMeData, UsersDeleteMeResponses>
-    /** Read an account; only admins may read other accounts */
+    /**
+     * Export everything stored about you
+     *
+     * One JSON document with the account and what each part of the service stores about it, read from the tables and not from the cache. It holds no secret: no token, code or hash. Mails are not part of it: what the service keeps of a mail names no user.
+     */
+    export: Call<UsersExportData, UsersExportResponses>
+    /**
+     * Read an account; only admins may read other accounts
+     *
+     * Send the `ETag` of an earlier answer as `If-None-Match` to get a 304 while nothing has changed.
+     */
     get: Call<UsersGetData, UsersGetResponses>
     /**
      * Change an account; only admins may change other accounts
      *
-     * Admins may also set `status` and `role`.
+     * A merge patch (RFC 7396): properties that it does not have stay as they are. Admins may also set `status` and `role`. With `If-Match`, another change in the meantime is a 412 and not overwritten.
      */
     update: Call<UsersUpdateData, UsersUpdateResponses>
     /**
@@ -52,11 +74,41 @@ export interface Api {
      */
     delete: Call<UsersDeleteData, UsersDeleteResponses>
     /**
+     * List accounts
+     *
+     * For admins. Newest first, all of them or those with a status or an address. With `email` there is one item or none. A page may have fewer items than its limit; only the last one has no `nextCursor`. The header `Link` has the same next page. An account that has just been created or changed may take a moment to appear.
+     */
+    list: Call<UsersListData, UsersListResponses>
+    /**
      * Register
      *
      * Mails a code to the address: a welcome mail if the address is not confirmed yet, "you already have an account" if it is. Both get the same answer. The account gets the name and language of the registration whose code is used. One network can request at most 5 codes an hour and 10 a day for an address; all networks together 15 and 30.
      */
     create: Call<UsersCreateData, UsersCreateResponses>
+    /**
+     * Read accounts by their ids
+     *
+     * For admins. At most 100 ids. The items are in the order of the ids; ids of no account are listed in `missing`.
+     */
+    batchGet: Call<UsersBatchGetData, UsersBatchGetResponses>
+    /**
+     * Register many users
+     *
+     * For admins. Registers at most 100 users, each on its own: a row that is invalid (400) or whose address has an account or is in an earlier row (409) does not stop the others. Each new account is pending and gets a welcome mail with a code. Rows without `locale` get that of `Accept-Language`. A body may have 64 KiB: 100 rows of 600 bytes. After a 503 some rows may be registered; a request with the same `Idempotency-Key` registers the rest.
+     */
+    createBatch: Call<UsersCreateBatchData, UsersCreateBatchResponses>
+    /**
+     * Invite a user
+     *
+     * For admins. Registers a user as `POST /v2/users` does, with a mail that says who invites. An address whose account is still pending is invited again, within the limits of codes for an address. An address whose account is confirmed is 409.
+     */
+    invite: Call<UsersInviteData, UsersInviteResponses>
+    /**
+     * List what admins did with an account
+     *
+     * For admins. Newest first: registrations, invitations, changes and deletions by admins, also of an account that is gone. Kept for 400 days. A page may have fewer items than its limit; only the last one has no `nextCursor`. The header `Link` has the same next page.
+     */
+    audit: Call<UsersAuditData, UsersAuditResponses>
   }
   auth: {
     /**
@@ -89,6 +141,20 @@ export interface Api {
      * The current signing key and the previous one, as a JSON Web Key Set (RFC 7517). Fetch it again when a token has a `kid` that is not in the set.
      */
     jwks: Call<AuthJwksData, AuthJwksResponses>
+  }
+  avatars: {
+    /**
+     * Upload an avatar
+     *
+     * Returns a form for a direct upload to S3: send `fields` and then the picture, as `file`, to `url` as `multipart/form-data`. PNG, JPEG and WebP, at most 5 MiB. The picture is checked after the upload. It appears as `avatarUrl` of the user, usually within seconds, if its bytes are of the declared type and size; otherwise it is deleted. An upload that was requested before the current avatar, or before its removal, changes nothing.
+     */
+    create: Call<AvatarsCreateData, AvatarsCreateResponses>
+    /**
+     * Remove your avatar
+     *
+     * Removes `avatarUrl` at once, and then the picture. Also succeeds without an avatar. Uploads that were requested before it change nothing.
+     */
+    delete: Call<AvatarsDeleteData, AvatarsDeleteResponses>
   }
   health: {
     /**

@@ -10,7 +10,7 @@ export type ClientOptions = {
 export type User = {
     id: string;
     /**
-     * E-mail address; kept in lower case
+     * E-mail address, in lower case; the domain in its ASCII form
      */
     email: string;
     /**
@@ -18,7 +18,7 @@ export type User = {
      */
     name: string;
     /**
-     * Language of mails, a BCP 47 tag; from `Accept-Language` when not given
+     * Language of mails, a BCP 47 tag
      */
     locale: string;
     /**
@@ -26,6 +26,10 @@ export type User = {
      */
     status: 'PENDING_VERIFICATION' | 'ACTIVE' | 'SUSPENDED';
     role: 'user' | 'admin';
+    /**
+     * Where the picture of the user is; absent without one
+     */
+    avatarUrl?: string;
     createdAt: string;
     updatedAt: string;
     /**
@@ -39,11 +43,11 @@ export type User = {
  */
 export type Registration = {
     /**
-     * E-mail address; kept in lower case
+     * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks around it are removed, and it is kept in lower case
      */
     email: string;
     /**
-     * Display name of the user
+     * Display name of the user. At least two characters are visible, and none is invisible; blanks around it are removed
      */
     name: string;
     /**
@@ -74,17 +78,102 @@ export type Problem = {
      */
     instance: string;
     /**
-     * Stable code of the problem, for programs
+     * Stable code of the problem, for programs. New codes may be added
      */
-    code: string;
+    code: 'AUTH_CODES_EXHAUSTED' | 'AUTH_CODE_INVALID' | 'AUTH_REFRESH_TOKEN_INVALID' | 'AUTH_TOKEN_INVALID' | 'AVATARS_NOT_FOUND' | 'BAD_REQUEST' | 'BODY_MALFORMED' | 'BODY_TOO_LARGE' | 'DEPENDENCY_UNAVAILABLE' | 'FORBIDDEN' | 'HEADERS_TOO_LARGE' | 'HOST_MISSING' | 'IDEMPOTENCY_IN_PROGRESS' | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL' | 'METHOD_NOT_ALLOWED' | 'METHOD_NOT_IMPLEMENTED' | 'NOT_FOUND' | 'PRECONDITION_FAILED' | 'RATE_LIMITED' | 'REQUEST_TIMEOUT' | 'UNSUPPORTED_MEDIA_TYPE' | 'UPLOADS_DISABLED' | 'URL_MALFORMED' | 'USERS_CONFLICT' | 'USERS_EMAIL_TAKEN' | 'USERS_LAST_ADMIN' | 'USERS_NOT_FOUND' | 'VALIDATION_FAILED';
     correlationId: string;
     /**
      * The invalid fields
      */
     errors?: Array<{
+        /**
+         * JSON Pointer into the body, or the name of a parameter after `#/`
+         */
         pointer: string;
+        /**
+         * Continues the name of the field, as in "is required"
+         */
         detail: string;
     }>;
+};
+
+/**
+ * UserPatch
+ */
+export type UserPatch = {
+    /**
+     * Display name of the user. At least two characters are visible, and none is invisible; blanks around it are removed
+     */
+    name?: string;
+    /**
+     * Language of mails, a BCP 47 tag; from `Accept-Language` when not given
+     */
+    locale?: string;
+    /**
+     * Admins only
+     */
+    status?: 'ACTIVE' | 'SUSPENDED';
+    /**
+     * Admins only
+     */
+    role?: 'user' | 'admin';
+};
+
+/**
+ * ExportedSession
+ */
+export type ExportedSession = {
+    id: string;
+    createdAt: string;
+    lastUsedAt: string;
+    expiresAt: string;
+};
+
+/**
+ * ExportedCode
+ */
+export type ExportedCode = {
+    requestedAt: string;
+    /**
+     * The state of the code while it can be used
+     */
+    open?: {
+        expiresAt: string;
+        /**
+         * Tries used
+         */
+        tries: number;
+    };
+};
+
+/**
+ * UserExport
+ */
+export type UserExport = {
+    exportedAt: string;
+    account: User;
+    /**
+     * Sessions that have not ended
+     */
+    sessions: Array<ExportedSession>;
+    /**
+     * Codes requested for the address in about the last day, newest first. The codes themselves are stored nowhere
+     */
+    codes: Array<ExportedCode>;
+};
+
+/**
+ * UserPage
+ */
+export type UserPage = {
+    /**
+     * Newest first
+     */
+    items: Array<User>;
+    /**
+     * For the next page. Absent at the end of the list
+     */
+    nextCursor?: string;
 };
 
 /**
@@ -96,6 +185,157 @@ export type ChallengeTicket = {
      */
     challengeId: string;
     expiresAt: string;
+};
+
+/**
+ * BatchOfUsers
+ */
+export type BatchOfUsers = {
+    /**
+     * In the order of the ids
+     */
+    items: Array<User>;
+    /**
+     * Ids of no user
+     */
+    missing: Array<string>;
+};
+
+/**
+ * BatchGet
+ */
+export type BatchGet = {
+    /**
+     * Ids of users, each once
+     */
+    ids: Array<string>;
+};
+
+/**
+ * BatchResult
+ */
+export type BatchResult = {
+    /**
+     * Position of the row in the request
+     */
+    index: number;
+    /**
+     * What the row would have got as a request of its own
+     */
+    status: 201 | 400 | 409;
+    id?: string;
+    /**
+     * Why the row was not registered, for programs
+     */
+    code?: string;
+    /**
+     * The same in words
+     */
+    detail?: string;
+};
+
+/**
+ * BatchResults
+ */
+export type BatchResults = {
+    /**
+     * One for each row, in the same order
+     */
+    results: Array<BatchResult>;
+};
+
+/**
+ * BatchRegistration
+ */
+export type BatchRegistration = {
+    users: Array<{
+        /**
+         * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks around it are removed, and it is kept in lower case
+         */
+        email?: unknown;
+        /**
+         * Display name of the user. At least two characters are visible, and none is invisible; blanks around it are removed
+         */
+        name?: unknown;
+        /**
+         * Language of mails, a BCP 47 tag; from `Accept-Language` when not given
+         */
+        locale?: unknown;
+    }>;
+};
+
+/**
+ * Invited
+ */
+export type Invited = {
+    id: string;
+};
+
+/**
+ * AuditLine
+ */
+export type AuditLine = {
+    id: string;
+    at: string;
+    /**
+     * The admin
+     */
+    actorId: string;
+    action: 'register' | 'invite' | 'update' | 'delete';
+    /**
+     * The fields that were changed
+     */
+    changed?: Array<string>;
+    /**
+     * The new status, if it was changed
+     */
+    status?: string;
+    /**
+     * The new role, if it was changed
+     */
+    role?: string;
+    /**
+     * Of the request, as in the log
+     */
+    correlationId: string;
+};
+
+/**
+ * AuditPage
+ */
+export type AuditPage = {
+    /**
+     * Newest first
+     */
+    items: Array<AuditLine>;
+    /**
+     * For the next page. Absent at the end of the list
+     */
+    nextCursor?: string;
+};
+
+/**
+ * ChallengeRequest
+ */
+export type ChallengeRequest = {
+    /**
+     * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks around it are removed, and it is kept in lower case
+     */
+    email: string;
+};
+
+/**
+ * Verification
+ */
+export type Verification = {
+    /**
+     * Send it back together with the code from the mail
+     */
+    challengeId: string;
+    /**
+     * The 8 digits from the mail
+     */
+    code: string;
 };
 
 /**
@@ -116,101 +356,6 @@ export type Tokens = {
      */
     refreshToken: string;
     user: User;
-};
-
-/**
- * JsonWebKeySet
- */
-export type JsonWebKeySet = {
-    keys: Array<{
-        kty: 'OKP';
-        crv: 'Ed25519';
-        x: string;
-        kid: string;
-        alg: 'EdDSA';
-        use: 'sig';
-    }>;
-};
-
-/**
- * Liveness
- */
-export type Liveness = {
-    status: 'healthy';
-};
-
-/**
- * Check
- */
-export type Check = {
-    status: 'healthy' | 'unhealthy' | 'disabled';
-    latencyMs: number;
-};
-
-/**
- * Readiness
- */
-export type Readiness = {
-    status: 'healthy' | 'degraded' | 'unhealthy';
-    checks: {
-        dynamodb: Check;
-        sqs: Check;
-        redis: Check;
-    };
-    /**
-     * When the dependencies were checked; a report is reused for one second
-     */
-    timestamp: string;
-    /**
-     * Version of the running service
-     */
-    version: string;
-};
-
-/**
- * UserPatch
- */
-export type UserPatch = {
-    /**
-     * Display name of the user
-     */
-    name?: string;
-    /**
-     * Language of mails, a BCP 47 tag; from `Accept-Language` when not given
-     */
-    locale?: string;
-    /**
-     * Admins only
-     */
-    status?: 'ACTIVE' | 'SUSPENDED';
-    /**
-     * Admins only
-     */
-    role?: 'user' | 'admin';
-};
-
-/**
- * ChallengeRequest
- */
-export type ChallengeRequest = {
-    /**
-     * E-mail address; kept in lower case
-     */
-    email: string;
-};
-
-/**
- * Verification
- */
-export type Verification = {
-    /**
-     * Send it back together with the code from the mail
-     */
-    challengeId: string;
-    /**
-     * The 8 digits from the mail
-     */
-    code: string;
 };
 
 /**
@@ -258,8 +403,104 @@ export type Revocation = {
     refreshToken: string;
 };
 
+/**
+ * JsonWebKeySet
+ */
+export type JsonWebKeySet = {
+    keys: Array<{
+        kty: 'OKP';
+        crv: 'Ed25519';
+        /**
+         * The public key, base64url
+         */
+        x: string;
+        /**
+         * Thumbprint of the key (RFC 7638)
+         */
+        kid: string;
+        alg: 'EdDSA';
+        use: 'sig';
+    }>;
+};
+
+/**
+ * Upload
+ */
+export type Upload = {
+    /**
+     * Where to send the form
+     */
+    url: string;
+    /**
+     * The fields of the form, as they are. The picture follows them as the last field, `file`
+     */
+    fields: {
+        [key: string]: string;
+    };
+    expiresAt: string;
+};
+
+/**
+ * AvatarRequest
+ */
+export type AvatarRequest = {
+    /**
+     * The type of the picture, which its bytes must have too
+     */
+    contentType: 'image/png' | 'image/jpeg' | 'image/webp';
+    /**
+     * Exact size of the file in bytes, at most 5 MiB
+     */
+    size: number;
+};
+
+/**
+ * Liveness
+ */
+export type Liveness = {
+    status: 'healthy';
+};
+
+/**
+ * Check
+ */
+export type Check = {
+    status: 'healthy' | 'unhealthy' | 'disabled';
+    latencyMs: number;
+};
+
+/**
+ * Readiness
+ */
+export type Readiness = {
+    status: 'healthy' | 'degraded' | 'unhealthy';
+    checks: {
+        dynamodb: Check;
+        sqs: Check;
+        redis: Check;
+    };
+    /**
+     * When the dependencies were checked; a report is reused for one second
+     */
+    timestamp: string;
+    /**
+     * Version of the running service
+     */
+    version: string;
+};
+
 export type UsersDeleteMeData = {
     body?: never;
+    headers?: {
+        /**
+         * Only change the version with this ETag; `*` stands for every version
+         */
+        'if-match'?: string;
+        /**
+         * Do not change a version with one of these ETags
+         */
+        'if-none-match'?: string;
+    };
     path?: never;
     query?: never;
     url: '/v2/users/me';
@@ -267,7 +508,7 @@ export type UsersDeleteMeData = {
 
 export type UsersDeleteMeErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
     /**
@@ -283,6 +524,10 @@ export type UsersDeleteMeErrors = {
      */
     409: Problem;
     /**
+     * The account is not in the state that If-Match or If-None-Match asks for; nothing was changed
+     */
+    412: Problem;
+    /**
      * The body is larger than 64 KiB
      */
     413: Problem;
@@ -294,6 +539,10 @@ export type UsersDeleteMeErrors = {
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -326,7 +575,7 @@ export type UsersGetMeData = {
 
 export type UsersGetMeErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
     /**
@@ -341,6 +590,10 @@ export type UsersGetMeErrors = {
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -360,6 +613,16 @@ export type UsersGetMeResponse = UsersGetMeResponses[keyof UsersGetMeResponses];
 
 export type UsersUpdateMeData = {
     body: UserPatch;
+    headers?: {
+        /**
+         * Only change the version with this ETag; `*` stands for every version
+         */
+        'if-match'?: string;
+        /**
+         * Do not change a version with one of these ETags
+         */
+        'if-none-match'?: string;
+    };
     path?: never;
     query?: never;
     url: '/v2/users/me';
@@ -367,7 +630,7 @@ export type UsersUpdateMeData = {
 
 export type UsersUpdateMeErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
     /**
@@ -387,6 +650,10 @@ export type UsersUpdateMeErrors = {
      */
     409: Problem;
     /**
+     * The account is not in the state that If-Match or If-None-Match asks for; nothing was changed
+     */
+    412: Problem;
+    /**
      * The body is larger than 64 KiB
      */
     413: Problem;
@@ -398,6 +665,10 @@ export type UsersUpdateMeErrors = {
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -415,8 +686,59 @@ export type UsersUpdateMeResponses = {
 
 export type UsersUpdateMeResponse = UsersUpdateMeResponses[keyof UsersUpdateMeResponses];
 
+export type UsersExportData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v2/users/me/export';
+};
+
+export type UsersExportErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type UsersExportError = UsersExportErrors[keyof UsersExportErrors];
+
+export type UsersExportResponses = {
+    /**
+     * Everything stored about the account
+     */
+    200: UserExport;
+};
+
+export type UsersExportResponse = UsersExportResponses[keyof UsersExportResponses];
+
 export type UsersDeleteData = {
     body?: never;
+    headers?: {
+        /**
+         * Only change the version with this ETag; `*` stands for every version
+         */
+        'if-match'?: string;
+        /**
+         * Do not change a version with one of these ETags
+         */
+        'if-none-match'?: string;
+    };
     path: {
         /**
          * User id
@@ -429,7 +751,7 @@ export type UsersDeleteData = {
 
 export type UsersDeleteErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
     /**
@@ -445,6 +767,10 @@ export type UsersDeleteErrors = {
      */
     409: Problem;
     /**
+     * The account is not in the state that If-Match or If-None-Match asks for; nothing was changed
+     */
+    412: Problem;
+    /**
      * The body is larger than 64 KiB
      */
     413: Problem;
@@ -456,6 +782,10 @@ export type UsersDeleteErrors = {
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -493,7 +823,7 @@ export type UsersGetData = {
 
 export type UsersGetErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
     /**
@@ -508,6 +838,10 @@ export type UsersGetErrors = {
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -527,6 +861,16 @@ export type UsersGetResponse = UsersGetResponses[keyof UsersGetResponses];
 
 export type UsersUpdateData = {
     body: UserPatch;
+    headers?: {
+        /**
+         * Only change the version with this ETag; `*` stands for every version
+         */
+        'if-match'?: string;
+        /**
+         * Do not change a version with one of these ETags
+         */
+        'if-none-match'?: string;
+    };
     path: {
         /**
          * User id
@@ -539,7 +883,7 @@ export type UsersUpdateData = {
 
 export type UsersUpdateErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
     /**
@@ -559,6 +903,10 @@ export type UsersUpdateErrors = {
      */
     409: Problem;
     /**
+     * The account is not in the state that If-Match or If-None-Match asks for; nothing was changed
+     */
+    412: Problem;
+    /**
      * The body is larger than 64 KiB
      */
     413: Problem;
@@ -570,6 +918,10 @@ export type UsersUpdateErrors = {
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -587,8 +939,76 @@ export type UsersUpdateResponses = {
 
 export type UsersUpdateResponse = UsersUpdateResponses[keyof UsersUpdateResponses];
 
+export type UsersListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Maximum number of items in the page
+         */
+        limit?: number;
+        /**
+         * `nextCursor` of the page before. Belongs to the list and the filter that it was made for
+         */
+        cursor?: string;
+        /**
+         * Only accounts with this status
+         */
+        status?: 'PENDING_VERIFICATION' | 'ACTIVE' | 'SUSPENDED';
+        /**
+         * The account with this address, in any spelling
+         */
+        email?: string;
+    };
+    url: '/v2/users';
+};
+
+export type UsersListErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * The role of the account does not allow this operation
+     */
+    403: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type UsersListError = UsersListErrors[keyof UsersListErrors];
+
+export type UsersListResponses = {
+    /**
+     * OK
+     */
+    200: UserPage;
+};
+
+export type UsersListResponse = UsersListResponses[keyof UsersListResponses];
+
 export type UsersCreateData = {
     body: Registration;
+    headers?: {
+        /**
+         * Makes the request safe to repeat: for 24 hours, the same key and body get the first answer again. Use a new random key, such as a UUID, for each new request. The quotes may be left out.
+         */
+        'idempotency-key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/v2/users';
@@ -596,9 +1016,13 @@ export type UsersCreateData = {
 
 export type UsersCreateErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
+    /**
+     * The first request with this Idempotency-Key is still running
+     */
+    409: Problem;
     /**
      * The body is larger than 64 KiB
      */
@@ -608,9 +1032,17 @@ export type UsersCreateErrors = {
      */
     415: Problem;
     /**
+     * The Idempotency-Key was used for another request
+     */
+    422: Problem;
+    /**
      * Too many codes have been sent to this address
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -628,18 +1060,26 @@ export type UsersCreateResponses = {
 
 export type UsersCreateResponse = UsersCreateResponses[keyof UsersCreateResponses];
 
-export type AuthCreateChallengeData = {
-    body: ChallengeRequest;
+export type UsersBatchGetData = {
+    body: BatchGet;
     path?: never;
     query?: never;
-    url: '/v2/auth/challenges';
+    url: '/v2/users/batch-get';
 };
 
-export type AuthCreateChallengeErrors = {
+export type UsersBatchGetErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * The role of the account does not allow this operation
+     */
+    403: Problem;
     /**
      * The body is larger than 64 KiB
      */
@@ -649,9 +1089,245 @@ export type AuthCreateChallengeErrors = {
      */
     415: Problem;
     /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type UsersBatchGetError = UsersBatchGetErrors[keyof UsersBatchGetErrors];
+
+export type UsersBatchGetResponses = {
+    /**
+     * OK
+     */
+    200: BatchOfUsers;
+};
+
+export type UsersBatchGetResponse = UsersBatchGetResponses[keyof UsersBatchGetResponses];
+
+export type UsersCreateBatchData = {
+    body: BatchRegistration;
+    path?: never;
+    query?: never;
+    url: '/v2/users/batch';
+};
+
+export type UsersCreateBatchErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * The role of the account does not allow this operation
+     */
+    403: Problem;
+    /**
+     * The body is larger than 64 KiB
+     */
+    413: Problem;
+    /**
+     * The body has an unsupported content type, is not in UTF-8, or is compressed
+     */
+    415: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type UsersCreateBatchError = UsersCreateBatchErrors[keyof UsersCreateBatchErrors];
+
+export type UsersCreateBatchResponses = {
+    /**
+     * OK
+     */
+    200: BatchResults;
+};
+
+export type UsersCreateBatchResponse = UsersCreateBatchResponses[keyof UsersCreateBatchResponses];
+
+export type UsersInviteData = {
+    body: Registration;
+    path?: never;
+    query?: never;
+    url: '/v2/users/invitations';
+};
+
+export type UsersInviteErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * The role of the account does not allow this operation
+     */
+    403: Problem;
+    /**
+     * The address has an account
+     */
+    409: Problem;
+    /**
+     * The body is larger than 64 KiB
+     */
+    413: Problem;
+    /**
+     * The body has an unsupported content type, is not in UTF-8, or is compressed
+     */
+    415: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type UsersInviteError = UsersInviteErrors[keyof UsersInviteErrors];
+
+export type UsersInviteResponses = {
+    /**
+     * The mail will be sent
+     */
+    202: Invited;
+};
+
+export type UsersInviteResponse = UsersInviteResponses[keyof UsersInviteResponses];
+
+export type UsersAuditData = {
+    body?: never;
+    path: {
+        /**
+         * User id
+         */
+        id: string;
+    };
+    query?: {
+        /**
+         * Maximum number of items in the page
+         */
+        limit?: number;
+        /**
+         * `nextCursor` of the page before. Belongs to the list and the filter that it was made for
+         */
+        cursor?: string;
+    };
+    url: '/v2/users/{id}/audit';
+};
+
+export type UsersAuditErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * The role of the account does not allow this operation
+     */
+    403: Problem;
+    /**
+     * Not the id of a user
+     */
+    404: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type UsersAuditError = UsersAuditErrors[keyof UsersAuditErrors];
+
+export type UsersAuditResponses = {
+    /**
+     * OK
+     */
+    200: AuditPage;
+};
+
+export type UsersAuditResponse = UsersAuditResponses[keyof UsersAuditResponses];
+
+export type AuthCreateChallengeData = {
+    body: ChallengeRequest;
+    headers?: {
+        /**
+         * Makes the request safe to repeat: for 24 hours, the same key and body get the first answer again. Use a new random key, such as a UUID, for each new request. The quotes may be left out.
+         */
+        'idempotency-key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v2/auth/challenges';
+};
+
+export type AuthCreateChallengeErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * The first request with this Idempotency-Key is still running
+     */
+    409: Problem;
+    /**
+     * The body is larger than 64 KiB
+     */
+    413: Problem;
+    /**
+     * The body has an unsupported content type, is not in UTF-8, or is compressed
+     */
+    415: Problem;
+    /**
+     * The Idempotency-Key was used for another request
+     */
+    422: Problem;
+    /**
      * Too many codes have been sent to this address
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -678,7 +1354,7 @@ export type AuthVerifyData = {
 
 export type AuthVerifyErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
     /**
@@ -697,6 +1373,10 @@ export type AuthVerifyErrors = {
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -723,7 +1403,7 @@ export type AuthCreateTokensData = {
 
 export type AuthCreateTokensErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
     /**
@@ -742,6 +1422,10 @@ export type AuthCreateTokensErrors = {
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -768,7 +1452,7 @@ export type AuthRevokeData = {
 
 export type AuthRevokeErrors = {
     /**
-     * The request is not valid; the answer lists the invalid fields
+     * The request is not valid HTTP, or the answer lists its invalid fields
      */
     400: Problem;
     /**
@@ -783,6 +1467,10 @@ export type AuthRevokeErrors = {
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * A dependency of this service does not answer; try again
      */
@@ -809,9 +1497,17 @@ export type AuthJwksData = {
 
 export type AuthJwksErrors = {
     /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
      * Too many requests from this client
      */
     429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
 };
 
 export type AuthJwksError = AuthJwksErrors[keyof AuthJwksErrors];
@@ -825,12 +1521,172 @@ export type AuthJwksResponses = {
 
 export type AuthJwksResponse = AuthJwksResponses[keyof AuthJwksResponses];
 
+export type AvatarsGetData = {
+    body?: never;
+    path: {
+        /**
+         * User id
+         */
+        userId: string;
+        /**
+         * The last part of `avatarUrl`
+         */
+        avatarId: string;
+    };
+    query?: never;
+    url: '/avatars/{userId}/{avatarId}';
+};
+
+export type AvatarsGetErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No such avatar, or an earlier one
+     */
+    404: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type AvatarsGetError = AvatarsGetErrors[keyof AvatarsGetErrors];
+
+export type AvatarsDeleteData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v2/users/me/avatar';
+};
+
+export type AvatarsDeleteErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * This service has no bucket for avatars
+     */
+    404: Problem;
+    /**
+     * The body is larger than 64 KiB
+     */
+    413: Problem;
+    /**
+     * The body has an unsupported content type, is not in UTF-8, or is compressed
+     */
+    415: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type AvatarsDeleteError = AvatarsDeleteErrors[keyof AvatarsDeleteErrors];
+
+export type AvatarsDeleteResponses = {
+    /**
+     * Removed
+     */
+    204: void;
+};
+
+export type AvatarsDeleteResponse = AvatarsDeleteResponses[keyof AvatarsDeleteResponses];
+
+export type AvatarsCreateData = {
+    body: AvatarRequest;
+    path?: never;
+    query?: never;
+    url: '/v2/users/me/avatar';
+};
+
+export type AvatarsCreateErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * This service has no bucket for avatars
+     */
+    404: Problem;
+    /**
+     * The body is larger than 64 KiB
+     */
+    413: Problem;
+    /**
+     * The body has an unsupported content type, is not in UTF-8, or is compressed
+     */
+    415: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type AvatarsCreateError = AvatarsCreateErrors[keyof AvatarsCreateErrors];
+
+export type AvatarsCreateResponses = {
+    /**
+     * The form, valid for ten minutes
+     */
+    201: Upload;
+};
+
+export type AvatarsCreateResponse = AvatarsCreateResponses[keyof AvatarsCreateResponses];
+
 export type HealthLiveData = {
     body?: never;
     path?: never;
     query?: never;
     url: '/health/live';
 };
+
+export type HealthLiveErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+};
+
+export type HealthLiveError = HealthLiveErrors[keyof HealthLiveErrors];
 
 export type HealthLiveResponses = {
     /**
@@ -849,6 +1705,14 @@ export type HealthReadyData = {
 };
 
 export type HealthReadyErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
     /**
      * Not ready
      */

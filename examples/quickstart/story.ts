@@ -1,0 +1,57 @@
+// One user's way through the service, with the typed client. With npm start running in another terminal:
+//
+//   npm exec -- node examples/quickstart/story.ts
+//
+// API_URL and INBOX_URL say where the service and the inbox are, when they are not at their usual ports.
+// In a project of your own, the client is the package in clients/typescript.
+import { createUserService, ProblemError } from '../../clients/typescript/src/index.ts'
+
+const { API_URL: baseUrl = 'http://localhost:3000', INBOX_URL: inbox = 'http://localhost:1080' } = process.env
+
+const say = (text: string) => console.log(text)
+
+/** The code for a challenge, from the inbox of npm start. In production the user types it from the mail. */
+async function codeFor (challengeId: string): Promise<string> {
+  for (let tries = 0; tries < 100; tries++) {
+    const mails = await (await fetch(`${inbox}/api/email`)).json() as { text?: string }[]
+    // The link of a mail has its challenge and its code.
+    const link = mails.map(({ text = '' }) => new RegExp(`challengeId=${challengeId}&code=(\\d{8})`).exec(text)).find(match => match !== null)
+    if (link?.[1] !== undefined) return link[1]
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  throw new Error(`no mail has come to ${inbox}`)
+}
+
+// One client for each device: this one is the laptop.
+const laptop = createUserService({ baseUrl })
+const email = `ada.${Date.now()}@example.com`
+
+// --- register and sign in
+const { data: registration } = await laptop.users.create({ body: { email, name: 'Ada Lovelace', locale: 'en' } })
+const user = await laptop.signIn({ challengeId: registration.challengeId, code: await codeFor(registration.challengeId) })
+say(`registered and signed in: ${user.name}, ${user.status}`)
+
+// --- change the name, but only if the account is still as it was read
+const { data: me, etag } = await laptop.users.getMe()
+const { data: renamed } = await laptop.users.updateMe({ body: { name: 'Ada King' }, ifMatch: etag })
+say(`changed the name: ${me.name} is ${renamed.name} now`)
+
+// --- a mistake is a typed error
+try {
+  await laptop.users.updateMe({ body: { name: 'x' } })
+} catch (error) {
+  if (!(error instanceof ProblemError)) throw error
+  say(`a bad name is refused: ${error.code}, ${error.errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join(', ')}`)
+}
+
+// --- a second session, on the phone
+const phone = createUserService({ baseUrl })
+const { data: challenge } = await phone.auth.createChallenge({ body: { email } })
+await phone.signIn({ challengeId: challenge.challengeId, code: await codeFor(challenge.challengeId) })
+say('signed in on a second device')
+
+// --- delete the account: both sessions end
+await laptop.users.deleteMe()
+const after = await phone.users.getMe().catch((error: unknown) => error)
+if (!(after instanceof ProblemError) || after.status !== 401) throw new Error('the second session still works')
+say('deleted the account, and both sessions with it')

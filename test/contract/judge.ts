@@ -1,0 +1,29 @@
+import { deref, type Operation } from '../../scripts/client/document.ts'
+import type { WireResponse } from '../lambda/transports.ts'
+import { validatorOf } from './schemas.ts'
+
+const LIMIT_HEADERS = /^ratelimit/
+
+/** Headers that say something about the operation, so its document must name them. */
+const NAMED_HEADERS = ['etag', 'location', 'retry-after', 'www-authenticate', 'deprecation', 'sunset']
+
+/** What is wrong with an answer; nothing when the document of its operation allows it. */
+export function faultsOf (operation: Operation, { status, headers, body }: WireResponse): string[] {
+  const documented = operation.responses[status]
+  if (documented === undefined) return [`${status} is not documented: ${body.toString().slice(0, 300)}`]
+  const wrong: string[] = []
+  const names = Object.keys(documented.headers ?? {})
+  for (const name of names) {
+    const { required = true } = deref(operation.document, documented.headers![name]!) as { required?: boolean }
+    // An answer that came before the request was counted has no limits.
+    if (required && headers[name.toLowerCase()] === undefined && !LIMIT_HEADERS.test(name.toLowerCase())) wrong.push(`${name} is missing`)
+  }
+  for (const name of NAMED_HEADERS) if (headers[name] !== undefined && !names.some(known => known.toLowerCase() === name)) wrong.push(`${name} is not documented`)
+  if (documented.content === undefined) return body.length === 0 ? wrong : [...wrong, 'a body is not documented']
+  const type = headers['content-type']?.split(';')[0] ?? ''
+  const media = documented.content[type]
+  if (media === undefined) return [...wrong, `${type || 'a body of no type'} is not documented`]
+  const validate = validatorOf(operation.document, media.schema)
+  if (validate(JSON.parse(body.toString()))) return wrong
+  return [...wrong, ...validate.errors!.map(({ instancePath, message }) => `${instancePath} ${message}`)]
+}

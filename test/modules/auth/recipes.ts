@@ -1,0 +1,36 @@
+import { nothing, type Prepare, type Recipes } from '../../contract/recipes.ts'
+
+const rightCode: Prepare = (_, { challenge }) => ({ body: challenge })
+const wrongCode: Prepare = (_, { challenge: { challengeId, code } }) => ({ body: { challengeId, code: code === '00000000' ? '11111111' : '00000000' } })
+const grant = (prepare: Prepare): Prepare => async (world, owner) => {
+  const { body } = await prepare(world, owner)
+  return { body: { grantType: 'code', ...body as object } }
+}
+
+/** Uses up an address's codes of this network, then asks for one more. */
+const exhausted = (path: string, body: object): Prepare => async (world) => {
+  const email = world.newEmail()
+  for (let i = 0; i < 5; i++) await world.call('POST', path, { body: { ...body, email } })
+  return { body: { ...body, email } }
+}
+
+/** What the contract test (test/contract) cannot read from the documents about the operations of this module. */
+export const RECIPES: Recipes = {
+  'v1.auth.createChallenge': {
+    success: world => ({ body: { email: world.newEmail() } }),
+    outcomes: { 429: exhausted('/v1/auth/challenges', {}) }
+  },
+  'v1.auth.createTokens': { consumes: true, success: grant(rightCode), outcomes: { 401: grant(wrongCode) } },
+  'users.create': {
+    success: world => ({ body: { email: world.newEmail(), name: 'Ada Lovelace' } }),
+    outcomes: { 429: exhausted('/v2/users', { name: 'Ada Lovelace' }) }
+  },
+  'auth.createChallenge': {
+    success: world => ({ body: { email: world.newEmail() } }),
+    outcomes: { 429: exhausted('/v2/auth/challenges', {}) }
+  },
+  'auth.verify': { consumes: true, success: rightCode, outcomes: { 401: wrongCode } },
+  'auth.createTokens': { consumes: true, success: grant(rightCode), outcomes: { 401: grant(wrongCode) } },
+  'auth.revoke': { consumes: true, success: (_, { refreshToken }) => ({ body: { refreshToken } }) },
+  'auth.jwks': { success: nothing }
+}
