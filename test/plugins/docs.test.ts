@@ -52,7 +52,7 @@ t.test('the documents hold every operation that works, and none that does not ye
     'POST /v1/auth/challenges', 'POST /v1/auth/tokens', 'POST /v1/users'
   ])
   // Version 1 is frozen; version 2 grows, and has what its route files have.
-  const written = globSync('src/modules/*/routes.v2.ts', { cwd: ROOT }).flatMap(file => [...readFileSync(join(ROOT, file), 'utf8').matchAll(/\bapp\.(get|post|put|patch|delete)\('([^']+)', (?!.*hide: true)/g)])
+  const written = globSync('src/modules/*/*routes.v2.ts', { cwd: ROOT }).flatMap(file => [...readFileSync(join(ROOT, file), 'utf8').matchAll(/\bapp\.(get|post|put|patch|delete)\('([^']+)', (?!.*hide: true)/g)])
     .map(([, method, path]) => `${method!.toUpperCase()} ${path!.replace(/:(\w+)/g, '{$1}')}`)
   t.ok(written.length > 10, `${written.length} routes`)
   t.same(listed('v2'), written.sort())
@@ -64,7 +64,7 @@ t.test('every operation says what it is, what it needs and what it may answer', 
     const statuses = Object.keys(operation.responses).map(Number)
     const answers = (status: number) => statuses.includes(status)
     t.ok(operation.operationId && operation.summary && operation.description && operation.tags.length === 1, `${name} has an id, a summary, a description and a tag`)
-    t.ok(statuses.some(status => status < 300), `${name} can succeed`)
+    t.ok(statuses.some(status => status < 400), `${name} can succeed`)
     t.equal(operation.deprecated === true, path.startsWith('/v1/'), `${name} is deprecated when it is version 1`)
     t.equal(operation.security.length > 0, answers(401) && !/\/auth\/(?:tokens|verify)$/.test(path), `${name} is documented as secured when it is`)
     t.equal(answers(429), !path.includes('/health'), `${name} documents its limit`)

@@ -7,11 +7,10 @@ import { Problem, renderFault } from '../../shared/problem.ts'
 import { FRAMEWORK_CODES } from '../errors/framework-errors.ts'
 import { SHARED_CODES } from '../errors/send-error.ts'
 import type { Version } from '../versions.ts'
-import { examplesOf } from './examples.ts'
+import { examplesOf, type Media } from './examples.ts'
 import { readable, type Schema } from './readable.ts'
 
 interface Reference { $ref: string }
-export interface Media { schema: Schema, example?: unknown, examples?: Record<string, { value: unknown }> }
 interface Response { description: string, headers?: Record<string, object>, content?: Record<string, Media> }
 interface Operation {
   operationId?: string
