@@ -44,11 +44,30 @@ try {
   say(`a bad name is refused: ${error.code}, ${error.errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join(', ')}`)
 }
 
+// --- an avatar: the picture goes straight to S3, and appears once it has been checked
+const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
+const { data: upload } = await laptop.avatars.create({ body: { contentType: 'image/png', size: picture.length } })
+const form = new FormData()
+for (const [name, value] of Object.entries(upload.fields)) form.append(name, value)
+form.append('file', new Blob([picture], { type: 'image/png' }))
+const uploaded = await fetch(upload.url, { method: 'POST', body: form })
+if (!uploaded.ok) throw new Error(`the upload answered ${uploaded.status}`)
+let avatarUrl: string | undefined
+for (let tries = 0; tries < 100 && avatarUrl === undefined; tries++) {
+  avatarUrl = (await laptop.users.getMe()).data.avatarUrl
+  if (avatarUrl === undefined) await new Promise(resolve => setTimeout(resolve, 200))
+}
+say(`uploaded an avatar: ${avatarUrl}`)
+
 // --- a second session, on the phone
 const phone = createUserService({ baseUrl })
 const { data: challenge } = await phone.auth.createChallenge({ body: { email } })
 await phone.signIn({ challengeId: challenge.challengeId, code: await codeFor(challenge.challengeId) })
 say('signed in on a second device')
+
+// --- export everything that is stored
+const { data: exported } = await laptop.users.export()
+say(`exported: ${Object.keys(exported).join(', ')}`)
 
 // --- delete the account: both sessions end
 await laptop.users.deleteMe()
