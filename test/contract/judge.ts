@@ -16,7 +16,7 @@ export function faultsOf (operation: Operation, { status, headers, body }: WireR
   const names = Object.keys(documented.headers ?? {})
   for (const name of names) {
     const { required = true } = deref(operation.document, documented.headers![name]!) as { required?: boolean }
-    if (required && headers[name.toLowerCase()] === undefined && !isOptional(name.toLowerCase(), operation)) wrong.push(`${name} is missing`)
+    if (required && headers[name.toLowerCase()] === undefined && !isOptional(name.toLowerCase(), operation)) wrong.push(`${name.toLowerCase()} is missing`)
   }
   for (const name of NAMED_HEADERS) if (headers[name] !== undefined && !names.some(known => known.toLowerCase() === name)) wrong.push(`${name} is not documented`)
   if (documented.content === undefined) return body.length === 0 ? wrong : [...wrong, 'a body is not documented']
