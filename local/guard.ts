@@ -13,6 +13,8 @@ export interface GuardOptions {
   allowsAddresses?: boolean
   /** whether the server itself checks pages of other origins: the API does, by CORS_ORIGIN */
   allowsForeignOrigins?: boolean
+  /** pages that may use the paths under a prefix (a bucket's), as a bucket's CORS rules allow it on AWS */
+  pages?: { origins: readonly string[], prefix: string }[]
 }
 
 /** The events by which a request can arrive. */
@@ -28,13 +30,31 @@ const isPublicName = (name: string): boolean => name.includes('.') || name.inclu
 
 const isAddress = (name: string): boolean => isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
 
+interface Request { method?: string | undefined, url?: string | undefined, headers: IncomingHttpHeaders }
+
+/** Whether a path is the prefix or below it. */
+const isUnder = (url: string, prefix: string): boolean => url.startsWith(prefix) && /^[/?]?$/.test(url.charAt(prefix.length))
+
+/** The origin of a page that may use this path. */
+function allowedOrigin ({ url = '', headers: { origin = '' } }: Request, { pages = [] }: GuardOptions): string | undefined {
+  return pages.some(({ origins, prefix }) => isUnder(url, prefix) && origins.includes(origin)) ? origin : undefined
+}
+
+/** Whether a page shows a picture by a signed link: it can know such a link only from the service, and cannot read the picture. */
+function isPicture ({ method, url = '', headers }: Request, { pages = [] }: GuardOptions): boolean {
+  const isLink = method === 'GET' && url.includes('X-Amz-Signature=') && pages.some(({ prefix }) => isUnder(url, prefix))
+  return isLink && headers.origin === undefined && headers['sec-fetch-dest'] === 'image'
+}
+
 /** The reason for rejecting a request, in one line; `undefined` when it is allowed. */
-function refusal ({ method, headers }: { method?: string | undefined, headers: IncomingHttpHeaders }, { hosts = [], allowsAddresses = false, allowsForeignOrigins = false }: GuardOptions): string | undefined {
+function refusal (request: Request, options: GuardOptions): string | undefined {
+  const { method, headers } = request
+  const { hosts = [], allowsAddresses = false, allowsForeignOrigins = false } = options
   const { host, origin } = headers
   // A request without Host does not come from a browser.
   const name = host === undefined ? undefined : nameOf(host)
   if (name !== undefined && isPublicName(name) && !LOOPBACK.includes(name) && !hosts.includes(name) && !(allowsAddresses && isAddress(name))) return `Host ${name} is not a name of this server`
-  if (allowsForeignOrigins) return undefined
+  if (allowsForeignOrigins || allowedOrigin(request, options) !== undefined || isPicture(request, options)) return undefined
   if (origin !== undefined && origin !== `http://${host}`) return `pages of ${origin} may not use this server`
   const { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers
   const isFollowedLink = method === 'GET' && mode === 'navigate' && destination === 'document'
@@ -50,7 +70,15 @@ export function guard (server: Server, options: GuardOptions = {}): void {
     if (!REQUESTS.includes(event)) return emit.call(this, event, ...args)
     const [request, answer] = args as [IncomingMessage, ServerResponse | Duplex]
     const reason = refusal(request, options)
-    if (reason === undefined) return emit.call(this, event, ...args)
+    if (reason === undefined) {
+      const origin = allowedOrigin(request, options)
+      if (origin === undefined || !('setHeader' in answer)) return emit.call(this, event, ...args)
+      answer.setHeader('access-control-allow-origin', origin)
+      answer.setHeader('vary', 'Origin')
+      if (request.method !== 'OPTIONS') return emit.call(this, event, ...args)
+      answer.writeHead(204, { 'access-control-allow-methods': 'GET, POST', 'access-control-allow-headers': String(request.headers['access-control-request-headers'] ?? ''), 'access-control-max-age': '600' }).end()
+      return true
+    }
     const body = `Refused: ${reason.slice(0, 200)}\n`
     const headers = { 'content-type': 'text/plain; charset=utf-8', 'content-length': String(Buffer.byteLength(body)), 'x-content-type-options': 'nosniff', connection: 'close' }
     if ('writeHead' in answer) answer.writeHead(403, headers).end(body)

@@ -5,7 +5,7 @@ import type { ListenOptions, Server as NetServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { CONTAINER_HOST, LOCAL_ACCOUNT, LOCAL_AWS } from './aws.ts'
-import { guard, onListen } from './guard.ts'
+import { guard, onListen, type GuardOptions } from './guard.ts'
 import type { Template } from './template.ts'
 
 export interface SqsOptions {
@@ -16,6 +16,8 @@ export interface SqsOptions {
   queues: Template['queues']
   /** for the engine's S3 */
   buckets?: Template['buckets']
+  /** origins of pages that may use the buckets */
+  origins?: readonly string[]
 }
 
 export interface SqsEngine {
@@ -29,9 +31,9 @@ export interface SqsEngine {
 }
 
 /** fauxqs listens on every interface and does not check requests, and has no option for either. */
-function confine (server: NetServer, options: ListenOptions): void {
+function confine (server: NetServer, options: ListenOptions, pages: NonNullable<GuardOptions['pages']>): void {
   options.host = '127.0.0.1'
-  if (server instanceof Server) guard(server, { hosts: [CONTAINER_HOST] })
+  if (server instanceof Server) guard(server, { hosts: [CONTAINER_HOST], pages })
 }
 
 /**
@@ -56,12 +58,13 @@ export const queueArn = (id: string): string => `arn:aws:sqs:${LOCAL_AWS.region}
  * Starts the SQS and S3 engine in this process, with the template's queues, named by their logical ids, and its buckets.
  * Existing ones keep their messages and objects.
  */
-export async function startSqs ({ port = 0, dataDir, queues, buckets = {} }: SqsOptions): Promise<SqsEngine> {
+export async function startSqs ({ port = 0, dataDir, queues, buckets = {}, origins = [] }: SqsOptions): Promise<SqsEngine> {
   if (dataDir !== undefined) {
     mkdirSync(dataDir, { recursive: true })
     endReceives(dataDir)
   }
-  const server = await onListen(confine, () => startFauxqs({ port, logger: false, defaultRegion: LOCAL_AWS.region, ...(dataDir === undefined ? {} : { dataDir }) }))
+  const pages = Object.values(buckets).map(bucket => ({ origins, prefix: `/${bucket}` }))
+  const server = await onListen((server, options) => confine(server, options, pages), () => startFauxqs({ port, logger: false, defaultRegion: LOCAL_AWS.region, ...(dataDir === undefined ? {} : { dataDir }) }))
   // setup() and not createQueue(): the latter would empty queues that were loaded from a data directory.
   server.setup({
     buckets: Object.values(buckets),

@@ -74,7 +74,7 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
   stops.push(() => guarded.stop())
   await createTables(dynamodb.endpoint, template.tables)
   await endLeases(dynamodb.endpoint, template.tables)
-  const sqs = await startPart(data.path('sqs'), dataDir => startSqs({ port: ports.sqs, dataDir, queues: template.queues, buckets: template.buckets }))
+  const sqs = await startPart(data.path('sqs'), dataDir => startSqs({ port: ports.sqs, dataDir, queues: template.queues, buckets: template.buckets, origins: [new URL(config.PUBLIC_URL).origin, ...config.CORS_ORIGIN ?? []] }))
   stops.push(() => sqs.stop())
   const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory, onMail }))
   stops.push(() => inbox.stop())

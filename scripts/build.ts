@@ -179,8 +179,8 @@ function composition (metafile: Metafile): [name: string, bytes: number][] {
 
 const kib = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
 
-const HELP = `npm run build [-- --composition] [--mail-templates DIR]: the Lambda artifact in dist/lambda and dist/lambda.zip, the authorizer in dist/authorizer
-and dist/authorizer.zip, the plain server in dist/server.
+const HELP = `npm run build [-- --composition] [--mail-templates DIR]: the Lambda artifact in dist/lambda and dist/lambda.zip, the
+authorizer in dist/authorizer and dist/authorizer.zip, the plain server in dist/server.
 
   DOCS_ENABLED=true      puts Swagger UI into the Lambda artifact; the function serves it if it has the variable too
   --composition          lists the packages in the bundle

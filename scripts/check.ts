@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { readOptions } from './options.ts'
 
-const HELP = `npm run check [-- --without-tests]: types, lint, tests (boundaries and documents among them), API documents, template,
-and a fuzzer that knows the API documents.
+const HELP = `npm run check [-- --without-tests]: types, lint, tests (boundaries and documents among them), API documents and
+their compatibility with the last release, template, and a fuzzer that knows the API documents.
 
-The checks of the template and the fuzzer need python3, and the network for their tools. Without python3 they are reported as not run,
-which is a failure with CI=true.
+The checks of the template and the fuzzer need python3, the comparison with the last release needs Go, and all of them the network for
+their tools. Without python3 or Go they are reported as not run, which is a failure with CI=true.
 `
 
 const ROOT = join(import.meta.dirname, '..')
@@ -50,19 +50,22 @@ function outcomeOf ({ isSuite }: Step, status: number, output: string): Outcome 
   return { passed: Number(passed), failed: status === 0 ? Number(failed) : Math.max(1, Number(failed)) }
 }
 
-function hasPython (): boolean {
-  return spawnSync('python3', ['--version'], { stdio: 'ignore' }).status === 0
+/** The name of a program that is not installed. */
+function missing (program: string, version: string): string | undefined {
+  return spawnSync(program, [version], { stdio: 'ignore' }).status === 0 ? undefined : program
 }
 
 async function main (): Promise<number> {
   const { 'without-tests': withoutTests } = readOptions(HELP, { 'without-tests': { type: 'boolean' } })
-  const needsPython = hasPython() ? undefined : 'python3'
+  const needsPython = missing('python3', '--version')
   const node = (name: string, ...args: string[]): Step => ({ name, command: process.execPath, args })
   const steps: Step[] = [
     node('types', 'node_modules/typescript/bin/tsc', '--noEmit'),
     node('lint', 'node_modules/eslint/bin/eslint.js', '.'),
     ...(withoutTests === true ? [] : [{ ...node('tests', 'scripts/test.ts'), isSuite: true }]),
     node('API documents', 'node_modules/@redocly/cli/bin/cli.js', 'lint'),
+    node('API documents, by Spectral', 'node_modules/@stoplight/spectral-cli/dist/index.js', 'lint', 'docs/openapi/*.json', 'docs/asyncapi.json', '--fail-severity', 'hint'),
+    { name: 'compatibility', command: 'bash', args: ['.ci/compatibility'], isSuite: true, missing: missing('go', 'version') },
     { name: 'template', command: 'bash', args: ['.ci/template-checks'], isSuite: true, missing: needsPython },
     { name: 'fuzzer', command: 'bash', args: ['.ci/fuzz'], isSuite: true, missing: needsPython }
   ]

@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { completeEnv } from '../local/env.ts'
@@ -6,40 +7,64 @@ import { buildApp } from '../src/app.ts'
 import { ConfigError, loadConfig } from '../src/plugins/config.ts'
 import { readOptions } from './options.ts'
 
-const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json from the routes. It connects to nothing.
+const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json from the routes, and docs/schemas/ and docs/asyncapi.json from the events.
+It connects to nothing.
+
+  --release   also copies the documents to docs/released, with which \`npm run check\` compares later ones
 `
 
-/** The folder of the committed documents. */
-export const DOCUMENTS_DIR = fileURLToPath(new URL('../docs/openapi/', import.meta.url))
+const DOCS = fileURLToPath(new URL('../docs/', import.meta.url))
 
-/** Writes the documents of both versions. The text is the same on every machine. */
-export async function makeDocuments (): Promise<Record<'v1.json' | 'v2.json', string>> {
+/** The folder of the committed documents. */
+export const DOCUMENTS_DIR = join(DOCS, 'openapi/')
+/** The folder of the committed schemas of events. */
+export const SCHEMAS_DIR = join(DOCS, 'schemas/')
+
+/**
+ * Makes the documents of both versions and of the events, by their path below `docs/`. The text is the same on every
+ * machine.
+ */
+export async function makeDocuments (): Promise<Record<string, string>> {
   // The documents depend only on the routes: nothing is connected to, and no value here appears in them.
   const config = loadConfig(completeEnv({ LOG_LEVEL: 'silent', DOCS_ENABLED: 'false' }))
   const app = await buildApp({ config, docs: { source: 'routes' }, logger: pino({ level: 'silent' }) })
   try {
-    const make = async (file: string) => {
-      const response = await app.inject(`/openapi/${file}`)
+    const documents: Record<string, string> = {}
+    const read = async <T extends object>(file: string): Promise<T> => {
+      const response = await app.inject(`/${file}`)
       if (response.statusCode !== 200) throw new Error(`${file} cannot be made: ${response.body}`)
-      return JSON.stringify({ ...response.json(), servers: [{ url: '/', 'x-internal': false }] }, undefined, 2) + '\n'
+      return response.json<T>()
     }
-    return { 'v1.json': await make('v1.json'), 'v2.json': await make('v2.json') }
+    const keep = (file: string, document: object) => { documents[file] = JSON.stringify(document, undefined, 2) + '\n' }
+    for (const file of ['openapi/v1.json', 'openapi/v2.json']) keep(file, { ...await read(file), servers: [{ url: '/', 'x-internal': false }] })
+    keep('asyncapi.json', await read('asyncapi.json'))
+    for (const { url } of (await read<{ schemas: { url: string }[] }>('schemas/')).schemas) {
+      const file = url.slice(url.indexOf('/schemas/') + 1)
+      keep(file, { ...await read(file), $id: `/${file}` })
+    }
+    return documents
   } finally {
     await app.close()
   }
 }
 
 if (import.meta.main) {
-  readOptions(HELP)
+  const { release } = readOptions(HELP, { release: { type: 'boolean' } })
   const documents = await makeDocuments().catch((error: unknown) => {
     if (!(error instanceof ConfigError)) throw error
     // The environment is .env.example, which is generated from the schema.
     console.error(`${error.message}: npm run env updates .env.example from the schema`)
     process.exit(1)
   })
-  await mkdir(DOCUMENTS_DIR, { recursive: true })
+  // An event that has gone leaves no schema behind.
+  await rm(SCHEMAS_DIR, { recursive: true, force: true })
   for (const [file, text] of Object.entries(documents)) {
-    await writeFile(`${DOCUMENTS_DIR}${file}`, text)
-    console.log(`docs/openapi/${file}`)
+    await mkdir(dirname(join(DOCS, file)), { recursive: true })
+    await writeFile(join(DOCS, file), text)
+    console.log(`docs/${file}`)
+  }
+  if (release === true) {
+    await cp(DOCUMENTS_DIR, join(DOCS, 'released'), { recursive: true })
+    console.log('docs/released')
   }
 }

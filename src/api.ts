@@ -12,6 +12,10 @@ const MIGRATION = 'To migrate: accounts and tokens are the same in both versions
 
 const AUTHORS = { contact: { name: 'The maintainers of the user service' }, license: { name: 'MIT', identifier: 'MIT' } }
 
+const ABOUT_EVENTS = `What the service announces, and the messages in its queues.
+
+The service publishes an event for each change of an account, after the change has been written. The JSON Schema of each event is served under \`/schemas/\`. Ignore properties that you do not know: new ones may be added.`
+
 /** Title and introduction of each version's document, and how its operations are authorized. */
 export const API: ApiText = {
   info: {
@@ -27,6 +31,13 @@ export const API: ApiText = {
       version: '2.0.0',
       description: `${ABOUT}\n\n1. \`POST /v2/users\` registers a user and mails a code and a link.\n2. \`POST /v2/auth/tokens\` exchanges the code for an access token and a refresh token. The link shows the same code in a browser.\n3. Press **Authorize**, paste the access token and call \`GET /v2/users/me\`.\n\nErrors are \`application/problem+json\` (RFC 9457). Programs should use \`code\`, which is stable.\n\n${COMMON}`
     }
+  },
+  events: {
+    contact: AUTHORS.contact,
+    license: { name: 'MIT' },
+    title: 'User service, events and messages',
+    version: '1.0.0',
+    description: ABOUT_EVENTS
   },
   securitySchemes: {
     bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token, from `POST /v2/auth/tokens`. It is signed and checked as RFC8725 recommends: one algorithm (EdDSA), with issuer, audience, type and expiry required.' }

@@ -1,3 +1,5 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -34,4 +36,24 @@ export async function startEventBus (t: Test): Promise<TestBus> {
     eventsOf: userId => events.filter(({ data }) => (data as { userId: string }).userId === userId)
   }
   return bus
+}
+
+/** Refuses properties that a schema does not name. */
+function closed (node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(closed)
+  if (typeof node !== 'object' || node === null) return node
+  const copy = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, closed(value)]))
+  return copy['type'] === 'object' && copy['properties'] !== undefined ? { additionalProperties: false, ...copy } : copy
+}
+
+/** Says what is wrong with an event, by the schemas under `/schemas/`; nothing when it keeps its own. */
+export function createEventChecker (schemas: object[]) {
+  const ajv = new Ajv2020({ allErrors: true, strict: false })
+  addFormats.default(ajv)
+  const checks = new Map((schemas.map(closed) as { title: string }[]).map(schema => [schema.title, ajv.compile(schema)]))
+  return function faults (event: DomainEvent): string[] {
+    const check = checks.get(event.type)
+    if (check === undefined) return [`${event.type} has no schema`]
+    return check(event) ? [] : check.errors!.map(({ instancePath, message }) => `${instancePath} ${message}`)
+  }
 }

@@ -110,6 +110,8 @@ async function startSmtpSink (mails: ParsedMail[]): Promise<SmtpSink> {
 /** The DynamoDB engines that repositories and main flows are tested on, and why one of them cannot be, if so. */
 export async function dynamodbEngines (): Promise<[kind: DynamodbKind, skip: string | false][]> {
   const java = await javaVersion() ?? 0
+  // What is run once more with the e-mail module extracted is not about engines.
+  if (process.env['EMAIL_EXTRACTED'] === 'true') return [['dynoxide', false]]
   return [
     ['dynoxide', false],
     ['dynamodb-local', java < JAVA_NEEDED && `not run: needs Java ${JAVA_NEEDED} or newer, found ${java === 0 ? 'none' : java}`]
@@ -119,17 +121,19 @@ export async function dynamodbEngines (): Promise<[kind: DynamodbKind, skip: str
 export interface EngineOptions {
   dynamodb?: DynamodbKind
   redis?: boolean
+  /** of pages that may use the bucket */
+  origins?: string[]
 }
 
 /** Real engines on free ports, with the template's tables and queues; everything is gone when the test ends. */
-export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis = false }: EngineOptions = {}): Promise<Engines> {
+export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis = false, origins = [] }: EngineOptions = {}): Promise<Engines> {
   const dataDir = await mkdtemp(join(tmpdir(), 'user-service-test-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
 
   let dynamodb: DynamodbEngine = await startDynamodb({ kind, dataDir: join(dataDir, 'dynamodb') })
   t.teardown(() => dynamodb.stop('SIGKILL'))
   await createTables(dynamodb.endpoint, template.tables)
-  const sqs: SqsEngine = await startSqs({ queues: template.queues, buckets: template.buckets })
+  const sqs: SqsEngine = await startSqs({ queues: template.queues, buckets: template.buckets, origins })
   t.teardown(() => sqs.stop())
   const mails: ParsedMail[] = []
   const smtp = await startSmtpSink(mails)

@@ -85,7 +85,7 @@ export const ConfigSchema = Type.Object({
     pattern: '^(arn:aws[a-z-]*:events:[a-z0-9-]+:\\d{12}:event-bus/)?[A-Za-z0-9/._-]{1,256}$',
     expected: 'the name or the ARN of an EventBridge bus'
   })),
-  UPLOADS_BUCKET: Type.Optional(Text({ description: 'S3 bucket for uploads', example: 'users-uploads', pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$', expected: 'the name of an S3 bucket' })),
+  UPLOADS_BUCKET: Type.Optional(Text({ description: 'S3 bucket for avatars; unset turns avatars off', example: 'users-uploads', pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$', expected: 'the name of an S3 bucket' })),
   REDIS_URL: Type.Optional(Text({
     description: 'Redis or Valkey for the read cache, which all instances share',
     example: 'redis://localhost:6379',

@@ -15,7 +15,7 @@ declare module 'fastify' {
 const REQUEST_TIMEOUT = 2000
 
 /**
- * S3, loaded with the first use: a cold start needs it almost never, and its code is a fifth of the artifact.
+ * S3, loaded with the first use: a cold start needs it almost never, and its code is a tenth of the artifact.
  * See docs/adr/0080-avatars-are-uploaded-to-s3.md.
  */
 export default fp(async function s3 (app) {

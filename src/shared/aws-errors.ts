@@ -47,6 +47,9 @@ export function isConditionRefused (error: unknown): error is ConditionRefused {
   return e.name === REFUSED.name || reasonsOf(e).includes(REFUSED.reason)
 }
 
+/** Whether the condition of a transaction's write at a position did not hold. */
+export const isRefusedAt = ({ CancellationReasons = [] }: ConditionRefused, position: number): boolean => CancellationReasons[position]?.Code === REFUSED.reason
+
 /** Whether a write conflicted with another transaction on the same item. */
 export function isConflict (error: unknown): boolean {
   const e = asError(error)

@@ -20,6 +20,7 @@ export const Email = Type.String({
 
 /** An address as it is stored and returned, see `canonicalEmail`. */
 export const CanonicalEmail = Type.String({
+  minLength: 3,
   maxLength: MAX_EMAIL,
   pattern: "^[a-z0-9!#$%&'*+/=?^_`{|}~.-]+@[a-z0-9.-]+$",
   description: 'E-mail address, in lower case; the domain in its ASCII form',

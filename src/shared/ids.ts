@@ -14,6 +14,18 @@ export function idFrom (id: string, part: string | number): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
 
+const VERSION_8 = '8'
+const MAX_NUMBER = 0xffff_ffff
+
+/** A new identifier that carries a number below 2^32: UUID, version 8, whose first 32 bits are the number; 90 bits are random. */
+export function newNumberedId (number: number): string {
+  const id = newId()
+  return `${Math.min(number, MAX_NUMBER).toString(16).padStart(8, '0')}${id.slice(8, 14)}${VERSION_8}${id.slice(15)}`
+}
+
+/** The number that an identifier carries; 0 when it carries none. */
+export const numberIn = (id: string): number => UUID.test(id) && id.charAt(14) === VERSION_8 ? parseInt(id.slice(0, 8), 16) : 0
+
 /** The form that an `x-correlation-id` from a client must have; any other value is replaced by a new UUID. */
 export const CORRELATION_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/
 

@@ -6,13 +6,13 @@ export const DEFAULT_LOCALE = 'en'
 /** RFC 5646 §4.4.1: longer tags are possible, but none is in practical use. */
 const MAX_TAG = 35
 
-const TAG = { maxLength: MAX_TAG, pattern: '^([A-Za-z]{2,3}|[A-Za-z]{5,8})(-[A-Za-z0-9]{1,8})*$', examples: ['en'] }
+const TAG = { minLength: 2, maxLength: MAX_TAG, examples: ['en'] }
 
-/** A language as clients send it. The format stands for the rules of BCP 47 that the pattern does not express. */
+/** A language as clients send it. The format stands for the rules of BCP 47: no pattern can express that no part comes twice. */
 export const Locale = Type.String({ ...TAG, format: 'language-tag', 'x-detail': 'is not a language tag', description: 'Language of mails, a BCP 47 tag; from `Accept-Language` when not given' })
 
 /** A language as it is stored and returned, see `canonicalLocale`. */
-export const CanonicalLocale = Type.String({ ...TAG, description: 'Language of mails, a BCP 47 tag' })
+export const CanonicalLocale = Type.String({ ...TAG, pattern: '^[a-z]{2,8}(-[A-Za-z0-9]{1,8})*$', description: 'Language of mails, a BCP 47 tag' })
 
 /** The canonical form of a BCP 47 language tag, or `undefined` when the text is not a valid tag. */
 export function canonicalLocale (tag: string): string | undefined {
@@ -29,14 +29,43 @@ export const isLocale = (text: string): boolean => canonicalLocale(text) !== und
 
 FormatRegistry.Set('language-tag', isLocale)
 
-/** The language that an `Accept-Language` header prefers (RFC 9110 §12.5.4), or the default. */
-export function preferredLocale (header: string | undefined): string {
+/** The languages of an `Accept-Language` header (RFC 9110 §12.5.4), preferred ones first. */
+export function acceptedLocales (header: string | undefined): string[] {
   const ranges = (header ?? '').slice(0, 256).split(',').map((range) => {
     const [tag = '', ...parameters] = range.split(';').map(part => part.trim())
     const q = parameters.find(parameter => parameter.startsWith('q='))
     return { locale: tag === '*' ? undefined : canonicalLocale(tag), quality: q === undefined ? 1 : Number(q.slice(2)) }
   })
-  const known = ranges.filter(({ locale, quality }) => locale !== undefined && quality > 0)
   // The sort is stable: of equal weights, the first language wins.
-  return known.sort((a, b) => b.quality - a.quality)[0]?.locale ?? DEFAULT_LOCALE
+  return ranges.filter(({ quality }) => quality > 0).sort((a, b) => b.quality - a.quality).flatMap(({ locale }) => locale ?? [])
+}
+
+/** The language that an `Accept-Language` header prefers, or the default. */
+export function preferredLocale (header: string | undefined): string {
+  return acceptedLocales(header)[0] ?? DEFAULT_LOCALE
+}
+
+/** The tags under which the texts of a language are looked up, as RFC 4647 §3.4 defines it: `pt-BR`, then `pt`. */
+export function lookupTags (locale: string): string[] {
+  const parts = (canonicalLocale(locale) ?? DEFAULT_LOCALE).split('-')
+  const tags: string[] = []
+  while (parts.length > 0) {
+    tags.push(parts.join('-'))
+    parts.pop()
+    // A single letter announces the part after it.
+    if (parts.at(-1)?.length === 1) parts.pop()
+  }
+  return tags
+}
+
+/** The first of the wanted languages for which there are texts, or the default. */
+export function nearestLocale (wanted: readonly string[], available: { has (tag: string): boolean }): string {
+  return wanted.flatMap(lookupTags).find(tag => available.has(tag)) ?? DEFAULT_LOCALE
+}
+
+/** The direction in which a language is written. */
+export function directionOf (language: string): 'ltr' | 'rtl' {
+  // Node has it; the types of ES2024 do not.
+  const { direction } = (new Intl.Locale(language) as Intl.Locale & { getTextInfo (): { direction?: 'ltr' | 'rtl' } }).getTextInfo()
+  return direction ?? 'ltr'
 }

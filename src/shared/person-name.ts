@@ -34,7 +34,7 @@ export const StoredPersonName = Type.String({ minLength: 1, maxLength: 600 })
 // Characters that are never a visible part of a name: controls, formats (direction marks, zero-width spaces, tags),
 // private use, unassigned, lone surrogates, line and paragraph separators. Also letters, marks and symbols that are drawn
 // as nothing: those that Unicode calls ignorable (such as Hangul fillers), and four more that it does not list.
-const HIDDEN = /[\u{16fe4}\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\ufffc\u{1d159}]/u
+export const HIDDEN = /[\u{16fe4}\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\ufffc\u{1d159}]/u
 
 // Invisible characters that some scripts need: ZWNJ and ZWJ between letters (Persian, the scripts of India) and between
 // the parts of an emoji, and one variation selector after an emoji, a Han character or a Mongolian letter.

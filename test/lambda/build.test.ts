@@ -34,7 +34,7 @@ t.test('the zip holds what the directory does, and the directory what the functi
   const directory = join(t.testdir({}), 'lambda')
   const { inputs, outputs } = await buildLambda(directory)
   const entries = unzipSync(await zipDirectory(directory))
-  t.same(Object.keys(entries).filter(name => !/^[\w-]+-[A-Z0-9]{8}\.mjs$/.test(name)), ['index.mjs', ...['ar.json', 'de.json', 'en.json', 'es.json', 'fr.json', 'ja.json', 'layout.html', 'layout.txt', 'pt.json'].map(name => `mail-templates/${name}`), 'openapi/v1.json', 'openapi/v2.json', 'verify-page/page.css', 'verify-page/page.html', 'verify-page/page.js'])
+  t.same(Object.keys(entries).filter(name => !/^[\w-]+-[A-Z0-9]{8}\.mjs$/.test(name)), ['index.mjs', ...['ar.json', 'de.json', 'en.json', 'es.json', 'fr.json', 'ja.json', 'layout.html', 'layout.txt', 'pt.json'].map(name => `mail-templates/${name}`), 'openapi/v1.json', 'openapi/v2.json', ...['ar.json', 'de.json', 'en.json', 'es.json', 'fr.json', 'ja.json', 'page.css', 'page.html', 'page.js', 'pt.json'].map(name => `verify-page/${name}`)])
   for (const [name, bytes] of Object.entries(entries)) t.ok(Buffer.from(bytes).equals(await readFile(join(directory, name))), name)
   for (const version of ['v1', 'v2']) t.match(JSON.parse(await readFile(join(directory, `openapi/${version}.json`), 'utf8')), { openapi: /^3\.1/ })
 
@@ -63,10 +63,13 @@ t.test('the artifact answers without Lambda around it, and compresses what it se
   t.same(JSON.parse(stdout), [[200, 'br', true], [200, 'gzip', true], [200, null, true], [200, null, true]])
 })
 
-t.test('Swagger UI is in the artifact where it is asked for', async (t) => {
-  const directory = join(t.testdir({}), 'lambda')
-  await buildLambda(directory, { withUi: true })
+t.test('Swagger UI, and mail templates of one’s own, are in the artifact where they are asked for', async (t) => {
+  const templates = t.testdir({ lambda: {}, good: { 'de.json': '{"SIGN_IN_CODE":{"subject":"Dein Code"}}' }, bad: { 'de.json': '{}', 'layot.html': '' } })
+  const directory = join(templates, 'lambda')
+  await t.rejects(buildLambda(directory, { mailTemplates: join(templates, 'bad') }), { message: /layot\.html: not the name of a template/ })
+  await buildLambda(directory, { withUi: true, mailTemplates: join(templates, 'good') })
   const names = Object.keys(unzipSync(await zipDirectory(directory)))
+  t.same(names.filter(name => name.startsWith('own-mail-templates/')), ['own-mail-templates/de.json'])
   t.same(names.filter(name => name.startsWith('openapi/ui/')).length, 3)
 })
 

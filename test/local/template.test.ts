@@ -26,7 +26,7 @@ Resources:
 })
 
 t.test('the template of the service gives what the local engines need', async t => {
-  const { tables, queues, streamMappings, queueMappings, sweep } = readTemplate()
+  const { tables, queues, streamMappings, queueMappings, buckets, bucketMappings, sweep } = readTemplate()
   for (const table of ['UsersTable', 'AuthTable', 'EmailTable']) t.ok(table in tables, table)
   t.strictSame(tables['UsersTable']!.KeySchema, [{ AttributeName: 'userId', KeyType: 'HASH' }])
   t.strictSame(queues['EmailQueue'], { VisibilityTimeout: 300, MessageRetentionPeriod: 1_209_600, redrive: { queue: 'EmailDeadLetterQueue', maxReceiveCount: 3 } })
@@ -43,6 +43,8 @@ t.test('the template of the service gives what the local engines need', async t 
     t.equal(matches(mapping.filters, expired), mapping.table === 'UsersTable', 'accounts that expired')
   }
   t.strictSame(queueMappings, [{ queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true, timeout: 10_000 }], 'the API function’s timeout: nothing is extracted here')
+  t.strictSame(buckets, { UPLOADS_BUCKET: 'uploads-bucket' }, 'the variable that functions get it in')
+  t.match(bucketMappings, [{ bucket: 'uploads-bucket', prefix: 'incoming/', maximumRetries: 2, failureQueue: 'RelayFailureQueue', timeout: 10_000 }])
   t.ok(sweep.interval >= 60_000)
   t.equal(sweep.timeout, 10_000)
 })

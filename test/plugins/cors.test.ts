@@ -26,6 +26,14 @@ t.test('with CORS_ORIGIN', async t => {
     }
   })
 
+  t.test('a page may send what makes requests safe to repeat, and read what answers say about it and about limits', async t => {
+    const origin = 'https://app.example.com'
+    const allowed = String((await app.inject(preflight(origin))).headers['access-control-allow-headers']).split(', ')
+    for (const name of ['authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match']) t.ok(allowed.includes(name), name)
+    const exposed = String((await app.inject({ url: '/health/live', headers: { origin } })).headers['access-control-expose-headers']).split(', ')
+    for (const name of ['accept-patch', 'etag', 'idempotent-replayed', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after']) t.ok(exposed.includes(name), name)
+  })
+
   t.test('no other origin is, however like it', async t => {
     for (const origin of ['https://app.example.com.evil.example', 'https://evil.example', 'https://app.example.com:8443', 'http://app.example.com', 'https://APP.example.com', 'https://xapp.example.com', 'https://sub.app.example.com', 'http://localhost', 'null', '*', '']) {
       for (const request of [preflight(origin), { url: '/health/live', headers: { origin } }]) {

@@ -38,9 +38,11 @@ function deref<T> (document: Document, value: T): T {
 const namesOf = ({ headers = {} }: { headers?: object }) => Object.keys(headers).map(name => name.toLowerCase())
 
 t.test('the committed documents are what the routes make, byte for byte', async t => {
-  for (const [file, text] of Object.entries(await makeDocuments())) {
-    t.equal(await readFile(join(DOCUMENTS_DIR, file), 'utf8'), text, `${file} (out of step? npm run openapi)`)
+  const made = await makeDocuments()
+  for (const [file, text] of Object.entries(made)) {
+    t.equal(await readFile(join(ROOT, 'docs', file), 'utf8'), text, `${file} (out of step? npm run openapi)`)
   }
+  t.same(globSync('docs/schemas/*', { cwd: ROOT }).sort(), Object.keys(made).filter(file => file.startsWith('schemas/')).map(file => `docs/${file}`).sort())
 })
 
 t.test('the documents hold every operation that works, and none that does not yet', async t => {
@@ -184,6 +186,7 @@ t.test('Swagger UI knows both versions, today’s first, and may load from nowhe
   const { body } = await app.inject('/docs/start.js')
   t.match(body, /openapi\/v2\.json[\s\S]*openapi\/v1\.json/)
   t.match(body, /"?persistAuthorization"?:\s*true/)
+  t.match(body, /displayOperationId: true/, 'the names that the README uses')
 })
 
 t.test('Swagger UI can be switched off; the documents stay', async t => {

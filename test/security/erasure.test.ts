@@ -15,8 +15,8 @@ const app = await buildTestApp(t, engines)
 const redis = new Redis(engines.redisUrl!)
 t.teardown(() => redis.disconnect())
 
-const call = async (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, { token, from = '192.0.2.1', payload }: { token?: string, from?: string, payload?: object } = {}) =>
-  await app.inject({ method, url, remoteAddress: from, headers: token === undefined ? {} : { authorization: `Bearer ${token}` }, ...(payload === undefined ? {} : { payload }) })
+const call = async (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, { token, from = '192.0.2.1', payload, key }: { token?: string, from?: string, payload?: object, key?: string } = {}) =>
+  await app.inject({ method, url, remoteAddress: from, headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(key === undefined ? {} : { 'idempotency-key': key }) }, ...(payload === undefined ? {} : { payload }) })
 
 const wrong = (challengeId: string) => app.keys.codeOf(challengeId) === '00000000' ? '00000001' : '00000000'
 
@@ -65,7 +65,7 @@ t.test('of an account with everything it can have, deletion leaves one marker th
   await pump(app, engines)
   await call('POST', '/v2/users', { from: '198.51.100.2', payload: { email, name: names[1], locale: 'de' } })
   await pump(app, engines)
-  const registration = (await call('POST', '/v2/users', { from: '198.51.100.3', payload: { email, name: names[2] } })).json()
+  const registration = (await call('POST', '/v2/users', { key: 'erased-later', from: '198.51.100.3', payload: { email, name: names[2] } })).json()
   await pump(app, engines)
   await call('POST', '/v2/auth/tokens', { payload: { grantType: 'code', challengeId: registration.challengeId, code: wrong(registration.challengeId) } })
   await call('POST', '/v2/auth/verify', { payload: { challengeId: registration.challengeId, code: codeIn(engines, email) } })
@@ -121,6 +121,23 @@ t.test('of an account with everything it can have, deletion leaves one marker th
 
   const next = await signIn(app, engines, email, 'Ada Again')
   t.not(next.user.id, id, 'the address can register again at once')
+})
+
+t.test('an account that an admin invited and looked at leaves nothing either', async t => {
+  const email = 'invited@example.com'
+  const admin = await adminOf(app)
+  const token = await app.accessTokens.sign({ sub: admin.userId, email: `admin-${admin.userId}@example.net`, role: 'admin', sid: newId() })
+  const invited = await call('POST', '/v2/users/invitations', { token, key: 'invited-once', payload: { email, name: 'Invited Irene' } })
+  t.equal(invited.statusCode, 202)
+  const { id } = invited.json<{ id: string }>()
+  await pump(app, engines)
+  t.ok(codeIn(engines, email))
+  t.equal((await call('PATCH', `/v2/users/${id}`, { token, payload: { name: 'Irene Invited' } })).statusCode, 200)
+  t.equal((await call('DELETE', `/v2/users/${id}`, { token })).statusCode, 204)
+  await pump(app, engines)
+  t.same(await tracesOf({ id, emails: [email], names: ['Invited', 'Irene'] }), [])
+  const lines = (await call('GET', `/v2/users/${id}/audit`, { token })).json().items as { action: string }[]
+  t.same(lines.map(({ action }) => action), ['delete', 'update', 'invite'], 'the audit is kept, and finds the account by a hash of its id')
 })
 
 t.test('a code that was requested long ago, and mailed late, is erased with the account', async t => {

@@ -146,9 +146,14 @@ async function live (email: string) {
     await settle()
     await fetch((await ask('GET', new URL((await avatars.me(tokens)).avatarUrl!).pathname)).headers.location!)
   }
-  const { refreshToken } = (await ask('POST', '/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: tokens.refreshToken })).json<{ refreshToken: string }>()
+  await ask('GET', '/v2/users/me/sessions', undefined, bearer)
+  const change = (await ask('POST', '/v2/users/me/email', { email: `moved.${email}` }, bearer)).json<{ challengeId: string }>()
+  await settle()
+  await ask('POST', '/v2/auth/verify', { challengeId: change.challengeId, code: api.keys.codeOf(change.challengeId) })
+  await settle()
+  const { accessToken, refreshToken } = (await ask('POST', '/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: tokens.refreshToken })).json<{ accessToken: string, refreshToken: string }>()
   await ask('POST', '/v2/auth/revoke', { refreshToken })
-  await ask('DELETE', '/v2/users/me', undefined, bearer)
+  await ask('DELETE', '/v2/users/me', undefined, `Bearer ${accessToken}`)
   await api.outbox.sweep()
   await settle()
 }

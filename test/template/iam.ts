@@ -12,7 +12,7 @@ const API: Grants = {
   'UsersTable/index/list': ['dynamodb:Query'],
   'UsersTable/index/status': ['dynamodb:Query'],
   'UsersTable/index/outbox': ['dynamodb:Query'],
-  AuthTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:Query'],
+  AuthTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem', 'dynamodb:Query'],
   'AuthTable/index/outbox': ['dynamodb:Query'],
   UploadsBucket: ['s3:ListBucket'],
   'UploadsBucket/incoming/*': ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],

@@ -1,8 +1,9 @@
+import type { Operation } from '../../plugins/idempotency/index.ts'
 import type { EntryOf } from '../../plugins/outbox/index.ts'
 import type { Registration } from '../users/contract.ts'
-import type { AUTH_ENTRIES, ChallengeTicket, TokenRequest, Tokens } from './schemas.ts'
+import type { AUTH_ENTRIES, ChallengeTicket, SessionView, TokenRequest, Tokens } from './schemas.ts'
 
-export type { ChallengeTicket, TokenRequest, Tokens } from './schemas.ts'
+export type { ChallengeTicket, SessionView, TokenRequest, Tokens } from './schemas.ts'
 
 /** An entry of the auth table's outbox. */
 export type AuthEntry = EntryOf<typeof AUTH_ENTRIES>
@@ -18,7 +19,22 @@ export interface CodeRequest {
   /** set by callers that may repeat a request: id of the outbox entry, from which the other ids are derived */
   requestId?: string
   /** set instead by callers whose repetitions have the same id and time: as long as the code is good, they count once and get the same challenge */
-  operation?: { id: string, startedAt: Date }
+  operation?: Operation
+}
+
+/** A signed-in caller: claims of the access token. */
+export interface Caller {
+  userId: string
+  sid: string
+  email: string
+}
+
+/** A request for a code that changes the address of the caller's account. */
+export interface EmailChangeRequest {
+  email: string
+  /** the client's network, see shared/network */
+  network: string
+  operation: Operation
 }
 
 /** The interface of the auth module for other modules. */
@@ -28,12 +44,26 @@ export interface AuthService {
    * Throws AUTH_CODES_EXHAUSTED when the address has reached its limit.
    */
   requestCode (request: CodeRequest, correlationId: string): Promise<ChallengeTicket>
-  /** Confirms the address of a challenge without starting a session; the code can still start one. Throws AUTH_CODE_INVALID. */
+  /**
+   * Requests a code that gives the caller's account a new address. It is one write, the same for free and used addresses.
+   * Throws AUTH_CODES_EXHAUSTED, AUTH_TOKEN_INVALID when the caller's session has ended.
+   */
+  requestEmailChange (caller: Caller, request: EmailChangeRequest, correlationId: string): Promise<ChallengeTicket>
+  /**
+   * Confirms the address of a challenge without starting a session; the code can still start one. If the challenge is for a
+   * change of address or its undoing, does that. Throws AUTH_CODE_INVALID, AUTH_EMAIL_TAKEN, AUTH_EMAIL_CHANGES_EXHAUSTED.
+   */
   verify (challengeId: string, code: string, correlationId: string): Promise<void>
-  /** Exchanges a code or a refresh token for tokens. Throws AUTH_CODE_INVALID, AUTH_REFRESH_TOKEN_INVALID. */
-  createTokens (request: TokenRequest, correlationId: string): Promise<Tokens>
+  /** Exchanges a code or a refresh token for tokens. Throws as `verify` does, and AUTH_REFRESH_TOKEN_INVALID. `device`: how the client names itself, see device.ts. */
+  createTokens (request: TokenRequest, correlationId: string, device?: string): Promise<Tokens>
   /** Ends the session of a refresh token. Unknown tokens get the same answer (RFC 7009 §2.2). */
   revoke (refreshToken: string): Promise<void>
+  /** The sessions of the caller, newest first. Throws AUTH_TOKEN_INVALID when the caller's own session has ended. */
+  listSessions (caller: Caller): Promise<SessionView[]>
+  /** Ends one session of the caller. Throws AUTH_SESSION_NOT_FOUND, AUTH_TOKEN_INVALID when the caller's own session has ended. */
+  endSession (caller: Caller, sid: string): Promise<void>
+  /** Ends all sessions of the caller, and their access tokens where the account is read. Throws AUTH_TOKEN_INVALID. */
+  endSessions (caller: Caller, correlationId: string): Promise<void>
 }
 
 declare module 'fastify' {

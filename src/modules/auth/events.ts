@@ -10,9 +10,9 @@ import type { AuthRepository } from './repository.ts'
 
 export interface EventsOptions {
   outbox: Pick<Outboxes, 'on'>
-  repository: Pick<AuthRepository, 'openChallenge' | 'deleteSessions' | 'forgetCodes'>
+  repository: Pick<AuthRepository, 'openChallenge' | 'getSession' | 'deleteSessions' | 'forgetCodes' | 'forgetUser'>
   service: Pick<AuthService, 'requestCode'>
-  users: Pick<UsersService, 'openAccount' | 'findByEmail' | 'getFresh' | 'follow'>
+  users: Pick<UsersService, 'openAccount' | 'findByEmail' | 'getFresh' | 'ofSession' | 'follow'>
   email: Pick<EmailService, 'enqueue'>
   keys: Pick<Keys, 'pseudonym' | 'pseudonyms'>
   count: Count
@@ -30,7 +30,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
     return isRegistration ? 'ACCOUNT_EXISTS' : 'SIGN_IN_CODE'
   }
 
-  async function codeRequested (entry: AuthEntry): Promise<void> {
+  async function codeRequested (entry: Extract<AuthEntry, { type: 'code.requested' }>): Promise<void> {
     const { eventId, correlationId, data: { email: address, userId, network, registration, invitedBy, ...asked } } = entry
     // The entry is late. An account that still waits for its first code gets a fresh one. Its id is the entry's id, so that
     // a repetition makes the same challenge.
@@ -48,7 +48,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
       challengeId: challenge.challengeId,
       userId: account?.id ?? userId,
       address: keys.pseudonym(address),
-      expiresAt: Math.floor(Date.parse(challenge.expiresAt) / 1000)
+      expiresAt: secondsOf(challenge.expiresAt)
     }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS, isUncounted: isLate })
     if (account === undefined || type === undefined) return
     const inviter = invitedBy === undefined || type !== 'WELCOME_EMAIL' ? undefined : await users.getFresh(invitedBy)
@@ -57,7 +57,30 @@ export function registerEvents ({ outbox, repository, service, users, email, key
     await email.enqueue({ type, messageId: eventId, userId: account.id, email: account.email, name: said.name, locale: said.locale, ...(inviter?.status === 'ACTIVE' ? { invitedBy: inviter.name } : {}), ...challenge }, correlationId)
   }
 
-  outbox.on<AuthEntry>('code.requested', codeRequested)
+  const secondsOf = (expiresAt: string) => Math.floor(Date.parse(expiresAt) / 1000)
+
+  /**
+   * Mails the code for a new address. The address gets the same mail whether or not it has an account: the code gives no
+   * account away, and who uses it learns that the address is taken.
+   */
+  async function emailChangeRequested (entry: Extract<AuthEntry, { type: 'email-change.requested' }>): Promise<void> {
+    const { eventId, correlationId, data: { challengeId, expiresAt, email: address, userId, sid, network } } = entry
+    if (isOver(expiresAt)) return count('CodesExpired')
+    const account = await users.ofSession(userId, sid)
+    if (account?.status !== 'ACTIVE' || account.email === address || await repository.getSession(userId, sid) === undefined) return
+    await repository.openChallenge({
+      challengeId,
+      userId,
+      address: keys.pseudonym(address),
+      emailChange: { email: address, sid },
+      expiresAt: secondsOf(expiresAt)
+    }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS })
+    const { name, locale } = account
+    await email.enqueue({ type: 'EMAIL_CHANGE_CODE', messageId: eventId, userId, email: address, name, locale, challengeId, expiresAt }, correlationId)
+  }
+
+  outbox.on<Extract<AuthEntry, { type: 'code.requested' }>>('code.requested', codeRequested)
+  outbox.on<Extract<AuthEntry, { type: 'email-change.requested' }>>('email-change.requested', emailChangeRequested)
 
   /** Mails a code to an account that waits for its first one, within the limits of its address. */
   async function welcome (eventId: string, present: User | undefined, invitedBy: string | undefined, correlationId: string): Promise<void> {
@@ -77,13 +100,30 @@ export function registerEvents ({ outbox, repository, service, users, email, key
 
   users.follow('user.invited', async ({ eventId, correlationId, data }, present) => welcome(eventId, present, data.invitedBy, correlationId))
 
-  users.follow('user.suspended', async ({ subject, occurredAt }, present) => {
-    // No session ends when the account is active again by now, and none that was started after the suspension.
-    if (present?.status === 'SUSPENDED') await repository.deleteSessions(subject, occurredAt)
+  // The account says which sessions have ended, so a late entry ends none that were started since.
+  users.follow('user.suspended', async ({ subject }, _present, { hasEnded }) => { await repository.deleteSessions(subject, hasEnded) })
+  users.follow('user.signed-out', async ({ subject }, _present, { hasEnded }) => { await repository.deleteSessions(subject, hasEnded) })
+
+  /** Erases what is kept of the codes of an address that was an account's until a time. */
+  async function forgetAddress (userId: string, address: string, at: string): Promise<void> {
+    await repository.forgetCodes({ userId, address: keys.pseudonyms(address), mailbox: keys.pseudonyms(mailboxOf(address)), at })
+  }
+
+  users.follow('user.email-changed', async ({ eventId, subject, occurredAt, correlationId, data: { previousEmail, undo } }, present, { hasEnded, canUndo }) => {
+    await repository.deleteSessions(subject, hasEnded)
+    // The account has moved on: it is gone, or has the address again.
+    if (present === undefined || present.email === previousEmail) return
+    if (mailboxOf(present.email) !== mailboxOf(previousEmail)) await forgetAddress(subject, previousEmail, occurredAt)
+    const challenge = undo !== undefined && canUndo(undo.challengeId) ? { challengeId: undo.challengeId, expiresAt: undo.until } : undefined
+    if (challenge !== undefined) {
+      await repository.openChallenge({ challengeId: challenge.challengeId, userId: subject, address: keys.pseudonym(previousEmail), undoes: 'email-change', expiresAt: secondsOf(challenge.expiresAt) })
+    }
+    const { name, locale } = present
+    await email.enqueue({ type: 'EMAIL_CHANGED_NOTICE', messageId: eventId, userId: subject, email: previousEmail, name, locale, ...challenge }, correlationId)
   })
 
   users.follow('user.deleted', async ({ subject, occurredAt, data: { email: address } }) => {
-    await repository.deleteSessions(subject)
-    await repository.forgetCodes({ userId: subject, address: keys.pseudonyms(address), mailbox: keys.pseudonyms(mailboxOf(address)), at: occurredAt })
+    await repository.forgetUser(subject)
+    await forgetAddress(subject, address, occurredAt)
   })
 }

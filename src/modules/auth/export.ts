@@ -16,14 +16,14 @@ const instant = (seconds: number) => new Date(seconds * 1000).toISOString()
 /** Adds to a user's export what the auth table holds: sessions, and the codes of the last day. */
 export function contributeParts ({ users, repository, keys }: {
   users: Pick<UsersService, 'contribute'>
-  repository: Pick<AuthRepository, 'sessionsOf' | 'codesOf'>
+  repository: Pick<AuthRepository, 'listSessions' | 'codesOf'>
   keys: Pick<Keys, 'pseudonyms'>
 }): void {
   users.contribute('sessions', {
     schema: Type.Array(ExportedSession, { maxItems: MAX_SESSIONS, description: 'Sessions that have not ended' }),
     async collect ({ id }) {
-      const sessions = await repository.sessionsOf(id)
-      return sessions.map(({ sid, createdAt, lastUsedAt, expiresAt }) => ({ id: sid, createdAt, lastUsedAt, expiresAt: instant(expiresAt) }))
+      const sessions = await repository.listSessions(id)
+      return sessions.map(({ sid, expiresAt, ...session }) => ({ id: sid, ...session, expiresAt: instant(expiresAt) }))
     }
   })
 

@@ -4,9 +4,10 @@ import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import type { Outbox } from '../../plugins/outbox/index.ts'
+import { isRefusedAt } from '../../shared/aws-errors.ts'
 import { itemMetBy, unlessRefused } from '../../shared/conditional-write.ts'
 import type { AuthEntry } from './contract.ts'
-import { Challenge, Session } from './schemas.ts'
+import { Challenge, Session, SessionSummary } from './schemas.ts'
 
 /** At most `max` codes in a sliding `window` of milliseconds. */
 export interface Limit { window: number, max: number }
@@ -19,6 +20,8 @@ export interface CodeCount {
   challengeId: string
   at: Date
   limits: { address: readonly Limit[], network: readonly Limit[] }
+  /** the session that asks for the code, which must not have ended */
+  by?: { userId: string, sid: string }
 }
 
 /** A requested code and the state of its challenge. */
@@ -40,11 +43,12 @@ export interface Forgotten {
 export interface AuthRepository {
   /**
    * Counts a code and puts its outbox entry, in one call. When a limit is reached, writes nothing and returns when the
-   * next code may be requested, in milliseconds since the epoch. A repeated call for the same code counts once.
+   * next code may be requested, in milliseconds since the epoch; `ended` when the session that asks has ended. A repeated
+   * call for the same code counts once.
    */
-  requestCode (count: CodeCount, entry: AuthEntry): Promise<{ notBefore: number } | undefined>
-  /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old. `isUncounted`: the challenge does not have the id under which its code was counted. `expiresAt` in seconds since the epoch. */
-  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count: Pick<CodeCount, 'address' | 'network' | 'limits'> & { isUncounted?: boolean }): Promise<void>
+  requestCode (count: CodeCount, entry: AuthEntry): Promise<{ notBefore: number } | 'ended' | undefined>
+  /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old, if it was counted. `isUncounted`: the challenge does not have the id under which its code was counted. `expiresAt` in seconds since the epoch. */
+  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count?: Pick<CodeCount, 'address' | 'network' | 'limits'> & { isUncounted?: boolean }): Promise<void>
   /** Uses up one of a challenge's tries, once for each `tryId`, and returns the challenge; `undefined` when it has no tries left, has expired or was used. */
   takeTry (challengeId: string, tryId: string): Promise<Challenge | undefined>
   /** Gives a try back, because its code was right. */
@@ -54,16 +58,20 @@ export interface AuthRepository {
   /** Reads a session that has not expired. Strongly consistent. */
   getSession (userId: string, sid: string): Promise<Session | undefined>
   /** Replaces the current token. Returns false when the token has changed since it was read. */
-  rotate (session: Session, next: Pick<Session, 'currentHash' | 'retired' | 'lastUsedAt' | 'expiresAt'>): Promise<boolean>
+  rotate (session: Session, next: Pick<Session, 'currentHash' | 'retired' | 'lastUsedAt' | 'expiresAt' | 'device'>): Promise<boolean>
+  /** The sessions of a user that have not expired, in no order. Strongly consistent. */
+  listSessions (userId: string): Promise<SessionSummary[]>
+  /** Ends a session for another one of the same user, `by`, or for itself. `ended` when `by` has ended, `unknown` when only the session to end has. A call that is repeated with the same `operationId` gets the same answer. */
+  endSession (userId: string, sid: string, by: string, operationId: string): Promise<'done' | 'unknown' | 'ended'>
   deleteSession (userId: string, sid: string): Promise<void>
-  /** The sessions of a user that have not expired, all of them. Strongly consistent. */
-  sessionsOf (userId: string): Promise<Session[]>
   /** When codes were requested under an address's pseudonyms, newest first, each with its challenge if that is still open and belongs to the user. */
   codesOf (mailbox: readonly string[], userId: string): Promise<RequestedCode[]>
   /** Deletes what is kept under an address's pseudonyms: the counts of codes, and the challenges of the user or of the address. */
   forgetCodes (forgotten: Forgotten): Promise<void>
-  /** Ends the sessions of a user that were started up to a time, ISO 8601; without one, all of them. */
-  deleteSessions (userId: string, upTo?: string): Promise<void>
+  /** Deletes the sessions of a user that have ended. */
+  deleteSessions (userId: string, hasEnded: (sid: string) => boolean): Promise<void>
+  /** Deletes the sessions of a user, and the challenges that change the address of the account. */
+  forgetUser (userId: string): Promise<void>
 }
 
 export interface RepositoryOptions {
@@ -80,9 +88,11 @@ const MAX_TRIES = 5
 const TRIMMED = 3
 
 const challengeKey = (id: string) => ({ pk: `challenge#${id}`, sk: 'challenge' })
+const userKey = (userId: string, sk: string) => ({ pk: `user#${userId}`, sk })
 const SESSION = 'session#'
-const sessionKey = (userId: string, sid: string) => ({ pk: `user#${userId}`, sk: `${SESSION}${sid}` })
-const sidOf = (sk: unknown) => String(sk).slice(SESSION.length)
+const sessionKey = (userId: string, sid: string) => userKey(userId, SESSION + sid)
+/** Finds the challenge of a change of address when the account is erased. */
+const CHALLENGE = 'challenge#'
 
 /**
  * A list of requested codes, newest first, each `time challengeId`. A limit of N codes in a window holds when the N-th
@@ -114,27 +124,28 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: sessionKey(userId, sid) })))
   }
 
-  function asSession (item: Record<string, unknown>): Session {
-    const { pk, sk, ...attributes } = item
-    const session = { ...attributes, userId: String(pk).slice(sessionKey('', '').pk.length), sid: sidOf(sk) }
-    if (!Value.Check(Session, session)) throw new Error('A session in the auth table is not valid')
-    return session
-  }
+  /** The condition that a session has not ended. */
+  const ifLive = (userId: string, sid: string) => ({
+    TableName: table,
+    Key: sessionKey(userId, sid),
+    ConditionExpression: 'expiresAt > :now',
+    ExpressionAttributeValues: { ':now': seconds() }
+  })
 
-  /** The items of a user's sessions, expired ones included. */
-  async function * sessionPages (userId: string): AsyncGenerator<Record<string, unknown>[]> {
-    const { pk } = sessionKey(userId, '')
+  /** Calls `work` for every sort key in a user's partition. */
+  async function eachOf (userId: string, work: (sk: string) => Promise<void>) {
     let ExclusiveStartKey: Record<string, unknown> | undefined
     do {
       const page = await dynamodb.send(new QueryCommand({
         TableName: table,
-        KeyConditionExpression: 'pk = :user AND begins_with(sk, :session)',
-        ExpressionAttributeValues: { ':user': pk, ':session': SESSION },
+        KeyConditionExpression: 'pk = :user',
+        ExpressionAttributeValues: { ':user': userKey(userId, '').pk },
+        ProjectionExpression: 'sk',
         ConsistentRead: true,
-        Limit: 25, // callers delete this many at once
+        Limit: 25, // this many at once
         ExclusiveStartKey
       }))
-      yield page.Items ?? []
+      await Promise.all((page.Items ?? []).map(async ({ sk }) => await work(sk as string)))
       ExclusiveStartKey = page.LastEvaluatedKey
     } while (ExclusiveStartKey !== undefined)
   }
@@ -181,11 +192,15 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   }
 
   return {
-    async requestCode ({ address, network, challengeId, at, limits }, entry) {
+    async requestCode ({ address, network, challengeId, at, limits, by }, entry) {
       const code = `${at.toISOString()} ${challengeId}`
       const lists = [[addressKey(address), limits.address], [networkKey(address, network), limits.network]] as const
-      const TransactItems = [...lists.map(([Key, own]) => countIn(Key, code, at, own)), { Put: outbox.write(entry) }]
-      return await unlessRefused<unknown, { notBefore: number } | undefined>(
+      const TransactItems = [
+        ...lists.map(([Key, own]) => countIn(Key, code, at, own)),
+        { Put: outbox.write(entry) },
+        ...(by === undefined ? [] : [{ ConditionCheck: ifLive(by.userId, by.sid) }])
+      ]
+      return await unlessRefused<unknown, { notBefore: number } | 'ended' | undefined>(
         async () => { await dynamodb.send(new TransactWriteCommand({ TransactItems })) },
         (refusal) => {
           const met = lists.map(([, own], i) => {
@@ -195,20 +210,29 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
           })
           // An earlier attempt has counted it, and its answer was lost.
           if (met.some(({ codes }) => codes.includes(code))) return undefined
+          if (isRefusedAt(refusal, TransactItems.length - 1)) return 'ended'
           return { notBefore: Math.max(...met.map(list => notBefore(list.codes, at, list.limits))) }
         }
-      ) as { notBefore: number } | undefined
+      ) as { notBefore: number } | 'ended' | undefined
     },
 
-    async openChallenge ({ challengeId, userId, address, expiresAt }, count) {
-      if (count.isUncounted === true) await dynamodb.send(new PutCommand({ TableName: table, Item: { ...uncountedKey(count.address, challengeId), expiresAt } }))
-      await unlessRefused(() => dynamodb.send(new PutCommand({
+    async openChallenge ({ challengeId, ...challenge }, count) {
+      const { userId, expiresAt } = challenge
+      if (count?.isUncounted === true) await dynamodb.send(new PutCommand({ TableName: table, Item: { ...uncountedKey(count.address, challengeId), expiresAt } }))
+      const open = {
         TableName: table,
-        Item: { ...challengeKey(challengeId), userId, address, expiresAt },
+        Item: { ...challengeKey(challengeId), ...challenge },
         // When the entry is handled twice, a challenge that is open or was used stays unchanged.
         ConditionExpression: 'attribute_not_exists(pk) OR (expiresAt <= :now AND attribute_not_exists(usedBy))',
         ExpressionAttributeValues: { ':now': seconds() }
-      })))
+      }
+      const isSignIn = challenge.emailChange === undefined && challenge.undoes === undefined
+      await unlessRefused<unknown>(async () => isSignIn
+        ? await dynamodb.send(new PutCommand(open))
+        : await dynamodb.send(new TransactWriteCommand({
+          TransactItems: [{ Put: open }, { Put: { TableName: table, Item: { ...userKey(userId, CHALLENGE + challengeId), expiresAt } } }]
+        })))
+      if (count === undefined) return
       await Promise.all([trim(addressKey(count.address), count.limits.address), trim(networkKey(count.address, count.network), count.limits.network)])
     },
 
@@ -222,8 +246,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
         ReturnValues: 'ALL_NEW'
       })
       if (taken === undefined) return undefined
-      const { userId, address } = taken.Attributes ?? {}
-      const challenge = { userId, address }
+      const { pk, sk, tries, expiresAt, ...challenge } = taken.Attributes ?? {}
       if (!Value.Check(Challenge, challenge)) throw new Error('A challenge in the auth table is not valid')
       return challenge
     },
@@ -246,7 +269,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
               TableName: table,
               Key: challengeKey(challengeId),
               // A used challenge no longer needs its owner, so the personal data is removed.
-              UpdateExpression: 'SET usedBy = :sid REMOVE userId, address',
+              UpdateExpression: 'SET usedBy = :sid REMOVE userId, address, emailChange',
               // When this same session has used it, an earlier attempt succeeded and its answer was lost.
               ConditionExpression: 'expiresAt > :now AND (attribute_not_exists(usedBy) OR usedBy = :sid)',
               ExpressionAttributeValues: { ':sid': sid, ':now': seconds() }
@@ -261,15 +284,20 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     async getSession (userId, sid) {
       const item = await getItem(sessionKey(userId, sid))
       if (item === undefined) return undefined
-      return asSession(item)
+      const { pk, sk, ...attributes } = item
+      const session = { ...attributes, userId, sid }
+      if (!Value.Check(Session, session)) throw new Error('A session in the auth table is not valid')
+      return session
     },
 
     async rotate (session, next) {
       const done = await update({
         Key: sessionKey(session.userId, session.sid),
-        UpdateExpression: 'SET currentHash = :next, retired = :retired, lastUsedAt = :at, expiresAt = :expiresAt',
+        UpdateExpression: `SET currentHash = :next, retired = :retired, lastUsedAt = :at, expiresAt = :expiresAt${next.device === undefined ? ' REMOVE #device' : ', #device = :device'}`,
         ConditionExpression: 'currentHash = :current AND expiresAt > :now',
+        ExpressionAttributeNames: { '#device': 'device' },
         ExpressionAttributeValues: {
+          ...(next.device === undefined ? {} : { ':device': next.device }),
           ':current': session.currentHash,
           ':now': seconds(),
           ':next': next.currentHash,
@@ -281,13 +309,50 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       return done !== undefined
     },
 
-    deleteSession,
-
-    async sessionsOf (userId) {
-      const items: Record<string, unknown>[] = []
-      for await (const page of sessionPages(userId)) items.push(...page)
-      return items.filter(item => Number(item['expiresAt']) > seconds()).map(asSession)
+    async listSessions (userId) {
+      const sessions: SessionSummary[] = []
+      let ExclusiveStartKey: Record<string, unknown> | undefined
+      do {
+        const page = await dynamodb.send(new QueryCommand({
+          TableName: table,
+          KeyConditionExpression: 'pk = :user AND begins_with(sk, :session)',
+          FilterExpression: 'expiresAt > :now',
+          ProjectionExpression: 'sk, createdAt, lastUsedAt, expiresAt, #device',
+          ExpressionAttributeNames: { '#device': 'device' },
+          ExpressionAttributeValues: { ':user': userKey(userId, '').pk, ':session': SESSION, ':now': seconds() },
+          ConsistentRead: true,
+          ExclusiveStartKey
+        }))
+        for (const { sk, ...attributes } of page.Items ?? []) {
+          const session = { ...attributes, sid: (sk as string).slice(SESSION.length) }
+          if (!Value.Check(SessionSummary, session)) throw new Error('A session in the auth table is not valid')
+          sessions.push(session)
+        }
+        ExclusiveStartKey = page.LastEvaluatedKey
+      } while (ExclusiveStartKey !== undefined)
+      return sessions
     },
+
+    async endSession (userId, sid, by, operationId) {
+      // It expires and is not deleted, so that the SDK's retry after a lost answer finds which operation has ended it.
+      const end = {
+        Update: {
+          TableName: table,
+          Key: sessionKey(userId, sid),
+          UpdateExpression: 'SET expiresAt = :now, endedBy = :operation REMOVE currentHash, retired, familyKey, #device',
+          ConditionExpression: 'expiresAt > :now OR endedBy = :operation',
+          ExpressionAttributeNames: { '#device': 'device' },
+          ExpressionAttributeValues: { ':now': seconds(), ':operation': operationId }
+        }
+      }
+      const TransactItems = [end, ...(by === sid ? [] : [{ ConditionCheck: ifLive(userId, by) }])]
+      return await unlessRefused<'done', 'unknown' | 'ended'>(async () => {
+        await dynamodb.send(new TransactWriteCommand({ TransactItems }))
+        return 'done'
+      }, refusal => isRefusedAt(refusal, TransactItems.length - 1) ? 'ended' : 'unknown')
+    },
+
+    deleteSession,
 
     async codesOf (mailbox, userId) {
       const codes = (await listsOf(mailbox)).filter(({ sk }) => sk === addressKey('').sk).flatMap(codesIn)
@@ -318,11 +383,18 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       for (const { pk, sk } of lists) await dynamodb.send(new DeleteCommand({ TableName: table, Key: { pk, sk } }))
     },
 
-    async deleteSessions (userId, upTo) {
-      for await (const page of sessionPages(userId)) {
-        const ended = page.filter(({ createdAt }) => upTo === undefined || String(createdAt) <= upTo)
-        await Promise.all(ended.map(({ sk }) => deleteSession(userId, sidOf(sk))))
-      }
+    async deleteSessions (userId, hasEnded) {
+      await eachOf(userId, async (sk) => {
+        const sid = sk.slice(SESSION.length)
+        if (sk.startsWith(SESSION) && hasEnded(sid)) await deleteSession(userId, sid)
+      })
+    },
+
+    async forgetUser (userId) {
+      await eachOf(userId, async (sk) => {
+        if (sk.startsWith(CHALLENGE)) await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: challengeKey(sk.slice(CHALLENGE.length)) })))
+        await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: userKey(userId, sk) })))
+      })
     }
   }
 }

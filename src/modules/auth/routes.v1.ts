@@ -1,12 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Envelope, Failure, failure, success } from '../../shared/envelope.ts'
 import { networkOf } from '../../shared/network.ts'
-import { CodeInvalid, CodesExhausted, RefreshTokenInvalid } from './errors.ts'
+import { deviceOf } from './device.ts'
+import { CodeInvalid, CodesExhausted, EmailChangesExhausted, EmailTaken, RefreshTokenInvalid } from './errors.ts'
 import { ChallengeRequest, ChallengeTicket, TokenRequest, TokensV1 } from './schemas.ts'
 
 const tags = ['auth']
 const exhausted = failure(CodesExhausted, 'Too many codes have been sent to this address')
 const invalid = failure([CodeInvalid, RefreshTokenInvalid], 'The code or refresh token is not valid; every reason gets the same answer')
+
+const taken = failure([EmailTaken, EmailChangesExhausted], 'The code was right, and the account cannot get the address')
 
 const { $id, title, ...ticket } = ChallengeTicket
 
@@ -35,8 +38,8 @@ const routes: FastifyPluginAsyncTypebox = async function authV1 (app) {
       summary: 'Sign in, or stay signed in',
       description: 'The grant `code` exchanges the code from a mail for tokens. The grant `refresh_token` exchanges a refresh token for new tokens.',
       body: TokenRequest,
-      response: { 200: Envelope(TokensV1, 'TokensV1'), 400: Failure, 401: invalid }
+      response: { 200: Envelope(TokensV1, 'TokensV1'), 400: Failure, 401: invalid, 409: taken }
     }
-  }, async ({ body, id }) => success(await app.auth.createTokens(body, id)))
+  }, async ({ body, id, headers }) => success(await app.auth.createTokens(body, id, deviceOf(headers['user-agent']))))
 }
 export default routes

@@ -2,6 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { CanonicalEmail, Email } from '../../shared/email-address.ts'
 import { Id, Timestamp, UUID_PATTERN } from '../../shared/ids.ts'
 import { ShownName } from '../../shared/person-name.ts'
+import { MAX_DEVICE } from './device.ts'
 import type { Registration as RegistrationType, User } from '../users/contract.ts'
 
 const Strict = { additionalProperties: false }
@@ -17,6 +18,8 @@ export type ChallengeTicket = Static<typeof ChallengeTicket>
 export const Registration = Type.Unsafe<RegistrationType>({ $ref: 'Registration#' })
 
 export const ChallengeRequest = Type.Object({ email: Email }, { ...Strict, title: 'ChallengeRequest' })
+
+export const EmailChangeRequest = Type.Object({ email: Email }, { ...Strict, title: 'EmailChangeRequest' })
 
 export const Verification = Type.Object({ challengeId: ChallengeId, code: Code }, { ...Strict, title: 'Verification' })
 
@@ -56,7 +59,8 @@ export const ExportedSession = Type.Object({
   id: Id,
   createdAt: Timestamp,
   lastUsedAt: Timestamp,
-  expiresAt: Timestamp
+  expiresAt: Timestamp,
+  device: Type.Optional(Type.String({ maxLength: MAX_DEVICE }))
 }, { title: 'ExportedSession' })
 
 export const ExportedCode = Type.Object({
@@ -66,6 +70,22 @@ export const ExportedCode = Type.Object({
     tries: Type.Integer({ minimum: 0, maximum: 5, description: 'Tries used' })
   }, { description: 'The state of the code while it can be used' }))
 }, { title: 'ExportedCode' })
+/** Sessions in an answer, newest first. */
+export const MAX_LISTED = 100
+
+export const SessionView = Type.Object({
+  id: Id,
+  createdAt: Timestamp,
+  lastUsedAt: Type.String({ format: 'date-time', description: 'When the session last got tokens', examples: ['2026-11-22T12:10:00.000Z'] }),
+  expiresAt: Type.String({ format: 'date-time', description: 'When the session ends if it is not used', examples: ['2026-12-22T12:10:00.000Z'] }),
+  device: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_DEVICE, description: 'How the client names itself: the `User-Agent` of its last request for tokens. Absent when it sent none', examples: ['Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'] })),
+  current: Type.Boolean({ description: 'Whether this request belongs to the session' })
+}, { title: 'Session' })
+export type SessionView = Static<typeof SessionView>
+
+export const Sessions = Type.Object({ items: Type.Array(SessionView, { maxItems: MAX_LISTED, description: 'Newest first' }) }, { title: 'Sessions' })
+
+export const SessionParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'Session id' }) })
 
 export const JsonWebKeySet = Type.Object({
   keys: Type.Array(Type.Object({
@@ -96,8 +116,16 @@ export const TokensV1 = Type.Object({
 
 // ── Items of the auth table. Checked by TypeBox itself, which knows no `format`. ─────────────────────────────────────
 
-/** An open challenge. It holds the account's id, and the address only as a pseudonym. */
-export const Challenge = Type.Object({ userId: Type.String(), address: Type.String() })
+/**
+ * An open challenge. It holds the account's id, and the address only as a pseudonym, except where a right code gives the
+ * account that address.
+ */
+export const Challenge = Type.Object({
+  userId: Type.String(),
+  address: Type.String({ description: 'pseudonym of the address that the code is mailed to' }),
+  emailChange: Type.Optional(Type.Object({ email: Type.String(), sid: Type.String({ description: 'the session that asked for it' }) }, { description: 'the code gives the account this address' })),
+  undoes: Type.Optional(Type.Literal('email-change', { description: 'the code gives the account its former address back, and starts no session' }))
+})
 export type Challenge = Static<typeof Challenge>
 
 /** A used refresh token of a session, kept while its successor may be requested again. */
@@ -116,8 +144,12 @@ export const Session = Type.Object({
   familyKey: Type.String({ description: 'distinguishes tokens of this session from guesses, base64url' }),
   createdAt: Type.String({ description: 'ISO 8601' }),
   lastUsedAt: Type.String({ description: 'ISO 8601' }),
-  expiresAt: Type.Number({ description: 'seconds since the epoch' })
+  expiresAt: Type.Number({ description: 'seconds since the epoch' }),
+  device: Type.Optional(Type.String())
 })
+/** The part of a session that a list shows. */
+export const SessionSummary = Type.Pick(Session, ['sid', 'createdAt', 'lastUsedAt', 'expiresAt', 'device'])
+export type SessionSummary = Static<typeof SessionSummary>
 export type Session = Static<typeof Session>
 
 export const AUTH_ENTRIES = {
@@ -130,5 +162,14 @@ export const AUTH_ENTRIES = {
     network: Type.String({ description: "pseudonym of the client's network" }),
     registration: Type.Optional(Type.Object({ name: Type.String(), locale: Type.String() })),
     invitedBy: Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
+  }),
+  /** A code to change the address of an account was requested. Whether it may get the address is decided when the code is used. */
+  'email-change.requested': Type.Object({
+    challengeId: Type.String(),
+    expiresAt: Type.String(),
+    email: Type.String({ description: 'the new address' }),
+    userId: Type.String(),
+    sid: Type.String({ description: 'the session that asked for it' }),
+    network: Type.String({ description: "pseudonym of the client's network" })
   })
 }

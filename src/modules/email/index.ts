@@ -5,10 +5,12 @@ import { createRenderer } from './renderer.ts'
 import { createRepository } from './repository.ts'
 import { createSender, mailboxOf } from './sender.ts'
 import { createService } from './service.ts'
+import { EmailAttributes, EmailMessage } from './schemas.ts'
 import { createWorker } from './worker.ts'
 
 /** Mails. Other modules queue them and the worker sends them. */
 export default fp(async function email (app) {
+  app.apiDocs.queue({ name: 'emailQueue', description: 'Mails to be sent. Other services may put messages on the queue; the worker checks each one.', message: EmailMessage, attributes: EmailAttributes })
   const { config, dynamodb, keys, log, metrics: { count }, sqs } = app
   const from = mailboxOf(config.EMAIL_FROM)
   const queue = createQueue({ sqs, queueUrl: config.EMAIL_QUEUE_URL })
@@ -34,4 +36,4 @@ export default fp(async function email (app) {
   const worker = createWorker({ service, queue, keys, count, log })
   app.decorate('email', { enqueue: service.enqueue })
   app.consumers.add({ queue: config.EMAIL_QUEUE_URL }, worker.handleBatch)
-}, { name: 'email', dependencies: ['config', 'consumers', 'sqs', 'dynamodb', 'keys', 'metrics'] })
+}, { name: 'email', dependencies: ['config', 'consumers', 'sqs', 'dynamodb', 'keys', 'metrics', 'docs'] })

@@ -3,14 +3,14 @@ import { Type, type Static } from '@sinclair/typebox'
 // cold start more than ten small messages per batch can save.
 import { Value } from '@sinclair/typebox/value'
 import { canonicalEmail, MAX_EMAIL } from '../../shared/email-address.ts'
-import { UUID_PATTERN } from '../../shared/ids.ts'
+import { CorrelationId, UUID_PATTERN } from '../../shared/ids.ts'
 import { StoredPersonName } from '../../shared/person-name.ts'
 import { MessageInvalid } from './errors.ts'
 
 const Uuid = Type.String({ maxLength: 36, pattern: UUID_PATTERN, examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] })
 
 // No control characters and no line separators. It is checked here too, because other senders can write to the queue.
-const Name = Type.String({ maxLength: StoredPersonName.maxLength!, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' })
+const Name = Type.String({ maxLength: StoredPersonName.maxLength!, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$', examples: ['Ada Lovelace'] })
 
 export const EmailType = Type.Union([
   /** to an unconfirmed address of a new or pending account */
@@ -32,19 +32,25 @@ export const EmailMessage = Type.Object({
   /** the outbox entry's event id; the worker removes duplicates by it */
   messageId: Uuid,
   userId: Uuid,
-  /** canonical, see shared/email-address */
-  email: Type.String({ maxLength: MAX_EMAIL }),
+  email: Type.String({ maxLength: MAX_EMAIL, description: 'In the form in which the service stores it', examples: ['ada@example.com'] }),
   name: Name,
   /** the name of the admin who invited the user; only on WELCOME_EMAIL */
   invitedBy: Type.Optional(Name),
-  /** the code is derived from it; optional only on EMAIL_CHANGED_NOTICE, where it undoes the change */
+  /** the code is derived from it; always present except on EMAIL_CHANGED_NOTICE, where the code undoes the change */
   challengeId: Type.Optional(Uuid),
-  /** ISO 8601: when the code expires */
-  expiresAt: Type.Optional(Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' })),
+  /** ISO 8601: when the code expires; always present where EMAIL_CHANGED_NOTICE has a challenge */
+  expiresAt: Type.Optional(Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$', examples: ['2026-11-22T12:10:00.000Z'] })),
   /** BCP 47: the language of the mail */
-  locale: Type.Optional(Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$' }))
+  locale: Type.Optional(Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$', examples: ['en'] }))
 }, { additionalProperties: false })
 export type EmailMessage = Static<typeof EmailMessage>
+
+/** The attributes of a message, each a String or Number of SQS. */
+export const EmailAttributes = Type.Object({
+  correlationId: CorrelationId,
+  attempt: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Tries so far that failed with a temporary error' })),
+  unconfirmed: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Those of them after which it is unknown whether the mail was sent' }))
+})
 
 /** The record of a message. It holds the message's id and none of its content. */
 export const MailRecord = Type.Union([
@@ -74,6 +80,7 @@ export function checkMessage (message: unknown): asserts message is EmailMessage
   }
   if (canonicalEmail(message.email) !== message.email) throw new MessageInvalid('email')
   if (message.challengeId === undefined && message.type !== 'EMAIL_CHANGED_NOTICE') throw new MessageInvalid('challengeId')
+  if (message.type === 'EMAIL_CHANGED_NOTICE' && message.challengeId !== undefined && message.expiresAt === undefined) throw new MessageInvalid('expiresAt')
   if (message.expiresAt !== undefined && Number.isNaN(Date.parse(message.expiresAt))) throw new MessageInvalid('expiresAt')
 }
 

@@ -84,9 +84,9 @@ export type Service = ReturnType<typeof createService>
 export function createService ({ repository, queue, sender, render, codeOf, from, count, now = Date.now }: ServiceOptions) {
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
 
-  /** The last time at which the code of a message is still worth mailing; `Infinity` when it has no code. */
-  function codeEnd ({ message: { challengeId, expiresAt }, sentAt }: Pick<Delivery, 'message' | 'sentAt'>): number {
-    if (challengeId === undefined) return Infinity
+  /** The last time at which the code of a message is still worth mailing; `Infinity` when the mail is of use without one. */
+  function codeEnd ({ message: { type, challengeId, expiresAt }, sentAt }: Pick<Delivery, 'message' | 'sentAt'>): number {
+    if (challengeId === undefined || type === 'EMAIL_CHANGED_NOTICE') return Infinity
     return (expiresAt === undefined ? sentAt + CODE_LIFE : Date.parse(expiresAt)) - MIN_CODE_LIFE
   }
 
@@ -100,7 +100,9 @@ export function createService ({ repository, queue, sender, render, codeOf, from
 
   async function send ({ message, correlationId, deadline }: Delivery, isExpired: boolean): Promise<void> {
     const { type, messageId, email, name, challengeId, expiresAt, invitedBy, locale } = message
-    const challenge = challengeId === undefined ? undefined : { challengeId, code: codeOf(challengeId) }
+    // A notice is one for ever, and its link works until the change can no longer be undone.
+    const isOver = type === 'EMAIL_CHANGED_NOTICE' && expiresAt !== undefined && now() >= Date.parse(expiresAt)
+    const challenge = challengeId === undefined || isOver ? undefined : { challengeId, code: codeOf(challengeId) }
     const { toName, ...mail } = await render({ type, name, locale, invitedBy, challenge, expiresAt, isExpired })
     await sender.send({
       // Derived from the message's id, so that recipients' systems recognise a mail that was sent twice as one.

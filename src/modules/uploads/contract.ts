@@ -1,10 +1,8 @@
+import type { Operation } from '../../plugins/idempotency/index.ts'
 import type { Actor } from '../users/contract.ts'
 import type { AvatarRequest, Upload } from './schemas.ts'
 
 export type { AvatarRequest, Upload } from './schemas.ts'
-
-/** One request of a client. A repetition has the same id and time. */
-export interface Operation { operationId: string, at: Date }
 
 /** The interface of the uploads module. */
 export interface UploadsService {

@@ -17,4 +17,4 @@ export default fp(async function uploads (app) {
     app.consumers.add({ bucket: UPLOADS_BUCKET }, createWorker({ repository, users, count, log }).handleBatch)
   }
   await app.register(routesV2)
-}, { name: 'uploads', dependencies: ['users', 'config', 'consumers', 's3', 'jwt', 'rate-limit', 'metrics', 'docs'] })
+}, { name: 'uploads', dependencies: ['users', 'config', 'consumers', 's3', 'jwt', 'idempotency', 'rate-limit', 'metrics', 'docs'] })

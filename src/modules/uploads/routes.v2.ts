@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { newId } from '../../shared/ids.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import { AvatarNotFound, UploadsDisabled } from './errors.ts'
 import { AvatarParams, AvatarRequest, Upload } from './schemas.ts'
@@ -21,7 +20,7 @@ const routes: FastifyPluginAsyncTypebox = async function uploadsV2 (app) {
       description: 'Redirects to the picture. `avatarUrl` of a user leads here; use it as it is, for example in `<img src>`. It needs no token: the URL cannot be guessed, and ends with the avatar. The `Location` is valid for five minutes.',
       params: AvatarParams,
       response: {
-        302: Type.Null({ description: 'The picture', headers: { location: Type.String({ description: 'A link to the picture, valid for five minutes' }) } }),
+        302: Type.Null({ description: 'The picture', headers: { location: Type.String({ maxLength: 4096, format: 'uri', description: 'A link to the picture, valid for five minutes' }) } }),
         404: problem([AvatarNotFound, UploadsDisabled], 'No such avatar, or an earlier one'),
         503: Problem
       }
@@ -37,6 +36,7 @@ const routes: FastifyPluginAsyncTypebox = async function uploadsV2 (app) {
     app.addHook('onRequest', app.authenticate)
 
     app.post('/v2/users/me/avatar', {
+      config: { idempotent: true },
       schema: {
         operationId: 'avatars.create',
         tags,
@@ -48,9 +48,9 @@ const routes: FastifyPluginAsyncTypebox = async function uploadsV2 (app) {
         body: AvatarRequest,
         response: { 201: { ...Upload, description: 'The form, valid for ten minutes' }, 400: Problem, 401: Problem, 404: disabled }
       }
-    }, async ({ user, body, id }, reply) => {
+    }, async ({ user, body, operation, id }, reply) => {
       reply.code(201)
-      return await app.uploads.requestAvatar(user, body, { operationId: newId(), at: new Date() }, id)
+      return await app.uploads.requestAvatar(user, body, operation, id)
     })
 
     app.delete('/v2/users/me/avatar', {

@@ -19,7 +19,7 @@ export type AvatarRequest = Static<typeof AvatarRequest>
 /** A form for S3 (its "POST Object"). */
 export const Upload = Type.Object({
   url: Type.String({ format: 'uri', maxLength: 2048, description: 'Where to send the form' }),
-  fields: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 4096 }), {
+  fields: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 4096, pattern: '\\S' }), {
     maxProperties: 20, description: 'The fields of the form, as they are. The picture follows them as the last field, `file`'
   }),
   expiresAt: Timestamp
@@ -36,9 +36,12 @@ export type Upload = Static<typeof Upload>
 /** The time of the request, which orders the avatars of an account, and a random part. */
 const AVATAR_ID_PATTERN = `^[0-9]{13}-${UUID_PATTERN.slice(1)}`
 
+/** Every text in a path is an id. Most are the id of nothing. */
+const ANY = '^[\\s\\S]*$'
+
 export const AvatarParams = Type.Object({
-  userId: Type.String({ maxLength: 64, description: 'User id', examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] }),
-  avatarId: Type.String({ maxLength: 64, description: 'The last part of `avatarUrl`', examples: ['1795348800000-0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'] })
+  userId: Type.String({ maxLength: 64, pattern: ANY, description: 'User id', examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] }),
+  avatarId: Type.String({ maxLength: 64, pattern: ANY, description: 'The last part of `avatarUrl`', examples: ['1795348800000-0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'] })
 })
 
 export const AVATAR_ID = new RegExp(AVATAR_ID_PATTERN)

@@ -29,10 +29,10 @@ export function createService ({ repository, users, now }: ServiceOptions): Uplo
   }
 
   return {
-    async requestAvatar (actor, { contentType: type, size }, { operationId, at }, correlationId) {
+    async requestAvatar (actor, { contentType: type, size }, { id, startedAt }, correlationId) {
       const objects = enabled()
       const { userId } = actor
-      const avatarId = avatarIdOf(await users.orderAvatar(actor, at), idFrom(operationId, 'avatar'))
+      const avatarId = avatarIdOf(await users.orderAvatar(actor, startedAt), idFrom(id, 'avatar'))
       const expiresAt = new Date(now().getTime() + UPLOAD_TIME * 1000).toISOString()
       const { url, fields } = await objects.form({ key: incomingKey({ userId, avatarId, type, size }), type, size, expiresIn: UPLOAD_TIME, correlationId })
       return { url, fields, expiresAt }

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
-import { newId } from '../../shared/ids.ts'
 import { preferredLocale } from '../../shared/locale.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import { wholeNumbers } from '../../shared/query.ts'
@@ -12,7 +11,7 @@ import { AuditPage, AuditQuery, BatchGet, BatchOfUsers, BatchRegistration, Batch
 const tags = ['users']
 const security = [{ bearer: [] }]
 
-const linked = { link: Type.String({ maxLength: 4096, description: 'The next page, RFC 8288: `rel="next"`. Absent at the end of the list', examples: ['</v2/users?limit=20&cursor=dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl>; rel="next"'] }) }
+const linked = { link: Type.String({ maxLength: 4096, pattern: '^<', description: 'The next page, RFC 8288: `rel="next"`. Absent at the end of the list', examples: ['</v2/users?limit=20&cursor=dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl>; rel="next"'] }) }
 const REFUSED = { 400: Problem, 401: Problem, 403: Problem }
 const taken = problem(EmailTaken, 'The address has an account')
 
@@ -50,6 +49,7 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
     }, async ({ user, query }, reply) => sendPage(reply, '/v2/users', query, await app.users.list(user, query)))
 
     app.post('/v2/users/batch-get', {
+      config: { limit: 'bulk' },
       schema: {
         operationId: 'users.batchGet',
         tags,
@@ -62,7 +62,7 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
     }, async ({ user, body }) => await app.users.batchGet(user, body.ids))
 
     app.post('/v2/users/batch', {
-      config: { limit: 'bulk' },
+      config: { limit: 'bulk', idempotent: true },
       schema: {
         operationId: 'users.createBatch',
         tags,
@@ -74,12 +74,12 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
         body: BatchRegistration,
         response: { 200: BatchResults, ...REFUSED }
       }
-    }, async ({ user, body, headers, id }) => ({
-      results: await app.users.registerBatch(user, body.users, preferredLocale(headers['accept-language']), { operationId: newId(), at: new Date() }, id)
+    }, async ({ user, body, headers, operation, id }) => ({
+      results: await app.users.registerBatch(user, body.users, preferredLocale(headers['accept-language']), operation, id)
     }))
 
     app.post('/v2/users/invitations', {
-      config: { limit: 'mail' },
+      config: { limit: 'mail', idempotent: true },
       schema: {
         operationId: 'users.invite',
         tags,
@@ -89,10 +89,10 @@ const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {
         body: Type.Unsafe<RegistrationType>({ $ref: 'Registration#' }),
         response: { 202: { ...Invited, description: 'The mail will be sent' }, ...REFUSED, 409: taken }
       }
-    }, async ({ user, body, headers, id }, reply) => {
+    }, async ({ user, body, headers, operation, id }, reply) => {
       const { locale = preferredLocale(headers['accept-language']) } = body
       reply.code(202)
-      return await app.users.invite(user, { ...body, locale }, { operationId: newId(), at: new Date() }, id)
+      return await app.users.invite(user, { ...body, locale }, operation, id)
     })
 
     app.get('/v2/users/:id/audit', {

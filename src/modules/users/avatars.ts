@@ -2,7 +2,7 @@ import { Unauthorized } from '../../shared/errors.ts'
 import { untilUncontended } from '../../shared/optimistic.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
 import { withAvatarUrl } from './avatar-url.ts'
-import type { Avatar, User, UsersEntry, UsersService } from './contract.ts'
+import type { Actor, Avatar, User, UsersEntry, UsersService } from './contract.ts'
 import { UserConflict } from './errors.ts'
 import type { StoredUser } from './schemas.ts'
 
@@ -11,7 +11,7 @@ export interface AvatarsOptions {
   get: (id: string) => Promise<StoredUser | undefined>
   getCached: (id: string) => Promise<StoredUser | undefined>
   /** whether the account may sign in now */
-  isActing: (user: StoredUser | undefined) => user is StoredUser
+  isActing: (user: StoredUser | undefined, actor: Actor) => user is StoredUser
   publicUser: (user: StoredUser) => User
   nextVersion: (user: StoredUser, changes: Partial<StoredUser>) => StoredUser
   save: (previous: StoredUser, next: StoredUser, entry: UsersEntry) => Promise<User | undefined>
@@ -31,9 +31,9 @@ export function createAvatars ({ publicUrl, get, getCached, isActing, publicUser
   }
 
   return {
-    async orderAvatar ({ userId }, at) {
-      const user = await get(userId)
-      if (!isActing(user)) throw new Unauthorized()
+    async orderAvatar (actor, at) {
+      const user = await get(actor.userId)
+      if (!isActing(user, actor)) throw new Unauthorized()
       return orderAfter(user, at)
     },
 
@@ -51,10 +51,10 @@ export function createAvatars ({ publicUrl, get, getCached, isActing, publicUser
       return isSet
     },
 
-    async removeAvatar ({ userId }, at, correlationId) {
+    async removeAvatar (actor, at, correlationId) {
       const isRemoved = await untilUncontended(async () => {
-        const previous = await get(userId)
-        if (!isActing(previous)) throw new Unauthorized()
+        const previous = await get(actor.userId)
+        if (!isActing(previous, actor)) throw new Unauthorized()
         return await change(previous, { order: orderAfter(previous, at) }, correlationId) === undefined ? undefined : true
       })
       if (isRemoved === undefined) throw new UserConflict()

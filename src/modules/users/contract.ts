@@ -1,4 +1,5 @@
 import type { Static, TSchema } from '@sinclair/typebox'
+import type { Operation } from '../../plugins/idempotency/index.ts'
 import type { EntryOf } from '../../plugins/outbox/index.ts'
 import type { Avatar } from './avatar-url.ts'
 import type { AuditPage, AuditQuery, BatchOfUsers, BatchResult, ListQuery, Proposal, Registration, User, UserExport, UserPage, UserPatch, USERS_ENTRIES } from './schemas.ts'
@@ -10,11 +11,19 @@ export type { AuditPage, BatchResult, Registration, User, UserExport, UserPage, 
 export type UsersEntry = EntryOf<typeof USERS_ENTRIES>
 export type UsersEntryType = UsersEntry['type']
 
+/** What followers ask about the account as it is now, besides its profile. */
+export interface AccountNow {
+  /** Whether a session of the account has ended. */
+  hasEnded (sid: string): boolean
+  /** Whether the code for a challenge still undoes a change of address. */
+  canUndo (challengeId: string): boolean
+}
+
 /**
  * What another module does after a change of an account. `present` is the account as it is now, `undefined` when it is
  * gone. Runs before the event is published, and may run more than once.
  */
-export type Follower<T extends UsersEntryType> = (entry: Extract<UsersEntry, { type: T }>, present: User | undefined) => Promise<void>
+export type Follower<T extends UsersEntryType> = (entry: Extract<UsersEntry, { type: T }>, present: User | undefined, now: AccountNow) => Promise<void>
 
 /** A registration that is confirmed by a mailed code. The registration whose code is used sets the account's name and language. */
 export interface RequestedRegistration extends Proposal {
@@ -36,11 +45,20 @@ export interface ExportPart<S extends TSchema> {
   collect: (user: User) => Promise<Static<S>>
 }
 
-/** The caller who asks for a change. Their permissions are read from the table. */
-export interface Actor { userId: string }
+/**
+ * The caller of an operation: the claims of their access token. Their permissions are read from the table. Where the account
+ * is read, a token is rejected when its session has ended with the account's consent or when it names an earlier address.
+ */
+export interface Actor { userId: string, sid?: string, email?: string }
 
-/** An operation that may be repeated: a repetition has the same id and time, and finds what the first attempt wrote. */
-export interface Operation { operationId: string, at: Date }
+/** A change of address that a session asked for and whose code was right. */
+export interface EmailChange {
+  userId: string
+  /** canonical */
+  email: string
+  /** the session that asked for it */
+  sid: string
+}
 
 /**
  * What admins may read. The caller's role is read from the table. Throws AUTH_TOKEN_INVALID when the caller is suspended or
@@ -85,6 +103,27 @@ export interface UsersService extends UsersDirectory, UsersEnrolment {
    * @returns the user, or `undefined` when the code proves no user's address
    */
   verify (proof: { userId: string, challengeId: string, isOf: (email: string) => boolean }, correlationId: string): Promise<User | undefined>
+  /**
+   * The account of a session, read from the table. `undefined` when the session must end: the account is gone, suspended, or
+   * has ended the session. A session's id is made by `newNumberedId(user.version)`, with the version of the account at its start.
+   */
+  ofSession (userId: string, sid: string): Promise<User | undefined>
+  /** Ends all sessions of the caller. Throws AUTH_TOKEN_INVALID. @returns whether a session has ended by that */
+  endSessions (actor: Actor, correlationId: string): Promise<AccountNow['hasEnded']>
+  /**
+   * Gives an account another address and ends all sessions but the one that asked. Call it when the code was right. Safe to
+   * repeat. A pending account that has the address is erased: it has never proved it.
+   *
+   * @returns the user; `taken` when another account has the address, or had it until a few days ago; `exhausted` when the
+   * account has changed its address too often; `undefined` when account or session may not do it
+   */
+  changeEmail (change: EmailChange, correlationId: string): Promise<User | 'taken' | 'exhausted' | undefined>
+  /**
+   * Undoes a change of address, and every later one, and ends all sessions. Call it when the code was right.
+   *
+   * @returns the user, or `undefined` when there is nothing to undo
+   */
+  restoreEmail (userId: string, challengeId: string, correlationId: string): Promise<User | undefined>
   /** Reads the account `id` through the cache, if the caller may see it. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID. */
   read (actor: Actor, id: string): Promise<User>
   /** Changes an account. Throws USERS_NOT_FOUND, AUTH_TOKEN_INVALID, FORBIDDEN, USERS_CONFLICT, USERS_LAST_ADMIN, and PRECONDITION_FAILED if the version that it would replace is not expected. */

@@ -2,17 +2,17 @@ import type { Keys } from '../../plugins/keys/index.ts'
 import { canonicalEmail } from '../../shared/email-address.ts'
 import { Forbidden, Unauthorized, validationError } from '../../shared/errors.ts'
 import { UUID } from '../../shared/ids.ts'
-import type { UsersDirectory } from './contract.ts'
+import { isActing, publicUser } from './account-state.ts'
+import type { Actor, UsersDirectory } from './contract.ts'
 import type { DirectoryRepository, Page } from './directory-repository.ts'
 import { UserNotFound } from './errors.ts'
 import { isActiveAdmin } from './items.ts'
 import type { UsersRepository } from './repository.ts'
 import { PAGE, type StoredUser } from './schemas.ts'
-import { publicUser } from './service.ts'
 
 /** Rejects a caller who is not an admin now, whatever the token says. */
-export function checkAdmin (caller: StoredUser | undefined): void {
-  if (caller === undefined || caller.status === 'SUSPENDED') throw new Unauthorized()
+export function checkAdmin (caller: StoredUser | undefined, actor: Actor): void {
+  if (!isActing(caller, actor)) throw new Unauthorized()
   if (!isActiveAdmin(caller)) throw new Forbidden()
 }
 
@@ -36,11 +36,11 @@ export function createDirectory ({ repository, directory, keys }: DirectoryOptio
     return { items: items.map(present), ...(next === undefined ? {} : { nextCursor: keys.seal(`${list} ${next}`) }) }
   }
 
-  async function findByEmail (callerId: string, typed: string, status: string | undefined) {
+  async function findByEmail (actor: Actor, typed: string, status: string | undefined) {
     const email = canonicalEmail(typed)
     if (email === undefined) throw validationError([{ pointer: '#/email', detail: 'is not an e-mail address' }])
-    const { caller, ownerId } = await directory.lookUp(callerId, email)
-    checkAdmin(caller)
+    const { caller, ownerId } = await directory.lookUp(actor.userId, email)
+    checkAdmin(caller, actor)
     const user = ownerId === undefined ? undefined : await repository.get(ownerId)
     // The claim may have passed to another account between the two reads.
     const isShown = user !== undefined && user.email === email && (status === undefined || user.status === status)
@@ -51,19 +51,19 @@ export function createDirectory ({ repository, directory, keys }: DirectoryOptio
     async list (actor, { limit = PAGE, cursor, status, email }) {
       const list = ['users', status ?? [], email === undefined ? [] : 'email'].flat().join('/')
       const before = await placeIn(cursor, list)
-      if (email !== undefined) return await findByEmail(actor.userId, email, status)
+      if (email !== undefined) return await findByEmail(actor, email, status)
       const begun = directory.begin(actor.userId)
       const firstMonth = begun.then(({ firstMonth }) => firstMonth)
       // The list may fail before it awaits the month. A rejection that no one awaits ends the process.
       firstMonth.catch(() => {})
       const [{ caller }, page] = await Promise.all([begun, directory.list({ limit, status, before }, firstMonth)])
-      checkAdmin(caller)
+      checkAdmin(caller, actor)
       return pageOf(page, list, publicUser)
     },
 
     async batchGet (actor, ids) {
       const [caller, users] = await Promise.all([repository.get(actor.userId), directory.byIds(ids)])
-      checkAdmin(caller)
+      checkAdmin(caller, actor)
       return {
         items: ids.flatMap(id => { const user = users.get(id); return user === undefined ? [] : [publicUser(user)] }),
         missing: ids.filter(id => !users.has(id))
@@ -75,7 +75,7 @@ export function createDirectory ({ repository, directory, keys }: DirectoryOptio
       const list = `audit/${id}`
       const before = await placeIn(cursor, list)
       const [caller, page] = await Promise.all([repository.get(actor.userId), directory.audit(id, { limit, before })])
-      checkAdmin(caller)
+      checkAdmin(caller, actor)
       return pageOf(page, list, line => line)
     }
   }

@@ -55,7 +55,7 @@ export function createEnrolmentRepository ({ dynamodb, outbox, table, now }: Enr
     {
       Put: {
         TableName: table,
-        Item: claimItem(user),
+        Item: claimItem(user.email, user.id, user.expiresAt),
         ConditionExpression: 'attribute_not_exists(userId) OR expiresAt <= :now',
         ExpressionAttributeValues: { ':now': seconds() },
         ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const

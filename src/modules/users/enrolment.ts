@@ -1,15 +1,17 @@
+import type { Operation } from '../../plugins/idempotency/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import { pointerTo, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
 import { idFrom } from '../../shared/ids.ts'
 import { untilUncontended } from '../../shared/optimistic.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
-import type { Operation, UsersEnrolment } from './contract.ts'
+import { publicUser } from './account-state.ts'
+import type { UsersEnrolment } from './contract.ts'
 import { checkAdmin } from './directory.ts'
 import type { Enrolment, EnrolmentRepository } from './enrolment-repository.ts'
 import { EmailTaken } from './errors.ts'
 import type { UsersRepository } from './repository.ts'
 import { Registration, type AuditLine, type BatchResult, type StoredUser } from './schemas.ts'
-import { newAccount, normalized, publicUser } from './service.ts'
+import { newAccount, normalized } from './service.ts'
 
 const FIELDS = Object.keys(Registration.properties) as (keyof Registration)[]
 
@@ -38,20 +40,21 @@ export interface EnrolmentOptions {
 
 /** The rules of how admins register others. Everything is derived from the operation, so that a repetition finds what its first attempt wrote. */
 export function createEnrolment ({ repository, enrolments, count }: EnrolmentOptions): UsersEnrolment {
-  function lineOf (action: AuditLine['action'], adminId: string, { operationId, at }: Operation, part: string, correlationId: string): AuditLine {
+  function lineOf (action: AuditLine['action'], adminId: string, { id: operationId, startedAt: at }: Operation, part: string, correlationId: string): AuditLine {
     return { id: idFrom(operationId, `line ${part}`), at: at.toISOString(), actorId: adminId, action, correlationId }
   }
 
   /** A pending account that gets a welcome mail with a code, as after a registration in v1. */
-  function enrolmentOf (registration: Required<Registration>, line: AuditLine, { operationId, at }: Operation, part: string): Enrolment {
+  function enrolmentOf (registration: Required<Registration>, line: AuditLine, { id: operationId, startedAt: at }: Operation, part: string): Enrolment {
     const user = newAccount({ id: idFrom(operationId, `user ${part}`), ...registration }, at)
     const data = { user: publicUser(user), welcome: true, ...(line.action === 'invite' ? { invitedBy: line.actorId } : {}) }
     return { user, line, entry: outboxEntry('user.registered', { eventId: idFrom(operationId, `event ${part}`), subject: user.id, correlationId: line.correlationId, data, now: at }) }
   }
 
   return {
-    async registerBatch ({ userId: adminId }, rows, locale, operation, correlationId) {
-      checkAdmin(await repository.get(adminId))
+    async registerBatch (actor, rows, locale, operation, correlationId) {
+      const { userId: adminId } = actor
+      checkAdmin(await repository.get(adminId), actor)
       const results: BatchResult[] = []
       const asked = new Map<string, { index: number, enrolment: Enrolment }>()
       for (const [index, row] of rows.entries()) {
@@ -75,17 +78,18 @@ export function createEnrolment ({ repository, enrolments, count }: EnrolmentOpt
       return results
     },
 
-    async invite ({ userId: adminId }, typed, operation, correlationId) {
+    async invite (actor, typed, operation, correlationId) {
+      const { userId: adminId } = actor
       const registration = normalized(typed)
       const line = lineOf('invite', adminId, operation, '0', correlationId)
       const enrolment = enrolmentOf(registration, line, operation, '0')
-      checkAdmin(await repository.get(adminId))
+      checkAdmin(await repository.get(adminId), actor)
 
       /** Invites the owner of the address again, if they have not confirmed it. */
       async function again (owner: StoredUser) {
         if (owner.id === enrolment.user.id) return { id: owner.id }
         if (owner.status !== 'PENDING_VERIFICATION') throw new EmailTaken()
-        const entry = outboxEntry('user.invited', { eventId: enrolment.entry.eventId, subject: owner.id, correlationId, data: { invitedBy: adminId }, now: operation.at })
+        const entry = outboxEntry('user.invited', { eventId: enrolment.entry.eventId, subject: owner.id, correlationId, data: { invitedBy: adminId }, now: operation.startedAt })
         return await enrolments.inviteAgain({ user: owner, entry, line }, adminId) === 'refused' ? undefined : { id: owner.id }
       }
 

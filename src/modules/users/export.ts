@@ -1,12 +1,16 @@
 import { Type, type TObject } from '@sinclair/typebox'
 import type { User, UsersService } from './contract.ts'
-import { UserExport } from './schemas.ts'
+import type { DirectoryRepository } from './directory-repository.ts'
+import { ExportedAction, UserExport } from './schemas.ts'
+
+/** Admins act on an account now and then. Older lines than these are left out. */
+const MAX_ACTIONS = 1000
 
 /**
  * The parts of a user's export. Each module adds the part that it stores, so that no module reads another one's table.
  * `schema` has all parts once the app is built; a route may use it before that.
  */
-export function createExport ({ now }: { now: () => Date }) {
+export function createExport ({ directory, now }: { directory: Pick<DirectoryRepository, 'audit'>, now: () => Date }) {
   const parts = new Map<string, (user: User) => Promise<unknown>>()
   const schema: TObject & { required?: string[] } = Type.Object({ ...UserExport.properties }, { title: 'UserExport' })
 
@@ -22,6 +26,14 @@ export function createExport ({ now }: { now: () => Date }) {
     const collected = await Promise.all([...parts].map(async ([name, collectPart]) => [name, await collectPart(account)]))
     return { exportedAt: now().toISOString(), account, ...Object.fromEntries(collected) as object }
   }
+
+  contribute('adminActions', {
+    schema: Type.Array(ExportedAction, { maxItems: MAX_ACTIONS, description: 'What admins did with the account in the last 400 days, newest first' }),
+    async collect ({ id }) {
+      const { items } = await directory.audit(id, { limit: MAX_ACTIONS })
+      return items.map(({ id, actorId, correlationId, ...action }) => action)
+    }
+  })
 
   return { schema, contribute, collect }
 }

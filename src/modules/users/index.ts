@@ -4,7 +4,7 @@ import { createDirectoryRepository } from './directory-repository.ts'
 import { createDirectory } from './directory.ts'
 import { createEnrolmentRepository } from './enrolment-repository.ts'
 import { createEnrolment } from './enrolment.ts'
-import { createEvents } from './events.ts'
+import { createEvents, USERS_EVENTS } from './events.ts'
 import { createExport } from './export.ts'
 import { createRepository, expiryOf } from './repository.ts'
 import adminRoutesV2 from './admin.routes.v2.ts'
@@ -16,6 +16,7 @@ import { createService } from './service.ts'
 /** Accounts: registration, profile, deletion. */
 export default fp(async function users (app) {
   app.apiDocs.tag({ name: 'users', description: 'Accounts and profiles' })
+  for (const event of USERS_EVENTS) app.apiDocs.event(event)
   const now = () => new Date()
   const { cache, config, dynamodb, eventBus, keys, metrics: { count } } = app
   const { USERS_TABLE: table, PUBLIC_URL: publicUrl } = config
@@ -23,8 +24,8 @@ export default fp(async function users (app) {
   const repository = createRepository({ dynamodb, outbox, table, publicUrl, now })
   const directory = createDirectoryRepository({ dynamodb, table, publicUrl, now })
   const enrolments = createEnrolmentRepository({ dynamodb, outbox, table, now })
-  const { follow } = createEvents({ outbox: app.outbox, repository, directory, eventBus })
-  const { schema: exportSchema, contribute, collect } = createExport({ now })
+  const { follow } = createEvents({ outbox: app.outbox, repository, directory, eventBus, now })
+  const { schema: exportSchema, contribute, collect } = createExport({ directory, now })
   app.decorate('users', {
     ...createService({ repository, cache, count, adminEmails: config.ADMIN_EMAILS, publicUrl, now, follow, contribute, collect }),
     ...createDirectory({ repository, directory, keys }),

@@ -55,8 +55,9 @@ export function userIn (item: Record<string, unknown> | undefined, publicUrl: st
   return withAvatarUrl(user, publicUrl)
 }
 
-/** A user's claim on its address. It expires with the user. */
-export const claimItem = (user: StoredUser) => ({ ...claimKey(user.email), kind: 'claim', ownerId: user.id, ...(user.expiresAt === undefined ? {} : { expiresAt: user.expiresAt }) })
+/** A user's claim on an address. That of a pending user expires with the user. `expiresAt` in seconds since the epoch. */
+export const claimItem = (email: string, ownerId: string, expiresAt: number | undefined) =>
+  ({ ...claimKey(email), kind: 'claim', ownerId, ...(expiresAt === undefined ? {} : { expiresAt }) })
 
 /** The key is made from the line's id alone: `list` names the account, and only by a hash. */
 export const auditKey = (lineId: string) => ({ userId: `audit#${lineId}` })

@@ -28,9 +28,13 @@ export interface UsersRepository {
   ownerOf (email: string): Promise<string | undefined>
   /** Writes a new user, its claim on the address and the outbox entry. Refused when the address is claimed or the id has been used. */
   create (user: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
-  /** Replaces a user with its next version. Refused when the user has changed since it was read, or `by` is no longer an admin. Throws LastAdmin. */
-  save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
-  /** Erases a user, its claim and its proposals. Refused for the same reasons as `save`. Throws LastAdmin. */
+  /**
+   * Replaces a user with its next version, and moves its claims when its address changes. Refused when the user has changed
+   * since it was read, `by` is no longer an admin, or another account has claimed the new address. Throws LastAdmin.
+   * `displaced`: a pending account that is erased because it has claimed the new address without a proof.
+   */
+  save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By, displaced?: { user: StoredUser, entry: UsersEntry }): Promise<WriteOutcome>
+  /** Erases a user, its claims and its proposals. Refused for the same reasons as `save`. Throws LastAdmin. */
   remove (user: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
   /** Keeps the name and language that a registration proposes for a pending user, for as long as its challenge lasts. Refused when the user is no longer pending. `expiresAt` in seconds since the epoch. */
   propose (userId: string, challengeId: string, proposal: Proposal, expiresAt: number): Promise<WriteOutcome>
@@ -159,6 +163,42 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
     return [{ Put: { TableName: table, Item: auditItem(line, subject) } }]
   }
 
+  /** The addresses that an account has claimed, each with the time at which the claim expires, if it does. */
+  const claimsOf = ({ email, expiresAt, formerAddresses = [] }: StoredUser) => new Map<string, number | undefined>([
+    ...formerAddresses.filter(({ until }) => until > seconds()).map(former => [former.email, former.until] as const),
+    [email, expiresAt]
+  ])
+
+  const release = (user: StoredUser, email: string) => ({ Delete: { TableName: table, Key: claimKey(email), ...ifOwnedBy(user) } })
+
+  /** What a change of address does to the claims. */
+  function movedClaims (previous: StoredUser, next: StoredUser, displaced: StoredUser | undefined): Writes {
+    if (previous.email === next.email) return []
+    const [before, after] = [claimsOf(previous), claimsOf(next)]
+    return [
+      {
+        Put: {
+          TableName: table,
+          Item: claimItem(next.email, next.id, undefined),
+          ConditionExpression: 'attribute_not_exists(userId) OR expiresAt <= :now OR ownerId = :id OR ownerId = :displaced',
+          ExpressionAttributeValues: { ':now': seconds(), ':id': next.id, ':displaced': displaced?.id ?? next.id }
+        }
+      },
+      ...(after.has(previous.email)
+        ? [{ Put: { TableName: table, Item: claimItem(previous.email, next.id, after.get(previous.email)), ...ifOwnedBy(previous) } }]
+        : []),
+      ...[...before.keys()].filter(email => !after.has(email)).map(email => release(previous, email))
+    ]
+  }
+
+  /** Erases everything of an account except its claims. */
+  const erasure = (user: StoredUser, entry: UsersEntry): Writes => [
+    { Delete: { TableName: table, Key: { userId: user.id }, ...asRead(user) } },
+    { Put: { TableName: table, Item: { ...erasedKey(user.id), kind: 'erased', expiresAt: seconds() + ERASED_FOR } } },
+    { Delete: { TableName: table, Key: proposalsKey(user.id) } },
+    { Put: outbox.write(entry) }
+  ]
+
   return {
     get,
     ownerOf,
@@ -170,7 +210,7 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
       {
         Put: {
           TableName: table,
-          Item: claimItem(user),
+          Item: claimItem(user.email, user.id, user.expiresAt),
           ConditionExpression: 'attribute_not_exists(userId) OR expiresAt <= :now',
           ExpressionAttributeValues: { ':now': seconds() }
         }
@@ -178,12 +218,14 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
       { Put: outbox.write(entry) }
     ], async () => await ownerOf(user.email) === user.id),
 
-    save: (previous, next, entry, by) => transact([
+    save: (previous, next, entry, by, displaced) => transact([
       { Put: { TableName: table, Item: { ...userItem(next), lastEventId: entry.eventId }, ...asRead(previous) } },
       { Put: outbox.write(entry) },
       ...ifStillAdmin(by),
       ...audited(entry, by, 'update', next),
       ...adminsAfter(previous, next, by),
+      ...movedClaims(previous, next, displaced?.user),
+      ...(displaced === undefined ? [] : erasure(displaced.user, displaced.entry)),
       // An account that is no longer pending keeps its address for good, and its proposals are deleted.
       ...(previous.expiresAt !== undefined && next.expiresAt === undefined
         ? [
@@ -194,14 +236,11 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
     ], async () => (await getItem({ userId: next.id }))?.['lastEventId'] === entry.eventId),
 
     remove: (user, entry, by) => transact([
-      { Delete: { TableName: table, Key: { userId: user.id }, ...asRead(user) } },
-      { Put: { TableName: table, Item: { ...erasedKey(user.id), kind: 'erased', expiresAt: seconds() + ERASED_FOR } } },
-      { Delete: { TableName: table, Key: claimKey(user.email), ...ifOwnedBy(user) } },
-      { Delete: { TableName: table, Key: proposalsKey(user.id) } },
+      ...erasure(user, entry),
+      ...[...claimsOf(user).keys()].map(email => release(user, email)),
       ...ifStillAdmin(by),
       ...audited(entry, by, 'delete'),
-      ...adminsAfter(user, undefined, by),
-      { Put: outbox.write(entry) }
+      ...adminsAfter(user, undefined, by)
     ], async () => await getItem(erasedKey(user.id)) !== undefined),
 
     propose: (userId, challengeId, proposal, expiresAt) => transact([

@@ -30,7 +30,7 @@ const ABOUT_DELETE = 'Erases the personal data, ends all sessions and frees the 
 
 const ABOUT_EXPORT = 'One JSON document with the account and what each part of the service stores about it, read from the tables and not from the cache. It holds no secret: no token, code or hash. Mails are not part of it: what the service keeps of a mail names no user.'
 const ABOUT_FILE = 'Everything stored about the account'
-const EXPORT_HEADERS = { 'content-disposition': Type.String({ description: 'Asks a browser to save the document as a file', examples: ['attachment; filename="3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.json"'] }) }
+const EXPORT_HEADERS = { 'content-disposition': Type.String({ maxLength: 100, pattern: '^attachment; filename="[0-9a-f-]+\\.json"$', description: 'Asks a browser to save the document as a file', examples: ['attachment; filename="3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11.json"'] }) }
 
 /** Contains the account's id as well: a browser's copy of one account must not be confirmed for another. */
 const etagOf = ({ id, version }: User) => `"${id}.${version}"`

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { CanonicalEmail, Email, MAX_EMAIL } from '../../shared/email-address.ts'
-import { EXAMPLE_ID, Id, Timestamp } from '../../shared/ids.ts'
+import { CanonicalEmail, Email } from '../../shared/email-address.ts'
+import { CorrelationId, EXAMPLE_ID, Id, Timestamp } from '../../shared/ids.ts'
 import { CanonicalLocale, Locale } from '../../shared/locale.ts'
 import { PersonName, ShownName } from '../../shared/person-name.ts'
 
@@ -29,6 +29,15 @@ export const User = Type.Object({
 }, { $id: 'User', title: 'User' })
 export type User = Static<typeof User>
 
+/** An address that an account had before. It stays claimed until the change can no longer be undone. */
+export const FormerAddress = Type.Object({
+  email: Type.String(),
+  until: Type.Integer({ description: 'seconds since the epoch' }),
+  challengeId: Type.String({ description: 'the code for this challenge undoes the change' }),
+  madeAdmin: Type.Optional(Type.Literal(true, { description: 'the change made the account an admin' }))
+}, Strict)
+export type FormerAddress = Static<typeof FormerAddress>
+
 /** A user as the users table and the cache hold it. */
 export const StoredUser = Type.Object({
   ...User.properties,
@@ -39,9 +48,17 @@ export const StoredUser = Type.Object({
   updatedAt: Type.String(),
   avatarUrl: Type.Optional(Type.String({ description: 'made of the avatar when the item is read; not in the table' })),
   avatar: Type.Optional(Type.Object({ path: Type.Optional(Type.String()), order: Type.Integer() }, { ...Strict, description: 'see avatar-url.ts' })),
-  expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' }))
+  expiresAt: Type.Optional(Type.Integer({ description: 'seconds since the epoch; pending accounts only' })),
+  sessions: Type.Optional(Type.Object({
+    since: Type.Integer({ description: 'sessions that started at an earlier version of the account have ended; the number in a session id is that version' }),
+    kept: Type.Optional(Type.String({ description: 'the one older session that has not' }))
+  }, Strict)),
+  formerAddresses: Type.Optional(Type.Array(FormerAddress, { description: 'oldest first' }))
 }, Strict)
 export type StoredUser = Static<typeof StoredUser>
+
+/** The fields of a stored user that only the table needs: no answer and no event has them. */
+export const TABLE_ONLY = ['expiresAt', 'avatar', 'sessions', 'formerAddresses'] as const satisfies readonly (keyof StoredUser)[]
 
 /** The part of a registration that is kept only once the address is confirmed. */
 export const Proposal = Type.Object({ name: Type.String(), locale: Type.String() }, Strict)
@@ -68,7 +85,7 @@ export type UserPatch = Static<typeof UserPatch>
 export const ADMIN_FIELDS = ['status', 'role'] as const satisfies readonly (keyof UserPatch)[]
 
 /** Every text in a path is an id. Most are the id of no user. */
-const AnyId = Type.String({ maxLength: 64, pattern: '^[^\\u0000-\\u001f]*$', description: 'User id', examples: Id.examples as string[] })
+const AnyId = Type.String({ maxLength: 64, pattern: '^[\\s\\S]*$', description: 'User id', examples: Id.examples as string[] })
 
 export const IdParams = Type.Object({ id: AnyId })
 export const ReadHeaders = Type.Object({ 'if-none-match': Type.Optional(Type.String({ maxLength: 1024, pattern: '^[^\\r\\n]*$', description: 'ETags the client holds' })) })
@@ -81,8 +98,8 @@ const MAX_USERS = 100
 export const PAGE = 20
 
 const UserRef = Type.Unsafe<User>({ $ref: 'User#' })
-const Cursor = Type.String({ minLength: 1, maxLength: 512, description: '`nextCursor` of the page before. Belongs to the list and the filter that it was made for', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] })
-const NextCursor = Type.Optional(Type.String({ maxLength: 512, description: 'For the next page. Absent at the end of the list', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] }))
+const Cursor = Type.String({ minLength: 1, maxLength: 512, pattern: '\\S', description: '`nextCursor` of the page before. Belongs to the list and the filter that it was made for', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] })
+const NextCursor = Type.Optional(Type.String({ maxLength: 512, pattern: '\\S', description: 'For the next page. Absent at the end of the list', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] }))
 const Paging = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: PAGE, description: 'Maximum number of items in the page' })),
   cursor: Type.Optional(Cursor)
@@ -91,7 +108,7 @@ const Paging = {
 export const ListQuery = Type.Object({
   ...Paging,
   status: Type.Optional(Type.Unsafe<Static<typeof Status>>({ type: 'string', enum: Status.anyOf.map(status => status.const), description: 'Only accounts with this status' })),
-  email: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_EMAIL, description: 'The account with this address, in any spelling', examples: ['ada@example.com'] }))
+  email: Type.Optional(Type.Unsafe<string>({ ...Email, description: 'The account with this address, in any spelling' }))
 }, Strict)
 export type ListQuery = Static<typeof ListQuery>
 
@@ -123,8 +140,8 @@ const BatchResult = Type.Object({
   index: Type.Integer({ minimum: 0, maximum: MAX_USERS - 1, description: 'Position of the row in the request' }),
   status: Type.Unsafe<201 | 400 | 409>({ type: 'integer', enum: [201, 400, 409], description: 'What the row would have got as a request of its own' }),
   id: Type.Optional(Id),
-  code: Type.Optional(Type.String({ maxLength: 64, description: 'Why the row was not registered, for programs', examples: ['USERS_EMAIL_TAKEN'] })),
-  detail: Type.Optional(Type.String({ maxLength: 4096, description: 'The same in words' }))
+  code: Type.Optional(Type.String({ maxLength: 64, pattern: '^[A-Z0-9_]+$', description: 'Why the row was not registered, for programs', examples: ['USERS_EMAIL_TAKEN'] })),
+  detail: Type.Optional(Type.String({ maxLength: 4096, pattern: '\\S', description: 'The same in words' }))
 }, { title: 'BatchResult' })
 export type BatchResult = Static<typeof BatchResult>
 export const BatchResults = Type.Object({ results: Type.Array(BatchResult, { maxItems: MAX_USERS, description: 'One for each row, in the same order' }) }, {
@@ -137,12 +154,12 @@ export const Invited = Type.Object({ id: Id }, { title: 'Invited' })
 export const AuditLine = Type.Object({
   id: Id,
   at: Timestamp,
-  actorId: Type.String({ maxLength: 64, description: 'The admin' }),
+  actorId: Type.Unsafe<string>({ ...Id, description: 'The admin' }),
   action: Type.Union([Type.Literal('register'), Type.Literal('invite'), Type.Literal('update'), Type.Literal('delete')]),
-  changed: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 20, description: 'The fields that were changed' })),
-  status: Type.Optional(Type.String({ maxLength: 64, description: 'The new status, if it was changed' })),
-  role: Type.Optional(Type.String({ maxLength: 64, description: 'The new role, if it was changed' })),
-  correlationId: Type.String({ maxLength: 64, description: 'Of the request, as in the log' })
+  changed: Type.Optional(Type.Array(Type.String({ maxLength: 64, pattern: '^[a-zA-Z]+$', examples: ['status'] }), { maxItems: 20, description: 'The fields that were changed' })),
+  status: Type.Optional(Type.String({ maxLength: 64, pattern: '^[A-Z_]+$', examples: ['SUSPENDED'], description: 'The new status, if it was changed' })),
+  role: Type.Optional(Type.String({ maxLength: 64, pattern: '^[a-z]+$', examples: ['admin'], description: 'The new role, if it was changed' })),
+  correlationId: Type.Unsafe<string>({ ...CorrelationId, description: 'Of the request, as in the log' })
 }, { ...Strict, title: 'AuditLine' })
 export type AuditLine = Static<typeof AuditLine>
 
@@ -156,6 +173,9 @@ export const AuditPage = Type.Object({
   nextCursor: NextCursor
 }, { title: 'AuditPage' })
 export type AuditPage = Static<typeof AuditPage>
+/** A line of the audit as its subject may see it: not who acted. */
+export const ExportedAction = Type.Omit(AuditLine, ['id', 'actorId', 'correlationId'], { title: 'ExportedAction', examples: [{ at: '2026-11-22T12:00:00.000Z', action: 'update', changed: ['role'], role: 'admin' }] })
+
 /** What every export has; modules add their parts, see `createExport`. */
 export const UserExport = Type.Object({
   exportedAt: Timestamp,
@@ -166,20 +186,29 @@ export type UserExport = Static<typeof UserExport>
 // ── What the outbox of the users table holds ─────────────────────────────────────────────────────────────────────────
 
 /** A user as an event shows it. Checked by TypeBox like items read from the table. */
-const Snapshot = Type.Omit(StoredUser, ['expiresAt', 'avatar'], Strict)
+const Snapshot = Type.Omit(StoredUser, TABLE_ONLY, Strict)
 
 const InvitedBy = Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
 
 export const USERS_ENTRIES = {
   /** `welcome`: no code has been mailed to the address yet, as after a v1 registration */
-  'user.registered': Type.Object({ user: Snapshot, welcome: Type.Boolean(), invitedBy: InvitedBy }),
+  'user.registered': Type.Object({ user: Snapshot, welcome: Type.Boolean(), invitedBy: InvitedBy }, { description: 'An account was opened. Its address is not confirmed yet' }),
   /** a pending account is invited once more; for other modules, and not published */
   'user.invited': Type.Object({ invitedBy: InvitedBy }),
-  'user.verified': Type.Object({ user: Snapshot }),
-  'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
-  'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }),
+  'user.verified': Type.Object({ user: Snapshot }, { description: 'The address of an account was confirmed' }),
+  'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }, { description: 'Fields of an account were changed' }),
+  'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }, { description: 'An admin suspended an account. Its sessions have ended' }),
+  /** `previousEmail` and `undo` are in no published event. `undo`: how the owner of the previous address undoes the change, and until when (ISO 8601) */
+  'user.email-changed': Type.Object({
+    user: Snapshot,
+    changed: Type.Array(Type.String()),
+    previousEmail: Type.String(),
+    undo: Type.Optional(Type.Object({ challengeId: Type.String(), until: Type.String() }))
+  }, { description: 'The address of an account was changed, or the change was undone' }),
+  /** All sessions have ended. For modules that keep sessions; it is not published */
+  'user.signed-out': Type.Object({ userVersion: Type.Integer() }),
   /** `email`: for modules that must erase data that they keep under it; it is in no published event */
-  'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String() })
+  'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String() }, { description: 'An account and its personal data were erased' })
 }
 
 // ── Version 1, frozen: fields that are added to version 2's user do not appear in it ─────────────────────────────────

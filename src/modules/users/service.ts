@@ -8,8 +8,10 @@ import { outboxEntry } from '../../shared/outbox.ts'
 import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
+import { accountNow, isActing, openAddresses, publicUser } from './account-state.ts'
 import { createAvatars } from './avatars.ts'
 import type { Actor, Expectation, Registration, User, UserExport, UserPatch, UsersDirectory, UsersEnrolment, UsersEntry, UsersService } from './contract.ts'
+import { createEmailChanges } from './email-change.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
 import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
@@ -20,12 +22,6 @@ const PENDING_LIFETIME = 7 * 24 * 3600
 const PATCH_FIELDS = Object.keys(UserPatchSchema.properties) as (keyof UserPatch)[]
 
 const cacheKey = (id: string) => `user:${id}`
-
-/** The user without the fields that only the table needs. */
-export function publicUser (stored: StoredUser): User {
-  const { expiresAt, avatar, ...user } = stored
-  return user
-}
 
 /** Normalizes each field that users type, or gives `undefined` when it is invalid. The schema has checked the rest. */
 const NORMAL_FORMS = {
@@ -65,9 +61,6 @@ export function newAccount ({ id, email, name, locale }: Required<Registration> 
   }
 }
 
-/** Whether this account may sign in now. */
-const isActing = (user: StoredUser | undefined): user is StoredUser => user !== undefined && user.status !== 'SUSPENDED'
-
 export interface ServiceOptions {
   repository: UsersRepository
   cache: Cache
@@ -101,7 +94,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
   /** Rejects a caller who may not touch another account, as if that account did not exist. */
   async function admitAdmin (actor: Actor): Promise<By> {
     const self = await getFresh(actor.userId)
-    if (!isActing(self)) throw new Unauthorized()
+    if (!isActing(self, actor)) throw new Unauthorized()
     if (self.role !== 'admin') throw new UserNotFound()
     return { adminId: self.id }
   }
@@ -115,7 +108,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
       return { previous, by }
     }
     const previous = await getFresh(id)
-    if (!isActing(previous)) throw new Unauthorized()
+    if (!isActing(previous, actor)) throw new Unauthorized()
     return { previous, by: { adminId: undefined } }
   }
 
@@ -124,19 +117,24 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     if (!isExpected(publicUser(previous))) throw new PreconditionFailed()
   }
 
+  /** A change of the caller's own account. */
+  const OWN: By = { adminId: undefined }
+
   const isDone = (outcome: WriteOutcome) => outcome !== 'refused'
 
   /** Writes the next version of a user; `undefined` when the user has changed since it was read. */
-  async function save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By = { adminId: undefined }): Promise<User | undefined> {
-    if (!isDone(await repository.save(previous, next, entry, by))) return undefined
+  async function save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By = OWN, displaced?: { user: StoredUser, entry: UsersEntry }): Promise<User | undefined> {
+    if (!isDone(await repository.save(previous, next, entry, by, displaced))) return undefined
+    if (displaced !== undefined) await cache.remove(cacheKey(displaced.user.id), displaced.user.version + 1)
     await cache.write(cacheKey(next.id), next)
     return publicUser(next)
   }
 
-  /** Builds the next version of a user. Only a pending account expires. */
+  /** Builds the next version of a user. Only a pending account expires. Addresses that it cannot have back any more are forgotten. */
   function nextVersion (user: StoredUser, changes: Partial<StoredUser>): StoredUser {
-    const { expiresAt, ...rest } = user
-    const next = { ...rest, ...changes, updatedAt: now().toISOString(), version: user.version + 1 }
+    const { expiresAt, formerAddresses: _, ...rest } = user
+    const { formerAddresses = openAddresses(user, now()), ...changed } = changes
+    const next = { ...rest, ...changed, ...(formerAddresses.length === 0 ? {} : { formerAddresses }), updatedAt: now().toISOString(), version: user.version + 1 }
     return next.status === 'PENDING_VERIFICATION' && expiresAt !== undefined ? { ...next, expiresAt } : next
   }
 
@@ -150,17 +148,34 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     return { outcome, user: publicUser(user) }
   }
 
-  async function findByEmail (email: string): Promise<User | undefined> {
+  /** Whose an address is; `reserved` when an account has given it up and can still have it back. */
+  async function ownerBy (email: string): Promise<User | 'reserved' | undefined> {
     const ownerId = await repository.ownerOf(email)
     const user = ownerId === undefined ? undefined : await repository.get(ownerId)
-    return user === undefined ? undefined : publicUser(user)
+    if (user === undefined) return undefined
+    return user.email === email ? publicUser(user) : 'reserved'
   }
+
+  async function findByEmail (email: string): Promise<User | undefined> {
+    const owner = await ownerBy(email)
+    return owner === 'reserved' ? undefined : owner
+  }
+
+  const emailChanges = createEmailChanges({
+    repository,
+    adminEmails,
+    now,
+    getFresh,
+    nextVersion,
+    save: (previous, next, entry, displaced) => save(previous, next, entry, OWN, displaced)
+  })
 
   return {
     ...createAvatars({ publicUrl, get: getFresh, getCached, isActing, publicUser, nextVersion, save, now }),
     findByEmail,
     follow,
     contribute,
+    ...emailChanges,
     checkRegistration: registration => ({ locale: DEFAULT_LOCALE, ...normalized(registration) }),
 
     async register (registration, correlationId) {
@@ -174,7 +189,9 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
 
     async openAccount ({ userId, email, name, locale, challengeId, expiresAt }, correlationId) {
       const account = await untilUncontended(async () => {
-        const owner = await findByEmail(email)
+        const owner = await ownerBy(email)
+        // Its last owner alone may have it, by undoing the change from it.
+        if (owner === 'reserved') return { user: undefined }
         if (owner === undefined) {
           const { outcome, user } = await create(userId, email, { name, locale }, false, correlationId)
           if (isDone(outcome)) return { user }
@@ -193,6 +210,22 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     async getFresh (id) {
       const user = await getFresh(id)
       return user === undefined ? undefined : publicUser(user)
+    },
+
+    async ofSession (userId, sid) {
+      const user = await getFresh(userId)
+      return isActing(user, { sid }) ? publicUser(user) : undefined
+    },
+
+    async endSessions (actor, correlationId) {
+      const ended = await untilUncontended(async () => {
+        const { previous } = await target(actor, actor.userId)
+        const next = nextVersion(previous, { sessions: { since: previous.version + 1 } })
+        const entry: UsersEntry = outboxEntry('user.signed-out', { subject: next.id, correlationId, data: { userVersion: next.version }, now: now() })
+        return await save(previous, next, entry) === undefined ? undefined : next
+      })
+      if (ended === undefined) throw new Unavailable()
+      return accountNow(ended, now()).hasEnded
     },
 
     async verify ({ userId, challengeId, isOf }, correlationId) {
@@ -218,7 +251,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     async read (actor, id) {
       if (id !== actor.userId) await admitAdmin(actor)
       const user = await getCached(id)
-      if (user !== undefined && (id !== actor.userId || isActing(user))) return publicUser(user)
+      if (user !== undefined && (id !== actor.userId || isActing(user, actor))) return publicUser(user)
       throw id === actor.userId ? new Unauthorized() : new UserNotFound()
     },
 
@@ -236,8 +269,11 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
         expect(previous, isExpected)
         const changed = PATCH_FIELDS.filter(field => changes[field] !== undefined && changes[field] !== previous[field])
         if (changed.length === 0) return publicUser(previous)
-        const next = nextVersion(previous, Object.fromEntries(changed.map(field => [field, changes[field]])))
-        const type = changed.includes('status') && next.status === 'SUSPENDED' ? 'user.suspended' : 'user.updated'
+        const isSuspended = changed.includes('status') && changes.status === 'SUSPENDED'
+        // For good: a session from before stays ended when the account is active again.
+        const ended = isSuspended ? { sessions: { since: previous.version + 1 } } : {}
+        const next = nextVersion(previous, { ...Object.fromEntries(changed.map(field => [field, changes[field]])), ...ended })
+        const type = isSuspended ? 'user.suspended' : 'user.updated'
         return await save(previous, next, outboxEntry(type, { subject: id, correlationId, data: { user: publicUser(next), changed }, now: now() }), by)
       })
       if (updated === undefined) throw new UserConflict()

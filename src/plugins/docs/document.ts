@@ -8,8 +8,8 @@ import { FRAMEWORK_CODES } from '../errors/framework-errors.ts'
 import { SHARED_CODES } from '../errors/send-error.ts'
 import type { Version } from '../versions.ts'
 import { examplesOf } from './examples.ts'
+import { readable, type Schema } from './readable.ts'
 
-export type Schema = Record<string, unknown>
 interface Reference { $ref: string }
 export interface Media { schema: Schema, example?: unknown, examples?: Record<string, { value: unknown }> }
 interface Response { description: string, headers?: Record<string, object>, content?: Record<string, Media> }
@@ -29,9 +29,13 @@ export interface Document {
   components: { schemas: Record<string, Schema>, [kind: string]: Record<string, object> }
 }
 
+export interface Info { title: string, version: string, description: string, contact: { name: string }, license: { name: string } }
+
 /** The general texts of an app's documents, besides those of its routes. */
 export interface ApiText {
-  info: Record<Version, { title: string, version: string, description: string, contact?: { name: string }, license?: { name: string, identifier: string } }>
+  info: Record<Version, Info & { license: { identifier: string } }>
+  /** of the document of events and messages */
+  events: Info
   securitySchemes: Record<string, { type: 'http', scheme: string, bearerFormat?: string, description: string }>
 }
 
@@ -128,24 +132,6 @@ const headerName = (name: string) => HEADER_NAMES[name] ?? name.replace(/(?<=^|-
 const namedHeaders = (headers: Record<string, object>) => Object.fromEntries(Object.entries(headers).map(([name, header]) => [headerName(name), header]))
 const headerReferences = (names: string[]) => Object.fromEntries(names.map(headerName).map(name => [name, { $ref: `#/components/headers/${name}` }]))
 
-/** Converts an `anyOf` of constants, which TypeBox makes of a union of literals, into an `enum`, which is easier to read. */
-function asEnum (schema: Schema): Schema {
-  const options = schema['anyOf'] as Schema[] | undefined
-  if (options === undefined || !options.every(option => typeof option['const'] === 'string')) return schema
-  const { anyOf: _, ...rest } = schema
-  return { type: 'string', enum: options.map(option => option['const']), ...rest }
-}
-
-/** Names the size of an integer, from its limits. Many generators of clients need it. */
-function withFormat (schema: Schema): Schema {
-  if (schema['type'] !== 'integer' || schema['format'] !== undefined) return schema
-  const { minimum, maximum } = schema as { minimum?: number, maximum?: number }
-  return { ...schema, format: minimum !== undefined && maximum !== undefined && minimum >= -(2 ** 31) && maximum < 2 ** 31 ? 'int32' : 'int64' }
-}
-
-/** Custom keywords for the error texts of plugins/errors. */
-const ERROR_TEXTS = ['x-expected', 'x-detail']
-
 /** Moves every schema with a title to the components and leaves a reference. */
 function createHoister (schemas: Record<string, Schema>) {
   const hoisted: Record<string, Schema> = {}
@@ -160,10 +146,7 @@ function createHoister (schemas: Record<string, Schema>) {
     schema['discriminator'] = { propertyName, mapping: Object.fromEntries(mapping) }
   }
 
-  function hoist (node: unknown): unknown {
-    if (Array.isArray(node)) return node.map(hoist)
-    if (typeof node !== 'object' || node === null) return node
-    const schema = withFormat(asEnum(Object.fromEntries(Object.entries(node).filter(([key]) => !ERROR_TEXTS.includes(key)).map(([key, value]) => [key, hoist(value)]))))
+  function named (schema: Schema): Schema {
     if (schema['discriminator'] !== undefined) mapDiscriminator(schema)
     const name = schema['title']
     if (typeof name !== 'string' || schema['type'] === undefined) return schema
@@ -174,8 +157,9 @@ function createHoister (schemas: Record<string, Schema>) {
     hoisted[name] = schema
     return { $ref: `#/components/schemas/${name}` }
   }
+  const hoist = (schema: Schema) => readable(schema, named) as Schema
   for (const schema of Object.values(schemas)) hoist(schema)
-  return { hoisted, hoist: (schema: Schema) => hoist(schema) as Schema }
+  return { hoisted, hoist }
 }
 
 /** `NOT_FOUND` as the name of a component: `NotFound`. */

@@ -1,7 +1,8 @@
-import type { Media, Schema } from './document.ts'
+import type { Media } from './document.ts'
+import type { Schema } from './readable.ts'
 
 /** A value that fits a schema, made from the `examples` of its parts. */
-function exampleOf (schema: Schema, named: Record<string, Schema>): unknown {
+export function exampleOf (schema: Schema, named: Record<string, Schema> = {}): unknown {
   const { $ref, examples, const: constant, enum: values, properties, items, oneOf, anyOf, type, minimum } = schema as {
     $ref?: string, examples?: unknown[], const?: unknown, enum?: unknown[], properties?: Record<string, Schema>, items?: Schema, oneOf?: Schema[], anyOf?: Schema[], type?: string, minimum?: number
   }

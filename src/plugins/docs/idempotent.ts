@@ -5,7 +5,7 @@ import { IdempotencyKey, KEY_HEADER, REPLAYED_HEADER } from '../idempotency/key.
 interface RouteSchema { headers?: unknown, response: Record<string, object> }
 type Declared = Partial<ReturnType<typeof problem>>
 
-const retryAfter = { type: 'integer', description: 'Seconds to wait before retrying' }
+const retryAfter = { type: 'integer', minimum: 1, maximum: 3600, description: 'Seconds to wait before retrying' }
 const replayed = { type: 'string', enum: ['true'], description: 'Present when this is the first answer again' }
 
 /** A failure that every idempotent route may return, together with what the route itself declares for the status. */

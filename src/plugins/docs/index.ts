@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createStaticAnswer } from '../../shared/static-answer.ts'
 import type { ApiText, Tag } from './document.ts'
+import type { EventDeclaration, QueueDeclaration } from './events.ts'
+import { serveSchemas } from './serve-schemas.ts'
 import { serveUi } from './ui.ts'
 
 export type { ApiText } from './document.ts'
@@ -20,19 +22,34 @@ declare module 'fastify' {
     apiDocs: {
       /** Declares a group of operations, which routes name in `schema.tags`. The documents list groups in this order. */
       tag (tag: Tag): void
+      /** Declares an event that the module publishes: its JSON Schema is served under `/schemas/`. */
+      event (event: EventDeclaration): void
+      /** Declares a queue of the module, for the AsyncAPI document. */
+      queue (queue: QueueDeclaration): void
     }
   }
 }
 
-/** The OpenAPI documents of both versions and, with `DOCS_ENABLED`, Swagger UI. */
+/** The OpenAPI documents of both versions, the JSON Schemas of events, the AsyncAPI document and, with `DOCS_ENABLED`, Swagger UI. */
 export default fp<DocsSource & { api: ApiText }>(async function docs (app, { api, ...options }) {
   const tags: Tag[] = []
+  const events: EventDeclaration[] = []
+  const queues: QueueDeclaration[] = []
   app.decorate('apiDocs', {
     tag (tag) {
       if (tags.some(({ name }) => name === tag.name)) throw new Error(`the tag ${tag.name} is declared twice`)
       tags.push(tag)
+    },
+    event (event) {
+      if (events.some(({ type }) => type === event.type)) throw new Error(`the event ${event.type} is declared twice`)
+      events.push(event)
+    },
+    queue (queue) {
+      if (queues.some(({ name }) => name === queue.name)) throw new Error(`the queue ${queue.name} is declared twice`)
+      queues.push(queue)
     }
   })
+  serveSchemas(app, { events, queues, info: api.events })
 
   let read: (version: 'v1' | 'v2') => object | Promise<object>
   let uiDirectory: string

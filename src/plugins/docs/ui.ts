@@ -15,6 +15,7 @@ const PAGE = `<!doctype html>
 <title>User service API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<style>body { margin: 0 }</style>
 </head>
 <body>
 <div id="swagger-ui"></div>
@@ -38,6 +39,7 @@ const startScript = (isV1Enabled: boolean) => `SwaggerUIBundle({
   plugins: [SwaggerUIBundle.plugins.DownloadUrl],
   urls: ${JSON.stringify(isV1Enabled ? [DOCUMENTS.v2, DOCUMENTS.v1] : [DOCUMENTS.v2])},
   deepLinking: true,
+  displayOperationId: true,
   validatorUrl: null,
   persistAuthorization: true,
   displayRequestDuration: true,

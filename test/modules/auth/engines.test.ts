@@ -1,9 +1,9 @@
 import t from 'tap'
 import { CODE_LIMITS } from '../../../src/modules/auth/allowance.ts'
-import type { Tokens } from '../../../src/modules/auth/contract.ts'
+import type { ChallengeTicket, SessionView, Tokens } from '../../../src/modules/auth/contract.ts'
 import type { Session } from '../../../src/modules/auth/schemas.ts'
 import { newId } from '../../../src/shared/ids.ts'
-import { buildTestApp, dynamodbEngines, signIn, startEngines } from '../../helper.ts'
+import { buildTestApp, dynamodbEngines, pump, signIn, startEngines } from '../../helper.ts'
 import { openChallenge, repositoryAt } from './support.ts'
 
 for (const [kind, skip] of await dynamodbEngines()) {
@@ -78,9 +78,11 @@ for (const [kind, skip] of await dynamodbEngines()) {
       const sessions = await Promise.all(Array.from({ length: 30 }, async () => (await started(userId)).session))
       await repository.deleteSession(userId, sessions[0]!.sid)
       t.equal(await repository.getSession(userId, sessions[0]!.sid), undefined)
-      await repository.deleteSessions(userId)
+      await repository.deleteSessions(userId, sid => sid !== sessions[1]!.sid)
+      t.equal((await repository.listSessions(userId)).length, 1, 'only those that have ended')
+      await repository.deleteSessions(userId, () => true)
       for (const { sid } of sessions) t.equal(await repository.getSession(userId, sid), undefined)
-      await repository.deleteSessions(userId)
+      await repository.deleteSessions(userId, () => true)
       t.ok(await repository.getSession(bystander.userId, bystander.sid))
     })
 
@@ -96,6 +98,41 @@ for (const [kind, skip] of await dynamodbEngines()) {
       t.equal(next.size, 1)
       t.equal((await post('/v2/auth/revoke', { refreshToken: [...next][0] })).statusCode, 204)
       t.equal((await post('/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: [...next][0] })).statusCode, 401)
+    })
+
+    t.test('a user changes the address, undoes that, ends one session and then all', async (t) => {
+      const call = async (method: 'GET' | 'POST' | 'DELETE', url: string, payload?: object, headers = {}) => await app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) })
+      const bearer = ({ accessToken }: Tokens) => ({ authorization: `Bearer ${accessToken}` })
+      const verify = async (challengeId: string) => (await call('POST', '/v2/auth/verify', { challengeId, code: app.keys.codeOf(challengeId) })).statusCode
+      const signInAgain = async (email: string) => {
+        const { challengeId, code } = await openChallenge(app, email)
+        return (await call('POST', '/v2/auth/tokens', { grantType: 'code', challengeId, code })).json<Tokens>()
+      }
+      const [old, next] = ['old@example.com', 'next@example.com']
+      const tokens = await signIn(app, engines, old)
+      await app.users.register({ email: next, name: 'Never Proved' }, 'x')
+      const asked = await call('POST', '/v2/users/me/email', { email: next }, bearer(tokens))
+      t.equal(asked.statusCode, 202)
+      await pump(app, engines)
+      t.equal(await verify(asked.json<ChallengeTicket>().challengeId), 204)
+      await pump(app, engines)
+      t.match(await app.users.findByEmail(next), { id: tokens.user.id })
+      const notice = engines.mailsTo(old).at(-1)!.text!
+      t.equal(await verify(new URLSearchParams(/#(\S+)/.exec(notice)![1]).get('challengeId')!), 204)
+      await pump(app, engines)
+      t.match(await app.users.findByEmail(old), { id: tokens.user.id })
+      t.equal(await app.users.findByEmail(next), undefined)
+
+      const [one, two] = [await signInAgain(old), await signInAgain(old)]
+      const sessions = async (from: Tokens) => (await call('GET', '/v2/users/me/sessions', undefined, bearer(from))).json<{ items: SessionView[] }>().items
+      const [, other] = await sessions(two)
+      t.equal((await call('DELETE', `/v2/users/me/sessions/${other!.id}`, undefined, bearer(two))).statusCode, 204)
+      t.equal((await call('DELETE', `/v2/users/me/sessions/${other!.id}`, undefined, bearer(two))).statusCode, 404)
+      t.equal((await call('POST', '/v2/users/me/email', { email: next }, bearer(one))).statusCode, 401)
+      t.equal((await sessions(two)).length, 1)
+      t.equal((await call('DELETE', '/v2/users/me/sessions', undefined, bearer(two))).statusCode, 204)
+      t.equal((await call('GET', '/v2/users/me', undefined, bearer(two))).statusCode, 401)
+      await pump(app, engines)
     })
   })
 }

@@ -18,7 +18,7 @@ const refresh = (refreshToken: string, at: TestApp = app) => at.inject({ method:
 const refreshed = async (refreshToken: string, at?: TestApp) => (await refresh(refreshToken, at)).json<Tokens>().refreshToken
 const revoke = (refreshToken: string) => app.inject({ method: 'POST', url: '/v2/auth/revoke', payload: { refreshToken } })
 const sessionsOf = async (userId: string) => (await itemsOf(app.dynamodb)).filter(item => item['pk'] === `user#${userId}`)
-const sidOf = ({ accessToken }: Tokens) => app.jwt.decode<{ sid: string }>(accessToken)!.sid
+const sidOf = ({ accessToken }: Tokens) => app.jwt.decode<{ payload: { sid: string } }>(accessToken)!.payload.sid
 
 /** The app's service by a clock that stands still until it is moved. */
 function later () {
@@ -170,8 +170,8 @@ t.test('every invalid token gets the same answer', async (t) => {
 })
 
 t.test('a session ends after 30 days without use, and after 90 days in any case, before TTL removes it', async (t) => {
-  const idle = later()
   const { refreshToken, user } = await newSession()
+  const idle = later()
   idle.pass(30 * DAY + 1000)
   await t.rejects(idle.refresh(refreshToken), { code: 'AUTH_REFRESH_TOKEN_INVALID' })
   t.equal((await sessionsOf(user.id)).length, 1, 'the table still has it')

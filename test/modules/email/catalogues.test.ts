@@ -2,11 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { EmailType } from '../../../src/modules/email/contract.ts'
-import { directionOf, isolate } from '../../../src/modules/email/templates/bidi.ts'
-import { faultsOf, lookupTags, MAX_SUBJECT, readTemplates, type Texts } from '../../../src/modules/email/templates/files.ts'
+import { isolate } from '../../../src/modules/email/templates/bidi.ts'
+import { faultsOf, MAX_SUBJECT, readTemplates, type Texts } from '../../../src/modules/email/templates/files.ts'
 import { createRenderer, type MailContent } from '../../../src/modules/email/templates/index.ts'
 import { parseTemplate } from '../../../src/modules/email/templates/template.ts'
 import { contrast, textOn, visibleOn } from '../../../src/shared/colour.ts'
+import { directionOf, lookupTags } from '../../../src/shared/locale.ts'
 
 const FOLDER = join(import.meta.dirname, '../../../src/modules/email/templates/mail-templates')
 const LANGUAGES = ['ar', 'de', 'en', 'es', 'fr', 'ja', 'pt']
@@ -104,7 +105,7 @@ for (const locale of LANGUAGES) {
       const link = /^https:\S+$/m.exec(text)?.[0]
       t.equal(/href="([^"]+)"/.exec(unescaped(html))?.[1], link, 'one link in both')
       t.equal(text.match(/https?:/g)?.length ?? 0, link === undefined ? 0 : 1)
-      if (code) t.equal(link, `https://acme.example/verify#challengeId=${challenge.challengeId}&code=04815162`)
+      if (code) t.equal(link, `https://acme.example/verify#challengeId=${challenge.challengeId}&code=04815162${mail.type === 'EMAIL_CHANGE_CODE' ? '&action=change' : ''}`)
       // Whatever is said in the text is said in the HTML too; only the way to the link has another name.
       const paragraphs = text.split('\n\n').map(paragraph => paragraph.trim().replace(/:\nhttps.*/, '')).filter(paragraph => !paragraph.startsWith('--'))
       const shown = unescaped(withoutStyle(html))

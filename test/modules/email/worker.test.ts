@@ -271,6 +271,17 @@ t.test('a message without a code has no end', async (t) => {
   t.equal(mailsTo(notice.email).length, 1)
 })
 
+t.test('the notice of a changed address is mailed after its undo has expired too, without the link', async (t) => {
+  const link = /verify#challengeId=\S+&action=undo/
+  const open = emailMessage({ type: 'EMAIL_CHANGED_NOTICE', expiresAt: new Date(Date.now() + 20_000).toISOString() })
+  const over = emailMessage({ type: 'EMAIL_CHANGED_NOTICE', expiresAt: new Date(Date.now() - 1).toISOString() })
+  t.same(await failuresOf(sqsRecord(open, { sentAt: 0 }), sqsRecord(over, { sentAt: 0 })), [])
+  t.match(mailsTo(open.email)[0]!.text, link)
+  t.notMatch(mailsTo(over.email)[0]!.text, /verify|seven days/)
+  const { expiresAt, ...endless } = open
+  await t.rejects(app.email.enqueue(endless, 'x'), { code: 'EMAIL_MESSAGE_INVALID' }, 'a link that undoes a change says when it expires')
+})
+
 t.test('a message that was received in time, and whose code died before it could be sent, says how to ask again', async (t) => {
   const expiresAt = new Date(Date.now() - 1).toISOString()
   const crashed = emailMessage({ expiresAt })

@@ -218,7 +218,7 @@ t.test('deleting an account deletes every object of it, unfinished uploads inclu
   const avatarUrl = await upload(caller)
   // More than one page of a list, and more than one call deletes.
   const left = Array.from({ length: 1001 }, (_, i) => `incoming/${caller.user.id}/${i}`)
-  await Promise.all(left.map(key => put(key, png())))
+  while (left.length > 0) await Promise.all(left.splice(0, 40).map(key => put(key, png())))
   const late = await form(caller, png())
   await app.users.remove({ userId: caller.user.id }, caller.user.id, 'x')
   t.equal((await show(avatarUrl!)).statusCode, 404, 'at once')
@@ -294,9 +294,18 @@ t.test('the clock of another instance may be ahead: the order of requests of an 
 
 t.test('the same operation makes the same key again', async t => {
   const caller = await newCaller()
-  const request = async () => await app.uploads.requestAvatar({ userId: caller.user.id }, { contentType: 'image/png', size: 10 }, { operationId: '7f0c7a1e-2b6d-4c3f-9a8e-1d2c3b4a5f60', at: new Date(1_795_000_000_000) }, 'x')
+  const request = async () => await app.uploads.requestAvatar({ userId: caller.user.id }, { contentType: 'image/png', size: 10 }, { id: '7f0c7a1e-2b6d-4c3f-9a8e-1d2c3b4a5f60', startedAt: new Date(1_795_000_000_000) }, 'x')
   t.equal((await request()).fields['key'], (await request()).fields['key'])
   t.not((await form(caller, { length: 10 })).fields['key'], (await form(caller, { length: 10 })).fields['key'])
+})
+
+t.test('with an Idempotency-Key, a repeated request gets the first form again', async t => {
+  const { accessToken } = await newCaller()
+  const request = async (size: number) => await app.inject({ method: 'POST', url: '/v2/users/me/avatar', headers: { authorization: `Bearer ${accessToken}`, 'idempotency-key': 'once' }, payload: { contentType: 'image/png', size } })
+  const first = await request(10)
+  t.equal(first.statusCode, 201)
+  t.equal((await request(10)).body, first.body)
+  t.equal((await request(11)).statusCode, 422)
 })
 
 t.test('metadata of the uploader is not kept, and the correlation id is that of the request', async t => {

@@ -15,11 +15,12 @@ t.test('an export is one document with everything stored about its user, and not
   const answer = await exportOf(accessToken)
   t.equal(answer.statusCode, 200)
   t.match(answer.headers, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store', 'content-disposition': `attachment; filename="${user.id}.json"` })
-  const { exportedAt, account, sessions, codes, ...rest } = answer.json()
+  const { exportedAt, account, sessions, codes, adminActions, ...rest } = answer.json()
   t.ok(Math.abs(Date.now() - Date.parse(exportedAt)) < 60_000)
   t.same(account, user)
   t.match(sessions, [{ id: String, createdAt: String, lastUsedAt: String, expiresAt: String }])
   t.same(codes.map(({ requestedAt, ...code }: { requestedAt: string }) => code), [{ open: { expiresAt: second.json().expiresAt.replace(/\.\d+Z/, '.000Z'), tries: 1 } }, {}], 'the newest first')
+  t.same(adminActions, [])
   t.same(rest, {})
 
   const stored = await itemsOf(app.dynamodb)
@@ -36,6 +37,16 @@ t.test('an export is read from the tables, and not from the cache', async t => {
   await app.users.update({ userId: user.id }, user.id, { name: 'After' }, 'x')
   const answer = await other.inject({ url: '/v2/users/me/export', headers: { authorization: `Bearer ${accessToken}` } })
   t.equal(answer.json().account.name, 'After')
+})
+
+t.test('it says what admins did with the account, and not who they are', async t => {
+  const { accessToken, user } = await signIn(app, engines, 'administered@example.com')
+  const admin = await adminOf(app)
+  await app.users.update(admin, user.id, { name: 'Renamed' }, 'x')
+  await app.users.update(admin, user.id, { role: 'admin' }, 'x')
+  const answer = await exportOf(accessToken)
+  t.match(answer.json().adminActions, [{ at: String, action: 'update', changed: ['role'], role: 'admin' }, { at: String, action: 'update', changed: ['name'] }])
+  t.notMatch(answer.body, admin.userId)
 })
 
 t.test('without a token, and of a suspended or deleted account, there is no export', async t => {
@@ -56,15 +67,15 @@ t.test('of a user with more sessions than a page of the table has, all are in it
   const { createRepository } = await import('../../../src/modules/auth/repository.ts')
   const { outboxOf } = await import('../auth/support.ts')
   const repository = createRepository({ dynamodb: app.dynamodb, outbox: outboxOf(app), table: app.config.AUTH_TABLE, now: () => new Date() })
-  await Promise.all(Array.from({ length: 60 }, async (_, i) => {
+  for (let i = 0; i < 32; i++) {
     const challengeId = crypto.randomUUID()
     await repository.openChallenge({ challengeId, userId: user.id, address: 'x', expiresAt: Date.now() / 1000 + 60 }, { address: 'x', network: 'x', limits: { address: [{ window: 1, max: 1 }], network: [{ window: 1, max: 1 }] } })
-    await repository.startSession(challengeId, { userId: user.id, sid: crypto.randomUUID(), currentHash: `h${i}`, retired: [], familyKey: 'k', createdAt: at, lastUsedAt: at, expiresAt: Math.floor(Date.now() / 1000) + (i < 50 ? 1000 : -1000) })
-  }))
+    await repository.startSession(challengeId, { userId: user.id, sid: crypto.randomUUID(), currentHash: `h${i}`, retired: [], familyKey: 'k', createdAt: at, lastUsedAt: at, expiresAt: Math.floor(Date.now() / 1000) + (i < 27 ? 1000 : -1000) })
+  }
   const calls = watchAttempts(app)
   const { sessions } = (await exportOf(accessToken)).json()
   calls.stop()
-  t.equal(sessions.length, 51, 'expired ones are not')
+  t.equal(sessions.length, 28, 'expired ones are not')
   t.ok(calls.attempts < 10, `${calls.attempts} calls`)
 })
 
@@ -74,7 +85,7 @@ t.test('the API document has a schema for every part of the export', async t => 
   t.equal(operation.operationId, 'users.export')
   const { $ref } = operation.responses['200'].content['application/json'].schema
   const schema = components.schemas[$ref.split('/').at(-1)]
-  t.same(Object.keys(schema.properties), ['exportedAt', 'account', 'sessions', 'codes'])
+  t.same(Object.keys(schema.properties), ['exportedAt', 'account', 'adminActions', 'sessions', 'codes'])
   t.same(schema.required, Object.keys(schema.properties))
   t.throws(() => app.users.contribute('sessions', { schema: {} as never, collect: async () => [] as never }), { message: 'users: the export has two parts sessions' })
 })

@@ -4,29 +4,44 @@
 
   const SECTIONS = ['confirm', 'code-shown', 'ask', 'enter', 'done']
   const CODE_LIFETIME_MS = 10 * 60_000
-  // No app knows the challenge of a code that was requested here, so no app accepts that code.
-  const NEW_CODE = 'To sign in, request a new code in the app. If you have registered and still need to confirm your address, enter it here.'
+  // In the reader's language, which the service has chosen by Accept-Language.
+  const texts = JSON.parse(document.getElementById('texts').textContent)
+  const { lang } = document.documentElement
+  /** A text with its values: `{name}` stands for one. */
+  const text = (key, values) => texts[key].replace(/\{(\w+)\}/g, (_match, name) => values[name])
+
+  // By the `action` of the link, with the prefix of their texts. Other links are for signing in.
+  const SIGN_IN = { prefix: 'signIn' }
+  const ACTIONS = {
+    change: { prefix: 'change', failed: 'changeFailed' },
+    undo: { prefix: 'undo', failed: 'undoFailed' }
+  }
+  const REFUSED = {
+    AUTH_EMAIL_TAKEN: 'emailTaken',
+    AUTH_EMAIL_CHANGES_EXHAUSTED: 'changesExhausted'
+  }
 
   const status = document.getElementById('status')
   /**
-   * challengeId and code: what the page confirms. email: the address to which a code requested here was sent. confirmedAt:
+   * challengeId and code: what the page confirms. action: what that does, in ACTIONS. email: the address to which a code requested here was sent. confirmedAt:
    * when the service accepted the code, in milliseconds.
    */
   let state = {}
 
   const section = id => document.getElementById(id)
-  const plural = (count, unit) => `${count} ${unit}${count === 1 ? '' : 's'}`
+  // "in 2 minutes", in the grammar of the language.
+  const inTime = (count, unit) => new Intl.RelativeTimeFormat(lang).format(count, unit)
   // Set as text, never as markup: the values come from the network or the URL.
-  const fill = (id, name, text) => { section(id).querySelector(`[data-text=${name}]`).textContent = text }
+  const fill = (id, name, value) => { section(id).querySelector(`[data-text=${name}]`).textContent = value }
 
   function waitOf (seconds) {
-    if (seconds < 90) return plural(seconds, 'second')
+    if (seconds < 90) return inTime(seconds, 'second')
     const minutes = Math.ceil(seconds / 60)
-    return minutes < 90 ? plural(minutes, 'minute') : plural(Math.ceil(minutes / 60), 'hour')
+    return minutes < 90 ? inTime(minutes, 'minute') : inTime(Math.ceil(minutes / 60), 'hour')
   }
 
-  function say (text, alarm) {
-    status.textContent = text
+  function say (message, alarm) {
+    status.textContent = message
     status.classList.toggle('alarm', alarm === true)
   }
 
@@ -36,6 +51,14 @@
     document.title = heading.textContent
     heading.focus()
     say('')
+  }
+
+  const wordsOf = ({ action }) => ACTIONS[action] ?? SIGN_IN
+
+  function showOutcome (title, outcome) {
+    fill('done', 'title', title)
+    fill('done', 'outcome', outcome)
+    show('done')
   }
 
   function ask (title, reason) {
@@ -52,9 +75,10 @@
 
   function showState () {
     const { challengeId, code, email, confirmedAt } = state
+    const { prefix } = wordsOf(state)
     if (confirmedAt !== undefined) {
-      // The code is not shown when it was requested here, because no app waits for it, or when it has expired.
-      if (email !== undefined || Date.now() - confirmedAt > CODE_LIFETIME_MS) return show('done')
+      // The code is not shown when no app waits for it (it was requested here, or has done its work), or when it has expired.
+      if (email !== undefined || wordsOf(state) !== SIGN_IN || Date.now() - confirmedAt > CODE_LIFETIME_MS) return showOutcome(text(`${prefix}Done`), text(`${prefix}Outcome`))
       fill('code-shown', 'first-half', code.slice(0, 4))
       fill('code-shown', 'second-half', code.slice(4))
       return show('code-shown')
@@ -65,8 +89,11 @@
       show('enter')
       return document.getElementById('code').focus()
     }
-    if (challengeId !== undefined && code !== undefined) return show('confirm')
-    ask('Get a new code', NEW_CODE)
+    if (challengeId !== undefined && code !== undefined) {
+      for (const [name, key] of [['title', 'Title'], ['lead', 'Lead'], ['button', 'Button']]) fill('confirm', name, text(prefix + key))
+      return show('confirm')
+    }
+    ask(text('askTitle'), text('newCode'))
   }
 
   // Removes challenge and code from the URL, so that they are not visible, synced or shared.
@@ -75,11 +102,11 @@
       state = history.state ?? {}
       return showState()
     }
-    const { challengeId, code } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)))
+    const { challengeId, code, action } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)))
     const isComplete = Boolean(challengeId && code)
-    keep(isComplete ? { challengeId, code } : {})
+    keep(isComplete ? { challengeId, code, ...(Object.hasOwn(ACTIONS, action) ? { action } : {}) } : {})
     if (isComplete) return showState()
-    ask('This link is incomplete', `Try the link in the message again, or get a new code. ${NEW_CODE}`)
+    ask(text('incompleteTitle'), `${text('incomplete')} ${text('newCode')}`)
   }
 
   async function post (path, body) {
@@ -96,7 +123,7 @@
       // A proxy in front of the service may answer with its own page.
       if (response.status !== 204) answer = await response.json().catch(() => ({}))
     } catch {
-      return { ok: false, again: 'The service could not be reached. Check your connection and try again.' }
+      return { ok: false, again: text('unreachable') }
     }
     if (response.ok) return { ok: true, body: answer }
     if (response.status === 429) {
@@ -104,18 +131,19 @@
       return {
         ok: false,
         again: answer.code === 'AUTH_CODES_EXHAUSTED'
-          ? `Too many codes have been sent to this address. Use the newest one, or try again in ${wait}.`
-          : `Too many requests. Try again in ${wait}.`
+          ? text('codesExhausted', { wait })
+          : text('tooMany', { wait })
       }
     }
-    // Only 400 and 401 are about the request; another answer may come from a firewall, for example.
-    if (response.status !== 400 && response.status !== 401) return { ok: false, again: 'The service is not available at the moment. Try again in a few minutes.' }
+    if (response.status === 409 && Object.hasOwn(REFUSED, answer.code)) return { ok: false, refusal: text(REFUSED[answer.code]) }
+    // Otherwise only 400 and 401 are about the request; another answer may come from a firewall, for example.
+    if (response.status !== 400 && response.status !== 401) return { ok: false, again: text('unavailable') }
     return { ok: false }
   }
 
   async function confirm (code) {
     const asked = state
-    say('Confirming …')
+    say(text('confirming'))
     const result = await post('v2/auth/verify', { challengeId: asked.challengeId, code })
     if (state !== asked) return // another link was opened meanwhile
     if (result.ok) {
@@ -123,18 +151,21 @@
       return showState()
     }
     if (result.again) return say(result.again, true)
-    if (asked.email !== undefined) return say('This code is wrong or has expired. Use the newest message, or send another one.', true)
-    ask('This link no longer works', `A link works for ten minutes, and only until its code has been used to sign in. ${NEW_CODE}`)
+    if (result.refusal) return showOutcome(text('refusedTitle'), result.refusal)
+    const { failed } = wordsOf(asked)
+    if (failed !== undefined) return showOutcome(text('failedTitle'), text(failed))
+    if (asked.email !== undefined) return say(text('wrongCode'), true)
+    ask(text('failedTitle'), `${text('signInFailed')} ${text('newCode')}`)
   }
 
   async function sendMail () {
     const email = document.getElementById('email').value.trim()
-    say('Sending …')
+    say(text('sending'))
     const before = state
     const result = await post('v2/auth/challenges', { email })
     if (state !== before) return
     if (result.again) return say(result.again, true)
-    if (!result.ok) return say('This does not look like an e-mail address. Check it and try again.', true)
+    if (!result.ok) return say(text('notAnAddress'), true)
     keep({ challengeId: result.body.challengeId, email })
     showState()
   }
@@ -142,9 +173,9 @@
   async function copy () {
     try {
       await navigator.clipboard.writeText(state.code)
-      say('Copied.')
+      say(text('copied'))
     } catch {
-      say('The code could not be copied. Select it and press Ctrl+C or ⌘C.')
+      say(text('notCopied'))
     }
   }
 
@@ -163,7 +194,7 @@
   onSubmit('enter', () => confirm(document.getElementById('code').value.replace(/\s/g, '')))
   onSubmit('ask', sendMail)
   document.getElementById('copy').addEventListener('click', copy)
-  document.querySelector('[data-show=ask]').addEventListener('click', () => ask('Get a new code', 'Enter your address to get another message.'))
+  document.querySelector('[data-show=ask]').addEventListener('click', () => ask(text('askTitle'), text('another')))
   // A second link in the same tab, and going back to the first one, change only the fragment and load nothing.
   window.addEventListener('hashchange', () => { if (location.hash !== '') readAddress() })
   window.addEventListener('popstate', readAddress)

@@ -7,13 +7,6 @@ const [FSI, PDI] = ['\u2068', '\u2069']
 
 export type Direction = 'ltr' | 'rtl'
 
-/** The direction in which a language is written. */
-export function directionOf (language: string): Direction {
-  // Node has it; the types of ES2024 do not.
-  const { direction } = (new Intl.Locale(language) as Intl.Locale & { getTextInfo (): { direction?: Direction } }).getTextInfo()
-  return direction ?? 'ltr'
-}
-
 /** A value for a sentence of this direction, isolated if it could be shown in the wrong order there. */
 export function isolate (value: string, direction: Direction): string {
   const isSafe = direction === 'ltr' ? !HAS_RTL.test(value) : ONLY_RTL.test(value)

@@ -1,14 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { ConfigError } from '../../../shared/config-error.ts'
-import { canonicalLocale } from '../../../shared/locale.ts'
+import { canonicalLocale, DEFAULT_LOCALE, lookupTags } from '../../../shared/locale.ts'
 import { parseTemplate, type Template } from './template.ts'
 
 /** The files of this project. The folder is beside this module, and beside the built artifact. */
 const BUILT_IN = new URL('./mail-templates/', import.meta.url)
 
 /** The language whose catalogue defines the keys of all others, and which is used when there is no other. */
-export const REFERENCE = 'en'
+const REFERENCE = DEFAULT_LOCALE
 
 /** The longest text of a catalogue, in characters. */
 const MAX_TEXT = 1000
@@ -91,19 +91,6 @@ export function faultsOf (texts: unknown, model: Texts, { isPartial = false } = 
     for (const key of Object.keys(keys)) if (!isObject(texts[section]) || !Object.hasOwn(texts[section], key)) faults.push(`missing key ${section}.${key}`)
   }
   return faults
-}
-
-/** `pt-BR`, `pt`: the tags under which the catalogue of a language is looked for, as RFC 4647 §3.4 defines a lookup. */
-export function lookupTags (locale: string): string[] {
-  const parts = (canonicalLocale(locale) ?? REFERENCE).split('-')
-  const tags: string[] = []
-  while (parts.length > 0) {
-    tags.push(parts.join('-'))
-    parts.pop()
-    // A single letter announces the part after it.
-    if (parts.at(-1)?.length === 1) parts.pop()
-  }
-  return tags
 }
 
 function merge (base: Texts, changes: Texts): Texts {

@@ -1,7 +1,8 @@
 import { textOn, visibleOn } from '../../../shared/colour.ts'
+import { DEFAULT_LOCALE, directionOf, lookupTags, nearestLocale } from '../../../shared/locale.ts'
 import type { EmailType } from '../schemas.ts'
-import { directionOf, isolate } from './bidi.ts'
-import { lookupTags, readTemplates, REFERENCE } from './files.ts'
+import { isolate } from './bidi.ts'
+import { readTemplates } from './files.ts'
 import { greetingName, quotedName } from './names.ts'
 import { wording } from './wording.ts'
 
@@ -55,6 +56,9 @@ const DARK_CARD = '#182032'
  */
 const PROVED: ReadonlySet<EmailType> = new Set(['SIGN_IN_CODE', 'ACCOUNT_EXISTS', 'EMAIL_CHANGED_NOTICE'])
 
+/** What the page behind the link does, where it does something else than to confirm an address for a sign-in. */
+const ACTIONS: Partial<Record<EmailType, string>> = { EMAIL_CHANGE_CODE: 'change', EMAIL_CHANGED_NOTICE: 'undo' }
+
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 const escapeHtml = (text: string) => text.replace(/[&<>"']/g, c => ENTITIES[c]!)
 
@@ -75,8 +79,8 @@ export async function createRenderer ({ directory, brand, colour, logoUrl, conta
   const { catalogues, html, text } = await readTemplates(directory)
   const colours = coloursOf(colour)
 
-  return function renderMail ({ type, name, locale = REFERENCE, invitedBy, challenge, expiresAt, isExpired = false }) {
-    const language = lookupTags(locale).find(tag => catalogues.has(tag)) ?? REFERENCE
+  return function renderMail ({ type, name, locale = DEFAULT_LOCALE, invitedBy, challenge, expiresAt, isExpired = false }) {
+    const language = nearestLocale([locale], catalogues)
     const dir = directionOf(language)
     const isProved = PROVED.has(type)
     const isNotice = type === 'EMAIL_CHANGED_NOTICE'
@@ -96,7 +100,7 @@ export async function createRenderer ({ directory, brand, colour, logoUrl, conta
     })
     // In the fragment: browsers do not send it, so the code appears in no log, and scanners and previews that only fetch
     // links cannot use it up.
-    const fragment = usable === undefined ? '' : `#${new URLSearchParams({ ...usable, ...(isNotice ? { action: 'undo' } : {}) })}`
+    const fragment = usable === undefined ? '' : `#${new URLSearchParams({ ...usable, ...(ACTIONS[type] === undefined ? {} : { action: ACTIONS[type] }) })}`
     const shown = {
       ...words,
       lang: language,
@@ -104,7 +108,7 @@ export async function createRenderer ({ directory, brand, colour, logoUrl, conta
       start: dir === 'ltr' ? 'left' : 'right',
       brand,
       logo: logoUrl,
-      // The code of a notice only undoes the change: typed where a user signs in, it would be wrong.
+      // The code that undoes a change is for the link alone.
       code: isNotice ? undefined : usable?.code,
       link: words.button === undefined ? undefined : verifyUrl + fragment,
       ...colours

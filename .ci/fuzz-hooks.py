@@ -1,0 +1,119 @@
+"""What the fuzzer knows besides the API documents: values of our formats, callers of each kind, and many networks."""
+import itertools
+import json
+import os
+import re
+import threading
+import time
+import unicodedata
+import urllib.request
+
+import schemathesis
+from hypothesis import strategies as st
+
+API, INBOX = os.environ['API'], os.environ['INBOX']
+
+# ── Values of the formats in src/shared/formats.ts, each of which the service must accept ───────────────────────────
+
+ATEXT = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+/=?^_`{|}~-"
+BLANK = st.sampled_from(['', '', '', ' ', '\t', '\u00a0', ' \n'])
+ALNUM = 'abcdefghijklmnopqrstuvwxyz0123456789'
+
+local_part = st.lists(st.text(ATEXT, min_size=1, max_size=12), min_size=1, max_size=4).map('.'.join)
+label = st.one_of(
+    st.text(ALNUM, min_size=1, max_size=20),
+    st.tuples(st.text(ALNUM, min_size=1, max_size=9), st.text(ALNUM, min_size=1, max_size=9)).map('-'.join),
+    st.sampled_from(['Müller', '例え', 'россия', 'ελλάδα', 'भारत', 'ไทย', 'xn--mller-kva', 'straße']),
+)
+top = st.one_of(st.text('abcdefghijklmnopqrstuvwxyz', min_size=2, max_size=10), st.sampled_from(['COM', 'みんな', 'xn--p1ai']))
+domain = st.tuples(st.lists(label, min_size=1, max_size=3), top).map(lambda parts: '.'.join([*parts[0], parts[1]]))
+email = st.tuples(BLANK, local_part, domain, BLANK).map(lambda parts: f'{parts[0]}{parts[1]}@{parts[2]}{parts[3]}')
+schemathesis.openapi.format('idn-email', email)
+
+# Letters and digits, but none that is drawn as nothing, and no Jamo, two of which become one character.
+letter = st.characters(categories=['Lu', 'Ll', 'Lo', 'Nd', 'So'], exclude_characters='\u3164\uffa0\u2800\ufffc').filter(
+    lambda c: not '\u1100' <= c <= '\u11ff' and not '\ua960' <= c <= '\ua97f' and not '\ud7b0' <= c <= '\ud7ff' and not 0x1d100 <= ord(c) <= 0x1d1ff)
+shown = st.text(letter, min_size=2, max_size=20).filter(lambda text: len(unicodedata.normalize('NFC', text)) >= 2)
+name = st.tuples(st.sampled_from(['', ' ', '\u00a0']), shown, st.sampled_from(['', ' ', " O'Hara", ' 👩\u200d💻', ' \u0645\u06cc\u200c\u062e'])).map(''.join)
+schemathesis.openapi.format('person-name', name)
+
+subtag = st.sampled_from(['', '-Latn', '-Hant', '-DE', '-419', '-Latn-RS', '-1996', '-u-ca-gregory', '-x-private'])
+tag = st.tuples(st.one_of(st.text('abcdefghijklmnopqrstuvwxyz', min_size=2, max_size=3), st.sampled_from(['EN', 'de', 'Zh'])), subtag).map(''.join)
+schemathesis.openapi.format('language-tag', tag)
+
+# ── Each request comes from another network, so that the limits of one do not hide the rest ──────────────────────────
+
+requests_sent = itertools.count(1)
+
+
+def network() -> str:
+    n = next(requests_sent)
+    return f'100.{n >> 16 & 63 | 64}.{n >> 8 & 255}.{n & 255}'
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    case.headers = {**(case.headers or {}), 'X-Forwarded-For': network()}
+    # A cursor is signed by the service: no document can say which texts it accepts.
+    if case.meta is not None and case.meta.generation.mode.is_positive and case.query and 'cursor' in case.query:
+        case.query = {name: value for name, value in case.query.items() if name != 'cursor'}
+
+
+# ── Callers: a user and an admin in turn, and one that may be lost for each operation that can end an account ────────
+
+
+def post(path: str, body: dict) -> dict:
+    headers = {'content-type': 'application/json', 'x-forwarded-for': network()}
+    with urllib.request.urlopen(urllib.request.Request(API + path, json.dumps(body).encode(), headers)) as response:
+        return json.load(response)
+
+
+def sign_in(address: str) -> str:
+    challenge = post('/v2/users', {'email': address, 'name': 'Fuzz'})['challengeId']
+    for _ in range(600):
+        with urllib.request.urlopen(f'{INBOX}/api/email') as response:
+            texts = [mail['text'] for mail in json.load(response) if challenge in mail['html'] or challenge in mail['text']]
+        if texts:
+            code = re.search(r'\b\d{8}\b', texts[-1]).group()
+            return post('/v2/auth/tokens', {'grantType': 'code', 'challengeId': challenge, 'code': code})['accessToken']
+        time.sleep(0.05)
+    raise SystemExit(f'no mail for {address}')
+
+
+accounts = itertools.count(1)
+callers: dict[str, str] = {}
+turns = itertools.count()
+lock = threading.Lock()
+# An account that is gone answers 401 to its token; a fuzzer that ends more accounts than this goes on without.
+MAX_ACCOUNTS = int(os.environ.get('MAX_ACCOUNTS', '60'))
+admins = iter(os.environ['FUZZ_ADMINS'].split(','))
+
+
+def caller(role: str) -> str:
+    with lock:
+        if role not in callers:
+            n = next(accounts)
+            callers[role] = sign_in(next(admins)) if role == 'admin' else sign_in(f'fuzz-{os.getpid()}-{n}@example.com')
+        return callers[role]
+
+
+@schemathesis.auth(refresh_interval=None, retry_on=[])
+class Callers:
+    def get(self, case, context):
+        method, path = context.operation.method.upper(), context.operation.path
+        if '/me' in path and method != 'GET':
+            return caller('expendable')
+        return caller('admin' if next(turns) % 2 else 'user')
+
+    def set(self, case, data, context):
+        case.headers = {**(case.headers or {}), 'Authorization': f'Bearer {data}'}
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    token = (case.headers or {}).get('Authorization', '').removeprefix('Bearer ')
+    if response.status_code == 401 and next(accounts) < MAX_ACCOUNTS:
+        with lock:
+            for role, current in list(callers.items()):
+                if current == token and role != 'admin':
+                    del callers[role]
