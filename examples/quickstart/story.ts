@@ -44,11 +44,46 @@ try {
   say(`a bad name is refused: ${error.code}, ${error.errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join(', ')}`)
 }
 
+// --- change the address: the code goes to the new one
+const { data: change } = await laptop.users.changeEmail({ body: { email: `countess.${Date.now()}@example.com` } })
+await laptop.auth.verify({ body: { challengeId: change.challengeId, code: await codeFor(change.challengeId) } })
+const { data: moved } = await laptop.users.getMe()
+say(`changed the address: ${user.email} is ${moved.email} now`)
+
+// --- an avatar: the picture goes straight to S3, and appears once it has been checked
+const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
+const { data: upload } = await laptop.avatars.create({ body: { contentType: 'image/png', size: picture.length } })
+const form = new FormData()
+for (const [name, value] of Object.entries(upload.fields)) form.append(name, value)
+form.append('file', new Blob([picture], { type: 'image/png' }))
+const uploaded = await fetch(upload.url, { method: 'POST', body: form })
+if (!uploaded.ok) throw new Error(`the upload answered ${uploaded.status}`)
+let avatarUrl: string | undefined
+for (let tries = 0; tries < 100 && avatarUrl === undefined; tries++) {
+  avatarUrl = (await laptop.users.getMe()).data.avatarUrl
+  if (avatarUrl === undefined) await new Promise(resolve => setTimeout(resolve, 200))
+}
+say(`uploaded an avatar: ${avatarUrl}`)
+
 // --- a second session, on the phone
 const phone = createUserService({ baseUrl })
-const { data: challenge } = await phone.auth.createChallenge({ body: { email } })
+const { data: challenge } = await phone.auth.createChallenge({ body: { email: moved.email } })
 await phone.signIn({ challengeId: challenge.challengeId, code: await codeFor(challenge.challengeId) })
 say('signed in on a second device')
+
+// --- a lost device: end its session
+const { data: { items: sessions } } = await laptop.sessions.list()
+say(`${sessions.length} sessions`)
+const lost = createUserService({ baseUrl })
+const { data: third } = await lost.auth.createChallenge({ body: { email: moved.email } })
+await lost.signIn({ challengeId: third.challengeId, code: await codeFor(third.challengeId) })
+const [newest] = (await laptop.sessions.list()).data.items
+await laptop.sessions.end({ path: { id: newest!.id } })
+say(`ended a session, ${(await laptop.sessions.list()).data.items.length} are left`)
+
+// --- export everything that is stored
+const { data: exported } = await laptop.users.export()
+say(`exported: ${Object.keys(exported).join(', ')}`)
 
 // --- delete the account: both sessions end
 await laptop.users.deleteMe()

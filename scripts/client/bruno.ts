@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
 import { operationsOf, type Document } from './document.ts'
-import { orderedOperations, samplesOf, type SampleRequest } from './requests.ts'
+import { givenVariables, orderedOperations, samplesOf, type SampleRequest } from './requests.ts'
 
 const HEADER = '# Generated from docs/openapi/ by npm run client.\n'
 
@@ -138,7 +138,7 @@ export function makeBruno ({ v1, v2 }: { v1: Document, v2: Document }): Record<s
     'opencollection.yml': yaml({ opencollection: '1.0.0', info: { name: 'User service', version: '1' }, docs: 'Every operation of the user service. Start it with `npm start`, choose the environment `local`, and run the folder `story` from top to bottom.' }),
     'environments/local.yml': yaml({
       name: 'local',
-      variables: Object.entries({ baseUrl: 'http://localhost:3000', inbox: 'http://localhost:1080', email: 'ada@example.com' }).map(([name, value]) => ({ name, value }))
+      variables: Object.entries({ baseUrl: 'http://localhost:3000', inbox: 'http://localhost:1080', email: 'ada@example.com', ...givenVariables([v1, v2].flatMap(operationsOf).flatMap(samplesOf)) }).map(([name, value]) => ({ name, value }))
     }),
     'story/folder.yml': folderFile('story', 1, 'One user registers, signs in, changes the account and deletes it.'),
     ...makeStory(v2)

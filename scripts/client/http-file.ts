@@ -1,4 +1,4 @@
-import { orderedOperations, samplesOf, type SampleRequest } from './requests.ts'
+import { givenVariables, orderedOperations, samplesOf, type SampleRequest } from './requests.ts'
 import type { Document } from './document.ts'
 
 /** `auth.createTokens (code)` as the name of a request: `authCreateTokensCode`. */
@@ -45,7 +45,7 @@ export function makeHttpFile (document: Document, source: string): string {
 @inbox = http://localhost:1080
 @email = ada@example.com
 @code = 00000000
-
+${Object.entries(givenVariables(requests)).map(([name, value]) => `@${name} = ${value}\n`).join('')}
 ### The mails of npm start
 GET {{inbox}}/api/email
 

@@ -109,6 +109,15 @@ export function samplesOf (operation: Operation): SampleRequest[] {
   }))
 }
 
+/** Path parameters that no answer sets, with an example of each. */
+export function givenVariables (samples: SampleRequest[]): Record<string, string> {
+  const captured = new Set(samples.flatMap(({ captures }) => captures.map(([variable]) => variable)))
+  return Object.fromEntries(samples.flatMap(({ operation: { document, path, parameters } }) => parameters
+    .filter(parameter => parameter.in === 'path')
+    .map(({ name, schema, example }): [string, string] => [variableOf(path, name), String(example ?? exampleOf(document, schema))])
+    .filter(([variable]) => !captured.has(variable))))
+}
+
 /**
  * One user's way through the service, in the order of the operations; others follow. An operation that a document does not
  * have is left out.

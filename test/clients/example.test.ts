@@ -11,7 +11,7 @@ t.test('the example program carries one user through the service that npm start 
   const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
   t.equal(code, 0, errors)
   const lines = output.trim().split('\n')
-  for (const step of [/^registered and signed in: Ada Lovelace, ACTIVE$/, /^changed the name: Ada Lovelace is Ada King now$/, /^a bad name is refused: VALIDATION_FAILED, /, /^signed in on a second device$/, /^deleted the account/]) {
+  for (const step of [/^registered and signed in: Ada Lovelace, ACTIVE$/, /^changed the name: Ada Lovelace is Ada King now$/, /^a bad name is refused: VALIDATION_FAILED, /, /^changed the address: ada\..* is countess\./, /^uploaded an avatar: http/, /^signed in on a second device$/, /^ended a session, 2 are left$/, /^exported: .*\w/, /^deleted the account/]) {
     t.ok(lines.some(line => step.test(line)), `${step} is in: ${output}`)
   }
 })

@@ -22,7 +22,9 @@ export function accessOf ({ isSecured, path, raw }: Operation): Access {
 /** Statuses for callers that are refused; `success` is the operation's own. */
 export function expectedStatus (access: Access, caller: Caller): number | 'success' {
   if (access === 'public') return 'success'
-  if (['anonymous', 'forged', 'unverified', 'suspended', 'deleted'].includes(caller)) return 401
+  if (['anonymous', 'forged', 'unverified'].includes(caller)) return 401
+  // The role in the token is asked before the table: these have the role of a user.
+  if (caller === 'suspended' || caller === 'deleted') return access === 'admin' ? 403 : 401
   switch (access) {
     case 'own account': return 'success'
     case 'own resource': return caller === 'owner' ? 'success' : 404

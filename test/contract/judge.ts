@@ -2,7 +2,8 @@ import { deref, type Operation } from '../../scripts/client/document.ts'
 import type { WireResponse } from '../lambda/transports.ts'
 import { validatorOf } from './schemas.ts'
 
-const LIMIT_HEADERS = /^ratelimit/
+/** Headers of some answers: those that came after the request was counted, that repeat an earlier one, that have a next page. */
+const isOptional = (name: string, { path }: Operation) => /^(?:ratelimit|idempotent-replayed)/.test(name) || (name === 'link' && !path.startsWith('/v1/'))
 
 /** Headers that say something about the operation, so its document must name them. */
 const NAMED_HEADERS = ['etag', 'location', 'retry-after', 'www-authenticate', 'deprecation', 'sunset']
@@ -15,8 +16,7 @@ export function faultsOf (operation: Operation, { status, headers, body }: WireR
   const names = Object.keys(documented.headers ?? {})
   for (const name of names) {
     const { required = true } = deref(operation.document, documented.headers![name]!) as { required?: boolean }
-    // An answer that came before the request was counted has no limits.
-    if (required && headers[name.toLowerCase()] === undefined && !LIMIT_HEADERS.test(name.toLowerCase())) wrong.push(`${name} is missing`)
+    if (required && headers[name.toLowerCase()] === undefined && !isOptional(name.toLowerCase(), operation)) wrong.push(`${name.toLowerCase()} is missing`)
   }
   for (const name of NAMED_HEADERS) if (headers[name] !== undefined && !names.some(known => known.toLowerCase() === name)) wrong.push(`${name} is not documented`)
   if (documented.content === undefined) return body.length === 0 ? wrong : [...wrong, 'a body is not documented']

@@ -53,7 +53,10 @@ export function createDirectory ({ repository, directory, keys }: DirectoryOptio
       const before = await placeIn(cursor, list)
       if (email !== undefined) return await findByEmail(actor, email, status)
       const begun = directory.begin(actor.userId)
-      const [{ caller }, page] = await Promise.all([begun, directory.list({ limit, status, before }, begun.then(({ firstMonth }) => firstMonth))])
+      const firstMonth = begun.then(({ firstMonth }) => firstMonth)
+      // The list may fail before it awaits the month. A rejection that no one awaits ends the process.
+      firstMonth.catch(() => {})
+      const [{ caller }, page] = await Promise.all([begun, directory.list({ limit, status, before }, firstMonth)])
       checkAdmin(caller, actor)
       return pageOf(page, list, publicUser)
     },

@@ -1,4 +1,4 @@
-import { nothing, type Prepare, type Recipes } from '../../contract/recipes.ts'
+import { nothing, unknown, type Prepare, type Recipes } from '../../contract/recipes.ts'
 
 const rightCode: Prepare = (_, { challenge }) => ({ body: challenge })
 const wrongCode: Prepare = (_, { challenge: { challengeId, code } }) => ({ body: { challengeId, code: code === '00000000' ? '11111111' : '00000000' } })
@@ -14,13 +14,25 @@ const exhausted = (path: string, body: object): Prepare => async (world) => {
   return { body: { ...body, email } }
 }
 
+/** The code of a change of address, to one that another user has registered since. */
+const takenAddress: Prepare = async (world, { accessToken: token }) => {
+  const email = world.newEmail()
+  const { challengeId } = await world.call<{ challengeId: string }>('POST', '/v2/users/me/email', { token, body: { email } })
+  await world.deliver()
+  await world.call('POST', '/v1/users', { body: { email, name: 'Grace Hopper' } })
+  return { body: { challengeId, code: world.app.keys.codeOf(challengeId) } }
+}
+
+/** The session that a token belongs to. */
+const sessionOf = (accessToken: string) => (JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as { sid: string }).sid
+
 /** What the contract test (test/contract) cannot read from the documents about the operations of this module. */
 export const RECIPES: Recipes = {
   'v1.auth.createChallenge': {
     success: world => ({ body: { email: world.newEmail() } }),
     outcomes: { 429: exhausted('/v1/auth/challenges', {}) }
   },
-  'v1.auth.createTokens': { consumes: true, success: grant(rightCode), outcomes: { 401: grant(wrongCode) } },
+  'v1.auth.createTokens': { consumes: true, success: grant(rightCode), outcomes: { 401: grant(wrongCode), 409: grant(takenAddress) } },
   'users.create': {
     success: world => ({ body: { email: world.newEmail(), name: 'Ada Lovelace' } }),
     outcomes: { 429: exhausted('/v2/users', { name: 'Ada Lovelace' }) }
@@ -29,8 +41,22 @@ export const RECIPES: Recipes = {
     success: world => ({ body: { email: world.newEmail() } }),
     outcomes: { 429: exhausted('/v2/auth/challenges', {}) }
   },
-  'auth.verify': { consumes: true, success: rightCode, outcomes: { 401: wrongCode } },
-  'auth.createTokens': { consumes: true, success: grant(rightCode), outcomes: { 401: grant(wrongCode) } },
+  'auth.verify': { consumes: true, success: rightCode, outcomes: { 401: wrongCode, 409: takenAddress } },
+  'auth.createTokens': { consumes: true, success: grant(rightCode), outcomes: { 401: grant(wrongCode), 409: grant(takenAddress) } },
   'auth.revoke': { consumes: true, success: (_, { refreshToken }) => ({ body: { refreshToken } }) },
-  'auth.jwks': { success: nothing }
+  'auth.jwks': { success: nothing },
+  'sessions.list': { success: nothing },
+  'sessions.endAll': { consumes: true, success: nothing },
+  'sessions.end': { consumes: true, success: (_, { accessToken }) => ({ path: { id: sessionOf(accessToken) } }), outcomes: { 404: unknown('id') } },
+  'users.changeEmail': {
+    consumes: true,
+    success: world => ({ body: { email: world.newEmail() } }),
+    outcomes: {
+      429: async (world, { accessToken: token }) => {
+        const email = world.newEmail()
+        for (let i = 0; i < 5; i++) await world.call('POST', '/v2/users/me/email', { token, body: { email } })
+        return { body: { email } }
+      }
+    }
+  }
 }

@@ -1,7 +1,7 @@
 // Generated from docs/openapi/v2.json by npm run client.
 
 import type { Call, Operation } from '../call.ts'
-import type { AuthCreateChallengeData, AuthCreateChallengeResponses, AuthCreateTokensData, AuthCreateTokensResponses, AuthJwksData, AuthJwksResponses, AuthRevokeData, AuthRevokeResponses, AuthVerifyData, AuthVerifyResponses, AvatarsCreateData, AvatarsCreateResponses, AvatarsDeleteData, AvatarsDeleteResponses, HealthLiveData, HealthLiveResponses, HealthReadyData, HealthReadyResponses, UsersAuditData, UsersAuditResponses, UsersBatchGetData, UsersBatchGetResponses, UsersCreateBatchData, UsersCreateBatchResponses, UsersCreateData, UsersCreateResponses, UsersDeleteData, UsersDeleteMeData, UsersDeleteMeResponses, UsersDeleteResponses, UsersExportData, UsersExportResponses, UsersGetData, UsersGetMeData, UsersGetMeResponses, UsersGetResponses, UsersInviteData, UsersInviteResponses, UsersListData, UsersListResponses, UsersUpdateData, UsersUpdateMeData, UsersUpdateMeResponses, UsersUpdateResponses } from './types.gen.ts'
+import type { AuthCreateChallengeData, AuthCreateChallengeResponses, AuthCreateTokensData, AuthCreateTokensResponses, AuthJwksData, AuthJwksResponses, AuthRevokeData, AuthRevokeResponses, AuthVerifyData, AuthVerifyResponses, AvatarsCreateData, AvatarsCreateResponses, AvatarsDeleteData, AvatarsDeleteResponses, HealthLiveData, HealthLiveResponses, HealthReadyData, HealthReadyResponses, SessionsEndAllData, SessionsEndAllResponses, SessionsEndData, SessionsEndResponses, SessionsListData, SessionsListResponses, UsersAuditData, UsersAuditResponses, UsersBatchGetData, UsersBatchGetResponses, UsersChangeEmailData, UsersChangeEmailResponses, UsersCreateBatchData, UsersCreateBatchResponses, UsersCreateData, UsersCreateResponses, UsersDeleteData, UsersDeleteMeData, UsersDeleteMeResponses, UsersDeleteResponses, UsersExportData, UsersExportResponses, UsersGetData, UsersGetMeData, UsersGetMeResponses, UsersGetResponses, UsersInviteData, UsersInviteResponses, UsersListData, UsersListResponses, UsersUpdateData, UsersUpdateMeData, UsersUpdateMeResponses, UsersUpdateResponses } from './types.gen.ts'
 
 export const OPERATIONS = {
   'users.getMe': { method: 'GET', path: '/v2/users/me', secured: true },
@@ -14,15 +14,19 @@ export const OPERATIONS = {
   'users.list': { method: 'GET', path: '/v2/users', secured: true },
   'users.create': { method: 'POST', path: '/v2/users', contentType: 'application/json', keyed: true },
   'users.batchGet': { method: 'POST', path: '/v2/users/batch-get', contentType: 'application/json', secured: true },
-  'users.createBatch': { method: 'POST', path: '/v2/users/batch', contentType: 'application/json', secured: true },
-  'users.invite': { method: 'POST', path: '/v2/users/invitations', contentType: 'application/json', secured: true },
+  'users.createBatch': { method: 'POST', path: '/v2/users/batch', contentType: 'application/json', secured: true, keyed: true },
+  'users.invite': { method: 'POST', path: '/v2/users/invitations', contentType: 'application/json', secured: true, keyed: true },
   'users.audit': { method: 'GET', path: '/v2/users/{id}/audit', secured: true },
   'auth.createChallenge': { method: 'POST', path: '/v2/auth/challenges', contentType: 'application/json', keyed: true },
   'auth.verify': { method: 'POST', path: '/v2/auth/verify', contentType: 'application/json' },
   'auth.createTokens': { method: 'POST', path: '/v2/auth/tokens', contentType: 'application/json' },
   'auth.revoke': { method: 'POST', path: '/v2/auth/revoke', contentType: 'application/json' },
+  'sessions.list': { method: 'GET', path: '/v2/users/me/sessions', secured: true },
+  'sessions.endAll': { method: 'DELETE', path: '/v2/users/me/sessions', secured: true },
+  'sessions.end': { method: 'DELETE', path: '/v2/users/me/sessions/{id}', secured: true },
+  'users.changeEmail': { method: 'POST', path: '/v2/users/me/email', contentType: 'application/json', secured: true, keyed: true },
   'auth.jwks': { method: 'GET', path: '/.well-known/jwks.json' },
-  'avatars.create': { method: 'POST', path: '/v2/users/me/avatar', contentType: 'application/json', secured: true },
+  'avatars.create': { method: 'POST', path: '/v2/users/me/avatar', contentType: 'application/json', secured: true, keyed: true },
   'avatars.delete': { method: 'DELETE', path: '/v2/users/me/avatar', secured: true },
   'health.live': { method: 'GET', path: '/health/live' },
   'health.ready': { method: 'GET', path: '/health/ready' }
@@ -109,6 +113,12 @@ export interface Api {
      * For admins. Newest first: registrations, invitations, changes and deletions by admins, also of an account that is gone. Kept for 400 days. A page may have fewer items than its limit; only the last one has no `nextCursor`. The header `Link` has the same next page.
      */
     audit: Call<UsersAuditData, UsersAuditResponses>
+    /**
+     * Change your address
+     *
+     * Mails a code to the new address. Free and used addresses get the same answer. Confirm the code with `POST /v2/auth/verify`, or sign in with it: the account then has the new address, and all its sessions end except the one that asked, which must refresh its access token. The former address gets a notice with a link that undoes the change for seven days; until then no other account can have that address. The request ends with the session that made it. One network can request at most 5 codes an hour and 10 a day for an address; all networks together 15 and 30.
+     */
+    changeEmail: Call<UsersChangeEmailData, UsersChangeEmailResponses>
   }
   auth: {
     /**
@@ -120,13 +130,13 @@ export interface Api {
     /**
      * Confirm an address
      *
-     * Confirms the address of a challenge without signing in. The code can still be exchanged for tokens once. Each challenge allows five wrong codes.
+     * Confirms the address of a challenge without signing in. The code can still be exchanged for tokens once. Each challenge allows five wrong codes. The code of a change of address gives the account its new address. The code of a notice about such a change gives the account its former address back and ends all sessions; it cannot be exchanged for tokens.
      */
     verify: Call<AuthVerifyData, AuthVerifyResponses>
     /**
      * Sign in, or stay signed in
      *
-     * The grant `code` exchanges the code from a mail for tokens. A code works once, for ten minutes, with five tries. The first success confirms the address. The grant `refresh_token` exchanges a refresh token for new tokens. For 10 seconds the old token gets the same answer again; used later, it ends the session.
+     * The grant `code` exchanges the code from a mail for tokens. A code works once, for ten minutes, with five tries. The first success confirms the address. The code of a change of address also gives the account its new address. The grant `refresh_token` exchanges a refresh token for new tokens. For 10 seconds the old token gets the same answer again; used later, it ends the session.
      */
     createTokens: Call<AuthCreateTokensData, AuthCreateTokensResponses>
     /**
@@ -141,6 +151,26 @@ export interface Api {
      * The current signing key and the previous one, as a JSON Web Key Set (RFC 7517). Fetch it again when a token has a `kid` that is not in the set.
      */
     jwks: Call<AuthJwksData, AuthJwksResponses>
+  }
+  sessions: {
+    /**
+     * List your sessions
+     *
+     * The sessions that have not ended, newest first, at most 100. Each is one sign-in on one client.
+     */
+    list: Call<SessionsListData, SessionsListResponses>
+    /**
+     * Log out everywhere
+     *
+     * Ends all your sessions, this one included: no refresh token works any more. Access tokens that were issued before get 401 wherever the account is read. A request for a change of address that is not confirmed yet ends with its session.
+     */
+    endAll: Call<SessionsEndAllData, SessionsEndAllResponses>
+    /**
+     * End one of your sessions
+     *
+     * Ends the session at once: its refresh token does not work any more. Its last access token can still read and change the account until it expires, ten minutes after it was issued; log out everywhere to end that too.
+     */
+    end: Call<SessionsEndData, SessionsEndResponses>
   }
   avatars: {
     /**

@@ -80,7 +80,7 @@ export type Problem = {
     /**
      * Stable code of the problem, for programs. New codes may be added
      */
-    code: 'AUTH_CODES_EXHAUSTED' | 'AUTH_CODE_INVALID' | 'AUTH_REFRESH_TOKEN_INVALID' | 'AUTH_TOKEN_INVALID' | 'AVATARS_NOT_FOUND' | 'BAD_REQUEST' | 'BODY_MALFORMED' | 'BODY_TOO_LARGE' | 'DEPENDENCY_UNAVAILABLE' | 'FORBIDDEN' | 'HEADERS_TOO_LARGE' | 'HOST_MISSING' | 'IDEMPOTENCY_IN_PROGRESS' | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL' | 'METHOD_NOT_ALLOWED' | 'METHOD_NOT_IMPLEMENTED' | 'NOT_FOUND' | 'PRECONDITION_FAILED' | 'RATE_LIMITED' | 'REQUEST_TIMEOUT' | 'UNSUPPORTED_MEDIA_TYPE' | 'UPLOADS_DISABLED' | 'URL_MALFORMED' | 'USERS_CONFLICT' | 'USERS_EMAIL_TAKEN' | 'USERS_LAST_ADMIN' | 'USERS_NOT_FOUND' | 'VALIDATION_FAILED';
+    code: 'AUTH_CODES_EXHAUSTED' | 'AUTH_CODE_INVALID' | 'AUTH_EMAIL_CHANGES_EXHAUSTED' | 'AUTH_EMAIL_TAKEN' | 'AUTH_REFRESH_TOKEN_INVALID' | 'AUTH_SESSION_NOT_FOUND' | 'AUTH_TOKEN_INVALID' | 'AVATARS_NOT_FOUND' | 'BAD_REQUEST' | 'BODY_MALFORMED' | 'BODY_TOO_LARGE' | 'DEPENDENCY_UNAVAILABLE' | 'FORBIDDEN' | 'HEADERS_TOO_LARGE' | 'HOST_MISSING' | 'IDEMPOTENCY_IN_PROGRESS' | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL' | 'METHOD_NOT_ALLOWED' | 'METHOD_NOT_IMPLEMENTED' | 'NOT_FOUND' | 'PRECONDITION_FAILED' | 'RATE_LIMITED' | 'REQUEST_TIMEOUT' | 'UNSUPPORTED_MEDIA_TYPE' | 'UPLOADS_DISABLED' | 'URL_MALFORMED' | 'USERS_CONFLICT' | 'USERS_EMAIL_TAKEN' | 'USERS_LAST_ADMIN' | 'USERS_NOT_FOUND' | 'VALIDATION_FAILED';
     correlationId: string;
     /**
      * The invalid fields
@@ -120,6 +120,26 @@ export type UserPatch = {
 };
 
 /**
+ * ExportedAction
+ */
+export type ExportedAction = {
+    at: string;
+    action: 'register' | 'invite' | 'update' | 'delete';
+    /**
+     * The fields that were changed
+     */
+    changed?: Array<string>;
+    /**
+     * The new status, if it was changed
+     */
+    status?: string;
+    /**
+     * The new role, if it was changed
+     */
+    role?: string;
+};
+
+/**
  * ExportedSession
  */
 export type ExportedSession = {
@@ -127,6 +147,7 @@ export type ExportedSession = {
     createdAt: string;
     lastUsedAt: string;
     expiresAt: string;
+    device?: string;
 };
 
 /**
@@ -152,6 +173,10 @@ export type ExportedCode = {
 export type UserExport = {
     exportedAt: string;
     account: User;
+    /**
+     * What admins did with the account in the last 400 days, newest first
+     */
+    adminActions: Array<ExportedAction>;
     /**
      * Sessions that have not ended
      */
@@ -401,6 +426,50 @@ export type Revocation = {
      * Opaque; each use returns a new one
      */
     refreshToken: string;
+};
+
+/**
+ * Session
+ */
+export type Session = {
+    id: string;
+    createdAt: string;
+    /**
+     * When the session last got tokens
+     */
+    lastUsedAt: string;
+    /**
+     * When the session ends if it is not used
+     */
+    expiresAt: string;
+    /**
+     * How the client names itself: the `User-Agent` of its last request for tokens. Absent when it sent none
+     */
+    device?: string;
+    /**
+     * Whether this request belongs to the session
+     */
+    current: boolean;
+};
+
+/**
+ * Sessions
+ */
+export type Sessions = {
+    /**
+     * Newest first
+     */
+    items: Array<Session>;
+};
+
+/**
+ * EmailChangeRequest
+ */
+export type EmailChangeRequest = {
+    /**
+     * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks around it are removed, and it is kept in lower case
+     */
+    email: string;
 };
 
 /**
@@ -1115,6 +1184,12 @@ export type UsersBatchGetResponse = UsersBatchGetResponses[keyof UsersBatchGetRe
 
 export type UsersCreateBatchData = {
     body: BatchRegistration;
+    headers?: {
+        /**
+         * Makes the request safe to repeat: for 24 hours, the same key and body get the first answer again. Use a new random key, such as a UUID, for each new request. The quotes may be left out.
+         */
+        'idempotency-key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/v2/users/batch';
@@ -1134,6 +1209,10 @@ export type UsersCreateBatchErrors = {
      */
     403: Problem;
     /**
+     * The first request with this Idempotency-Key is still running
+     */
+    409: Problem;
+    /**
      * The body is larger than 64 KiB
      */
     413: Problem;
@@ -1141,6 +1220,10 @@ export type UsersCreateBatchErrors = {
      * The body has an unsupported content type, is not in UTF-8, or is compressed
      */
     415: Problem;
+    /**
+     * The Idempotency-Key was used for another request
+     */
+    422: Problem;
     /**
      * Too many requests from this client
      */
@@ -1168,6 +1251,12 @@ export type UsersCreateBatchResponse = UsersCreateBatchResponses[keyof UsersCrea
 
 export type UsersInviteData = {
     body: Registration;
+    headers?: {
+        /**
+         * Makes the request safe to repeat: for 24 hours, the same key and body get the first answer again. Use a new random key, such as a UUID, for each new request. The quotes may be left out.
+         */
+        'idempotency-key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/v2/users/invitations';
@@ -1187,7 +1276,7 @@ export type UsersInviteErrors = {
      */
     403: Problem;
     /**
-     * The address has an account
+     * The address has an account. Or: The first request with this Idempotency-Key is still running
      */
     409: Problem;
     /**
@@ -1198,6 +1287,10 @@ export type UsersInviteErrors = {
      * The body has an unsupported content type, is not in UTF-8, or is compressed
      */
     415: Problem;
+    /**
+     * The Idempotency-Key was used for another request
+     */
+    422: Problem;
     /**
      * Too many requests from this client
      */
@@ -1362,6 +1455,10 @@ export type AuthVerifyErrors = {
      */
     401: Problem;
     /**
+     * The code is right, and the account cannot get the address
+     */
+    409: Problem;
+    /**
      * The body is larger than 64 KiB
      */
     413: Problem;
@@ -1410,6 +1507,10 @@ export type AuthCreateTokensErrors = {
      * The code or refresh token is not valid; every reason gets the same answer
      */
     401: Problem;
+    /**
+     * The code is right, and the account cannot get the address
+     */
+    409: Problem;
     /**
      * The body is larger than 64 KiB
      */
@@ -1487,6 +1588,217 @@ export type AuthRevokeResponses = {
 };
 
 export type AuthRevokeResponse = AuthRevokeResponses[keyof AuthRevokeResponses];
+
+export type SessionsEndAllData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v2/users/me/sessions';
+};
+
+export type SessionsEndAllErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * The body is larger than 64 KiB
+     */
+    413: Problem;
+    /**
+     * The body has an unsupported content type, is not in UTF-8, or is compressed
+     */
+    415: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type SessionsEndAllError = SessionsEndAllErrors[keyof SessionsEndAllErrors];
+
+export type SessionsEndAllResponses = {
+    /**
+     * Logged out everywhere
+     */
+    204: void;
+};
+
+export type SessionsEndAllResponse = SessionsEndAllResponses[keyof SessionsEndAllResponses];
+
+export type SessionsListData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v2/users/me/sessions';
+};
+
+export type SessionsListErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type SessionsListError = SessionsListErrors[keyof SessionsListErrors];
+
+export type SessionsListResponses = {
+    /**
+     * OK
+     */
+    200: Sessions;
+};
+
+export type SessionsListResponse = SessionsListResponses[keyof SessionsListResponses];
+
+export type SessionsEndData = {
+    body?: never;
+    path: {
+        /**
+         * Session id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/v2/users/me/sessions/{id}';
+};
+
+export type SessionsEndErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * No such session, or another user's session
+     */
+    404: Problem;
+    /**
+     * The body is larger than 64 KiB
+     */
+    413: Problem;
+    /**
+     * The body has an unsupported content type, is not in UTF-8, or is compressed
+     */
+    415: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type SessionsEndError = SessionsEndErrors[keyof SessionsEndErrors];
+
+export type SessionsEndResponses = {
+    /**
+     * Ended
+     */
+    204: void;
+};
+
+export type SessionsEndResponse = SessionsEndResponses[keyof SessionsEndResponses];
+
+export type UsersChangeEmailData = {
+    body: EmailChangeRequest;
+    headers?: {
+        /**
+         * Makes the request safe to repeat: for 24 hours, the same key and body get the first answer again. Use a new random key, such as a UUID, for each new request. The quotes may be left out.
+         */
+        'idempotency-key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v2/users/me/email';
+};
+
+export type UsersChangeEmailErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * No valid access token
+     */
+    401: Problem;
+    /**
+     * The first request with this Idempotency-Key is still running
+     */
+    409: Problem;
+    /**
+     * The body is larger than 64 KiB
+     */
+    413: Problem;
+    /**
+     * The body has an unsupported content type, is not in UTF-8, or is compressed
+     */
+    415: Problem;
+    /**
+     * The Idempotency-Key was used for another request
+     */
+    422: Problem;
+    /**
+     * Too many codes have been sent to this address
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer; try again
+     */
+    503: Problem;
+};
+
+export type UsersChangeEmailError = UsersChangeEmailErrors[keyof UsersChangeEmailErrors];
+
+export type UsersChangeEmailResponses = {
+    /**
+     * Accepted
+     */
+    202: ChallengeTicket;
+};
+
+export type UsersChangeEmailResponse = UsersChangeEmailResponses[keyof UsersChangeEmailResponses];
 
 export type AuthJwksData = {
     body?: never;
@@ -1617,6 +1929,12 @@ export type AvatarsDeleteResponse = AvatarsDeleteResponses[keyof AvatarsDeleteRe
 
 export type AvatarsCreateData = {
     body: AvatarRequest;
+    headers?: {
+        /**
+         * Makes the request safe to repeat: for 24 hours, the same key and body get the first answer again. Use a new random key, such as a UUID, for each new request. The quotes may be left out.
+         */
+        'idempotency-key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/v2/users/me/avatar';
@@ -1636,6 +1954,10 @@ export type AvatarsCreateErrors = {
      */
     404: Problem;
     /**
+     * The first request with this Idempotency-Key is still running
+     */
+    409: Problem;
+    /**
      * The body is larger than 64 KiB
      */
     413: Problem;
@@ -1643,6 +1965,10 @@ export type AvatarsCreateErrors = {
      * The body has an unsupported content type, is not in UTF-8, or is compressed
      */
     415: Problem;
+    /**
+     * The Idempotency-Key was used for another request
+     */
+    422: Problem;
     /**
      * Too many requests from this client
      */
