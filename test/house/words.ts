@@ -24,7 +24,10 @@ const DECLARED: [kind: string, find: (text: string) => string[]][] = [
   ['error code', text => all(text, /createError(?:<[^>]*>)?\('([A-Z_0-9]+)'/g)],
   ['tag', text => all(text, /apiDocs\.tag\(\{ name: '([^']+)'/g)],
   ['metric', text => all(text, /interface MetricNames \{([^}]*)\}/g).flatMap(body => all(body, /^\s*(\w+): true$/gm))],
-  ['variable', text => [...all(text, /\bconfig\.([A-Z][A-Z_0-9]+)\b/g)]],
+  ['variable', text => [
+    ...all(text, /\bconfig\.([A-Z][A-Z_0-9]+)\b/g),
+    ...all(text, /\{([^{}]*)\} = (?:app\.)?config\b/g).flatMap(names => all(names, /\b([A-Z][A-Z_0-9]+)\b/g))
+  ]],
   ['path', text => all(text, /\bapp\.(?:get|post|put|patch|delete)\('([^']+)'/g).map(path => path.replace(/\/:.*$/, ''))],
   ['decorator', text => all(text, /app\.decorate\('(\w+)'/g)]
 ]
