@@ -111,7 +111,9 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
         expiresAt: toSeconds(clock() + SESSION_IDLE),
         ...(device === undefined ? {} : { device })
       })
-      if (isStarted) {
+      // Asked again after the write: had the account gone before it, its deletion may have looked for sessions too early.
+      if (isStarted && await users.ofSession(user.id, sid) === undefined) await repository.deleteSession(user.id, sid)
+      else if (isStarted) {
         count('SignIns')
         return tokens
       }

@@ -22,7 +22,7 @@ export interface EmailChangeOptions {
   /** builds the next version of a user */
   nextVersion: (user: StoredUser, changes: Partial<StoredUser>) => StoredUser
   /** writes it; `undefined` when the user has changed since it was read */
-  save: (previous: StoredUser, next: StoredUser, entry: UsersEntry, displaced?: { user: StoredUser, entry: UsersEntry }) => Promise<User | undefined>
+  save: (previous: StoredUser, next: StoredUser, entry: UsersEntry, options?: { displaced?: { user: StoredUser, entry: UsersEntry } | undefined, mayLeaveNoAdmin?: boolean }) => Promise<User | undefined>
 }
 
 /** The rules of changing an account's address, see docs/adr/0066-a-change-of-address-can-be-undone.md. */
@@ -74,7 +74,7 @@ export function createEmailChanges ({ repository, adminEmails, now, getFresh, ne
         const displaced = owner === undefined
           ? undefined
           : { user: owner, entry: outboxEntry('user.deleted', { subject: owner.id, correlationId, now: now(), data: { userId: owner.id, userVersion: owner.version + 1, email } }) }
-        const outcome = await save(previous, next, entry, displaced)
+        const outcome = await save(previous, next, entry, { displaced })
         return outcome === undefined ? undefined : { outcome }
       })
       if (changed === undefined) throw new Unavailable()
@@ -92,7 +92,8 @@ export function createEmailChanges ({ repository, adminEmails, now, getFresh, ne
         const losesAdmin = former.slice(position).some(({ madeAdmin }) => madeAdmin === true)
         const changes = { formerAddresses: former.slice(0, position), ...(losesAdmin ? { role: 'user' as const } : {}) }
         const { next, entry } = moved(previous, former[position]!.email, changes, {}, undefined, correlationId)
-        const user = await save(previous, next, entry)
+        // An address from ADMIN_EMAILS had made it admin. Whoever has that address becomes admin by proving it.
+        const user = await save(previous, next, entry, { mayLeaveNoAdmin: losesAdmin })
         return user === undefined ? undefined : { user }
       })
       if (restored === undefined) throw new Unavailable()

@@ -18,8 +18,12 @@ type Writes = NonNullable<TransactWriteCommandInput['TransactItems']>
  */
 export type WriteOutcome = 'written' | 'repeated' | 'refused'
 
-/** A change of a user by an admin, who must still be an admin when it is written. */
-export interface By { adminId: string | undefined }
+/** Who makes a change: an admin, who must still be an admin when it is written, or without `adminId` the user. */
+export interface By {
+  adminId: string | undefined
+  /** whether the change may leave no admin */
+  mayLeaveNoAdmin?: boolean
+}
 
 export interface UsersRepository {
   /** A user that exists and has not expired. Strongly consistent. */
@@ -127,21 +131,22 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
    * The set of admins, when an account becomes one or stops being one. One must remain: the admin who makes the change,
    * who is checked in the same transaction, or else another one in the set.
    */
-  function adminsAfter (previous: StoredUser, next: StoredUser | undefined, { adminId }: By): Writes {
+  function adminsAfter (previous: StoredUser, next: StoredUser | undefined, { adminId, mayLeaveNoAdmin = false }: By): Writes {
     const isNow = isActiveAdmin(next)
     if (isActiveAdmin(previous) === isNow) return []
     if (isNow) {
       const ids = new Set([previous.id, ...(adminId === undefined ? [] : [adminId])])
       return [{ Update: { TableName: table, Key: adminsKey, UpdateExpression: 'ADD ids :ids SET kind = :kind', ExpressionAttributeValues: { ':ids': ids, ':kind': 'admins' } } }]
     }
+    const mustRemain = adminId === undefined && !mayLeaveNoAdmin
     return [{
       Update: {
         TableName: table,
         Key: adminsKey,
         UpdateExpression: 'DELETE ids :ids',
-        ExpressionAttributeValues: { ':ids': new Set([previous.id]), ...(adminId === undefined ? { ':id': previous.id, ':one': 1, ':none': 0 } : {}) },
+        ExpressionAttributeValues: { ':ids': new Set([previous.id]), ...(mustRemain ? { ':id': previous.id, ':one': 1, ':none': 0 } : {}) },
         // An admin from before the set is not in it.
-        ...(adminId === undefined ? { ConditionExpression: '(contains(ids, :id) AND size(ids) > :one) OR (attribute_exists(ids) AND NOT contains(ids, :id) AND size(ids) > :none)' } : {})
+        ...(mustRemain ? { ConditionExpression: '(contains(ids, :id) AND size(ids) > :one) OR (attribute_exists(ids) AND NOT contains(ids, :id) AND size(ids) > :none)' } : {})
       }
     }]
   }

@@ -169,7 +169,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     now,
     getFresh,
     nextVersion,
-    save: (previous, next, entry, displaced) => save(previous, next, entry, OWN, displaced)
+    save: (previous, next, entry, { displaced, mayLeaveNoAdmin = false } = {}) => save(previous, next, entry, { ...OWN, mayLeaveNoAdmin }, displaced)
   })
 
   return {
