@@ -14,12 +14,13 @@ const exhausted = (path: string, body: object): Prepare => async (world) => {
   return { body: { ...body, email } }
 }
 
-/** The code of a change of address, to one that another user has registered since. */
+/** The code of a change of address, to one that another user has confirmed since. */
 const takenAddress: Prepare = async (world, { accessToken: token }) => {
   const email = world.newEmail()
   const { challengeId } = await world.call<{ challengeId: string }>('POST', '/v2/users/me/email', { token, body: { email } })
+  const registration = await world.call<{ challengeId: string }>('POST', '/v2/users', { body: { email, name: 'Grace Hopper' } })
   await world.deliver()
-  await world.call('POST', '/v1/users', { body: { email, name: 'Grace Hopper' } })
+  await world.call('POST', '/v2/auth/verify', { body: { challengeId: registration.challengeId, code: world.app.keys.codeOf(registration.challengeId) } })
   return { body: { challengeId, code: world.app.keys.codeOf(challengeId) } }
 }
 

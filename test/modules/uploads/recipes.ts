@@ -20,6 +20,9 @@ async function avatarOf (world: World, { accessToken: token }: Account): Promise
   return { userId: userId!, avatarId: avatarId! }
 }
 
+// Two requests differ, so that one is not a repetition of the other.
+let nextSize = 1000
+
 const avatars = new Map<string, ReturnType<typeof avatarOf>>()
 
 /** What the contract test (test/contract) cannot read from the documents about the operations of this module. */
@@ -32,7 +35,7 @@ export const RECIPES: Recipes = {
     },
     outcomes: { 404: (_, { id }) => ({ path: { userId: id, avatarId: `1795651200000-${unknownId()}` } }) }
   },
-  'avatars.create': { success: () => ({ body: AVATAR }), unseen: { 404: NO_BUCKET } },
+  'avatars.create': { success: () => ({ body: { ...AVATAR, size: nextSize++ } }), unseen: { 404: NO_BUCKET } },
   // The owner's picture stays for avatars.get.
   'avatars.delete': { consumes: true, success: () => ({}), unseen: { 404: NO_BUCKET } }
 }
