@@ -1,4 +1,4 @@
-import { DeleteCommand, ScanCommand } from '@aws-sdk/lib-dynamodb'
+import { DeleteCommand, GetCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs'
 import { Redis } from 'ioredis'
 import { createHash } from 'node:crypto'
@@ -7,6 +7,7 @@ import { mailboxOf } from '../../src/modules/auth/allowance.ts'
 import type { AuthEntry, Tokens } from '../../src/modules/auth/contract.ts'
 import { newId } from '../../src/shared/ids.ts'
 import { outboxEntry } from '../../src/shared/outbox.ts'
+import { intercept } from '../faults.ts'
 import { adminOf, buildTestApp, codeIn, pump, signIn, startEngines, TABLES } from '../helper.ts'
 import { deliver, entryRecord, leaveBehind, waiting } from '../outbox.ts'
 
@@ -140,6 +141,28 @@ t.test('an account that an admin invited and looked at leaves nothing either', a
   t.same(lines.map(({ action }) => action), ['delete', 'update', 'invite'], 'the audit is kept, and finds the account by a hash of its id')
 })
 
+t.test('a sign-in that is under way while the account is deleted leaves no session', async t => {
+  const email = 'stalled@example.com'
+  const { user } = await signIn(app, engines, email, 'Stalled Sid')
+  const { challengeId } = (await call('POST', '/v2/auth/challenges', { payload: { email } })).json()
+  await pump(app, engines)
+  const code = codeIn(engines, email)
+  // The code has been compared. Before its session is written, the account is deleted and the deletion handled. The
+  // challenge is put back: a slower deletion would not have found it yet.
+  const challenge = async () => (await app.dynamodb.send(new GetCommand({ TableName: 'AuthTable', Key: { pk: `challenge#${challengeId}`, sk: 'challenge' } }))).Item
+  const stop = intercept(app.dynamodb, { command: 'TransactWriteItemsCommand', onTheLine: false }, async ({ send }) => {
+    stop()
+    const Item = await challenge()
+    await app.users.remove({ userId: user.id }, user.id, 'x')
+    await pump(app, engines)
+    await app.dynamodb.send(new PutCommand({ TableName: 'AuthTable', Item }))
+    return await send()
+  })
+  t.equal((await call('POST', '/v2/auth/tokens', { payload: { grantType: 'code', challengeId, code } })).statusCode, 401)
+  t.notOk(await challenge().then(item => item?.['userId']), 'the challenge was used, and names no one')
+  t.same(await tracesOf({ id: user.id, emails: [email], names: ['Stalled'] }), [])
+})
+
 t.test('a code that was requested long ago, and mailed late, is erased with the account', async t => {
   const email = 'late@example.com'
   const { id } = await app.users.register({ email, name: 'Late Riser' }, 'x')
@@ -179,7 +202,7 @@ t.test('an account that registers again before the deletion has been handled kee
 t.test('the log of all this has no address, no name, no code and no token', async t => {
   const log = JSON.stringify(app.logLines)
   t.ok(app.logLines.length > 50, `${app.logLines.length} lines`)
-  t.notMatch(log, /@example\.com|Vanishing|Riser|Quick Again|Ada Again/)
+  t.notMatch(log, /@example\.com|Vanishing|Riser|Stalled|Quick Again|Ada Again/)
   for (const mail of engines.mails) t.notOk(log.includes(/\b\d{8}\b/.exec(mail.text ?? '')?.[0] ?? 'no code'), 'no code')
   t.notMatch(log, /eyJ[\w-]+\.eyJ/, 'no access token')
 })

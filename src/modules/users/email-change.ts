@@ -11,7 +11,7 @@ import type { FormerAddress, StoredUser } from './schemas.ts'
 const UNDO_LIFETIME = 7 * 24 * 3600
 
 /** Changes of address that can be undone at a time. More are refused, so that no number of changes makes the first one permanent. */
-const MAX_FORMER = 5
+export const MAX_FORMER = 5
 
 export interface EmailChangeOptions {
   repository: Pick<UsersRepository, 'get' | 'ownerOf'>
@@ -92,7 +92,7 @@ export function createEmailChanges ({ repository, adminEmails, now, getFresh, ne
         const losesAdmin = former.slice(position).some(({ madeAdmin }) => madeAdmin === true)
         const changes = { formerAddresses: former.slice(0, position), ...(losesAdmin ? { role: 'user' as const } : {}) }
         const { next, entry } = moved(previous, former[position]!.email, changes, {}, undefined, correlationId)
-        // An address from ADMIN_EMAILS had made it admin. Whoever has that address becomes admin by proving it.
+        // An address from ADMIN_EMAILS had made it admin. The owner of that address becomes admin by proving it.
         const user = await save(previous, next, entry, { mayLeaveNoAdmin: losesAdmin })
         return user === undefined ? undefined : { user }
       })

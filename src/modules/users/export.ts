@@ -1,7 +1,10 @@
 import { Type, type TObject } from '@sinclair/typebox'
+import { openAddresses } from './account-state.ts'
 import type { User, UsersService } from './contract.ts'
 import type { DirectoryRepository } from './directory-repository.ts'
-import { ExportedAction, UserExport } from './schemas.ts'
+import { MAX_FORMER } from './email-change.ts'
+import type { UsersRepository } from './repository.ts'
+import { ExportedAction, ExportedAddress, UserExport } from './schemas.ts'
 
 /** Admins act on an account now and then. Older lines than these are left out. */
 const MAX_ACTIONS = 1000
@@ -10,7 +13,7 @@ const MAX_ACTIONS = 1000
  * The parts of a user's export. Each module adds the part that it stores, so that no module reads another one's table.
  * `schema` has all parts once the app is built; a route may use it before that.
  */
-export function createExport ({ directory, now }: { directory: Pick<DirectoryRepository, 'audit'>, now: () => Date }) {
+export function createExport ({ repository, directory, now }: { repository: Pick<UsersRepository, 'get'>, directory: Pick<DirectoryRepository, 'audit'>, now: () => Date }) {
   const parts = new Map<string, (user: User) => Promise<unknown>>()
   const schema: TObject & { required?: string[] } = Type.Object({ ...UserExport.properties }, { title: 'UserExport' })
 
@@ -32,6 +35,14 @@ export function createExport ({ directory, now }: { directory: Pick<DirectoryRep
     async collect ({ id }) {
       const { items } = await directory.audit(id, { limit: MAX_ACTIONS })
       return items.map(({ id, actorId, correlationId, ...action }) => action)
+    }
+  })
+
+  contribute('formerAddresses', {
+    schema: Type.Array(ExportedAddress, { maxItems: MAX_FORMER, description: 'Addresses that the account can have back, oldest first' }),
+    async collect ({ id }) {
+      const user = await repository.get(id)
+      return (user === undefined ? [] : openAddresses(user, now())).map(({ email, until }) => ({ email, until: new Date(until * 1000).toISOString() }))
     }
   })
 

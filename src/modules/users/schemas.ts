@@ -176,6 +176,12 @@ export type AuditPage = Static<typeof AuditPage>
 /** A line of the audit as its subject may see it: not who acted. */
 export const ExportedAction = Type.Omit(AuditLine, ['id', 'actorId', 'correlationId'], { title: 'ExportedAction', examples: [{ at: '2026-11-22T12:00:00.000Z', action: 'update', changed: ['role'], role: 'admin' }] })
 
+/** A former address of an account, for its user. */
+export const ExportedAddress = Type.Object({
+  email: CanonicalEmail,
+  until: Type.String({ format: 'date-time', description: 'Until when the change can be undone', examples: Timestamp.examples as string[] })
+}, { title: 'ExportedAddress' })
+
 /** What every export has; modules add their parts, see `createExport`. */
 export const UserExport = Type.Object({
   exportedAt: Timestamp,

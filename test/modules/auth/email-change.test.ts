@@ -606,7 +606,16 @@ t.test('an address of ADMIN_EMAILS makes an admin when a change proves it; the r
   await pump(app, engines)
 })
 
-t.test('former addresses and what undoes a change are in no answer and in no event', async (t) => {
+t.test('an undo takes the role back even from the only admin: the owner of the admin address becomes one by proving it', async (t) => {
+  const ada = await newUser()
+  t.equal((await change(ada.tokens, 'chief@example.com')).user.role, 'admin')
+  await app.dynamodb.send(new UpdateCommand({ TableName: 'UsersTable', Key: { userId: 'admins' }, UpdateExpression: 'SET ids = :ids', ExpressionAttributeValues: { ':ids': new Set([ada.id]) } }))
+  t.equal((await undo(ada.email)).statusCode, 204)
+  t.match(await app.users.getFresh(ada.id), { role: 'user', email: ada.email })
+  await pump(app, engines)
+})
+
+t.test('former addresses and what undoes a change are in no answer but the export, and in no event', async (t) => {
   const ada = await newUser()
   const tokens = await change(ada.tokens, address())
   for (const url of ['/v2/users/me', `/v1/users/${ada.id}`]) {

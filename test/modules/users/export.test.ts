@@ -15,12 +15,13 @@ t.test('an export is one document with everything stored about its user, and not
   const answer = await exportOf(accessToken)
   t.equal(answer.statusCode, 200)
   t.match(answer.headers, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store', 'content-disposition': `attachment; filename="${user.id}.json"` })
-  const { exportedAt, account, sessions, codes, adminActions, ...rest } = answer.json()
+  const { exportedAt, account, sessions, codes, adminActions, formerAddresses, ...rest } = answer.json()
   t.ok(Math.abs(Date.now() - Date.parse(exportedAt)) < 60_000)
   t.same(account, user)
   t.match(sessions, [{ id: String, createdAt: String, lastUsedAt: String, expiresAt: String }])
   t.same(codes.map(({ requestedAt, ...code }: { requestedAt: string }) => code), [{ open: { expiresAt: second.json().expiresAt.replace(/\.\d+Z/, '.000Z'), tries: 1 } }, {}], 'the newest first')
   t.same(adminActions, [])
+  t.same(formerAddresses, [])
   t.same(rest, {})
 
   const stored = await itemsOf(app.dynamodb)
@@ -37,6 +38,16 @@ t.test('an export is read from the tables, and not from the cache', async t => {
   await app.users.update({ userId: user.id }, user.id, { name: 'After' }, 'x')
   const answer = await other.inject({ url: '/v2/users/me/export', headers: { authorization: `Bearer ${accessToken}` } })
   t.equal(answer.json().account.name, 'After')
+})
+
+t.test('it has the addresses that the account can have back', async t => {
+  const { accessToken, user } = await signIn(app, engines, 'former@example.com')
+  const { sid } = JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as { sid: string }
+  await app.users.changeEmail({ userId: user.id, email: 'present@example.com', sid }, 'x')
+  await pump(app, engines)
+  const answer = await exportOf(await app.accessTokens.sign({ sub: user.id, email: 'present@example.com', role: 'user', sid }))
+  t.match(answer.json(), { account: { email: 'present@example.com' }, formerAddresses: [{ email: 'former@example.com', until: String }] })
+  t.equal(answer.json().formerAddresses.length, 1)
 })
 
 t.test('it says what admins did with the account, and not who they are', async t => {
@@ -85,7 +96,7 @@ t.test('the API document has a schema for every part of the export', async t => 
   t.equal(operation.operationId, 'users.export')
   const { $ref } = operation.responses['200'].content['application/json'].schema
   const schema = components.schemas[$ref.split('/').at(-1)]
-  t.same(Object.keys(schema.properties), ['exportedAt', 'account', 'adminActions', 'sessions', 'codes'])
+  t.same(Object.keys(schema.properties), ['exportedAt', 'account', 'adminActions', 'formerAddresses', 'sessions', 'codes'])
   t.same(schema.required, Object.keys(schema.properties))
   t.throws(() => app.users.contribute('sessions', { schema: {} as never, collect: async () => [] as never }), { message: 'users: the export has two parts sessions' })
 })

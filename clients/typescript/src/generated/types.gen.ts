@@ -140,6 +140,20 @@ export type ExportedAction = {
 };
 
 /**
+ * ExportedAddress
+ */
+export type ExportedAddress = {
+    /**
+     * E-mail address, in lower case; the domain in its ASCII form
+     */
+    email: string;
+    /**
+     * Until when the change can be undone
+     */
+    until: string;
+};
+
+/**
  * ExportedSession
  */
 export type ExportedSession = {
@@ -177,6 +191,10 @@ export type UserExport = {
      * What admins did with the account in the last 400 days, newest first
      */
     adminActions: Array<ExportedAction>;
+    /**
+     * Addresses that the account can have back, oldest first
+     */
+    formerAddresses: Array<ExportedAddress>;
     /**
      * Sessions that have not ended
      */
