@@ -9,7 +9,7 @@ const SERVICE = 'src/modules/users/service.ts'
 const PROFILE_TEST = 'test/modules/users/profile.test.ts'
 const FIELD = 'nickname: Type.Optional(Type.String({ maxLength: 40 }))'
 
-const inUser = (field: string): [string, string] => ['  locale: Locale,\n  status: Status,\n', `  locale: Locale,\n  ${field},\n  status: Status,\n`]
+const inUser = (field: string): [string, string] => ['  locale: CanonicalLocale,\n  status: Status,\n', `  locale: CanonicalLocale,\n  ${field},\n  status: Status,\n`]
 const inPatch = (field: string): [string, string] => ['  name: Type.Optional(PersonName),\n  locale: Type.Optional(Locale),\n  status: ', `  name: Type.Optional(PersonName),\n  locale: Type.Optional(Locale),\n  ${field},\n  status: `]
 
 /** What the compiler says, by file. */

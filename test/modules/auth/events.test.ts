@@ -81,7 +81,7 @@ t.test('what a stranger said outlives no proof: name and language are those of t
   await pump(app, engines)
   const owner = await app.auth.requestCode({ email, registration: { name: 'Real Owner', locale: 'de' }, network: 'owner' }, 'x')
   await pump(app, engines)
-  t.same(subjects(email), ['Confirm your e-mail address', 'Confirm your e-mail address'], 'an account that was never proved is no account to have already')
+  t.same(subjects(email), ['Confirmez votre adresse e-mail', 'Bestätigen Sie Ihre E-Mail-Adresse'], 'an account that was never proved is no account to have already')
   t.match(mailsTo(email).at(-1)!.text!.split('\n')[0], /Real Owner/)
   t.match((await exchange(owner.challengeId, app.keys.codeOf(owner.challengeId))).user, { name: 'Real Owner', locale: 'de', status: 'ACTIVE' })
   t.match((await exchange(stranger.challengeId, app.keys.codeOf(stranger.challengeId))).user, { name: 'Real Owner', locale: 'de' }, 'once it is proved, an older registration changes nothing')

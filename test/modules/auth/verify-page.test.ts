@@ -98,7 +98,7 @@ t.test('every language has the texts of English, and the page and its script use
   t.same(faultsOf('en', rest), ['copy is missing'])
 
   const [html, script] = ['page.html', 'page.js'].map(name => readFileSync(join(FOLDER, name), 'utf8')) as [string, string]
-  const used = new Set([...html.matchAll(/\{\{(\w+)\}\}/g), ...script.matchAll(/text\('(\w+)'/g), ...script.matchAll(/(?:failed|AUTH_\w+): '(\w+)'/g)].map(([, key]) => key!))
+  const used = new Set([...html.matchAll(/\{\{(\w+)\}\}/g), ...script.matchAll(/text\('(\w+)'/g), ...script.matchAll(/(?:failed|leave|AUTH_\w+): '(\w+)'/g)].map(([, key]) => key!))
   for (const prefix of ['signIn', 'change', 'undo']) for (const key of ['Title', 'Lead', 'Button', 'Done', 'Outcome']) used.add(prefix + key)
   for (const part of ['style', 'script', 'texts', 'lang', 'dir', 'brand']) used.delete(part)
   t.same([...used].sort(), Object.keys(english).sort())
