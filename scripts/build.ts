@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { basename, join, relative } from 'node:path'
-import { readTemplates } from '../src/modules/email/templates/files.ts'
 import { UI_DIRECTORY } from '../src/plugins/docs/from-routes.ts'
 import { UI_FILES } from '../src/plugins/docs/ui.ts'
 import { readOptions } from './options.ts'
@@ -96,7 +95,8 @@ export async function buildLambda (directory: string, { withUi = false, mailTemp
   for (const { path, contents } of outputFiles) await writeFile(join(path.endsWith('.map') ? `${directory}-maps` : directory, basename(path)), contents)
   await copyFolders(directory)
   if (mailTemplates !== undefined) {
-    // Checked now, so that a wrong file does not stop the deployed function.
+    // Checked now, so that a wrong file does not stop the deployed function. Imported by its path, because the module may leave.
+    const { readTemplates } = await import(join(ROOT, 'src/modules/email/templates/files.ts')) as { readTemplates: (directory: string) => Promise<unknown> }
     await readTemplates(mailTemplates)
     await cp(mailTemplates, join(directory, OWN_TEMPLATES), { recursive: true })
   }

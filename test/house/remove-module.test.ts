@@ -42,6 +42,7 @@ t.test('the e-mail module leaves by touching three files, and the other modules 
 
   for (const file of globSync('src/modules/email/*', { cwd: ROOT })) if (!STAYS.some(name => file.endsWith(`/${name}`))) scratch.remove(file)
   scratch.remove('test/modules/email')
+  scratch.remove('scripts/mail-preview.ts')
 
   change('src/app.ts', text => text.replace('./modules/email/index.ts', './modules/email/client.ts'))
   change('src/plugins/config.ts', text => without(text, ...VARIABLES.map(name => entry('  ', name)), /^function isSender [\s\S]*?^}\n/m))

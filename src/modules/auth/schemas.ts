@@ -54,13 +54,15 @@ export const Tokens = Type.Object({ ...TOKENS, user: Type.Unsafe<User>({ $ref: '
 export type Tokens = Static<typeof Tokens>
 
 const BASE64URL = '^[A-Za-z0-9_-]+$'
+const Device = Type.String({ minLength: 1, maxLength: MAX_DEVICE, pattern: '\\S', description: 'How the client names itself: the `User-Agent` of its last request for tokens. Absent when it sent none', examples: ['Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'] })
+
 /** A session as its user may see it: none of its secrets. */
 export const ExportedSession = Type.Object({
   id: Id,
   createdAt: Timestamp,
   lastUsedAt: Timestamp,
   expiresAt: Timestamp,
-  device: Type.Optional(Type.String({ maxLength: MAX_DEVICE }))
+  device: Type.Optional(Device)
 }, { title: 'ExportedSession' })
 
 export const ExportedCode = Type.Object({
@@ -76,16 +78,16 @@ export const MAX_LISTED = 100
 export const SessionView = Type.Object({
   id: Id,
   createdAt: Timestamp,
-  lastUsedAt: Type.String({ format: 'date-time', description: 'When the session last got tokens', examples: ['2026-11-22T12:10:00.000Z'] }),
-  expiresAt: Type.String({ format: 'date-time', description: 'When the session ends if it is not used', examples: ['2026-12-22T12:10:00.000Z'] }),
-  device: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_DEVICE, description: 'How the client names itself: the `User-Agent` of its last request for tokens. Absent when it sent none', examples: ['Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'] })),
+  lastUsedAt: Type.String({ maxLength: 24, format: 'date-time', description: 'When the session last got tokens', examples: ['2026-11-22T12:10:00.000Z'] }),
+  expiresAt: Type.String({ maxLength: 24, format: 'date-time', description: 'When the session ends if it is not used', examples: ['2026-12-22T12:10:00.000Z'] }),
+  device: Type.Optional(Device),
   current: Type.Boolean({ description: 'Whether this request belongs to the session' })
 }, { title: 'Session' })
 export type SessionView = Static<typeof SessionView>
 
 export const Sessions = Type.Object({ items: Type.Array(SessionView, { maxItems: MAX_LISTED, description: 'Newest first' }) }, { title: 'Sessions' })
 
-export const SessionParams = Type.Object({ id: Type.String({ maxLength: 64, description: 'Session id' }) })
+export const SessionParams = Type.Object({ id: Type.String({ maxLength: 64, pattern: '^[^\\u0000-\\u001f]*$', description: 'Session id', examples: Id.examples as string[] }) })
 
 export const JsonWebKeySet = Type.Object({
   keys: Type.Array(Type.Object({

@@ -138,7 +138,7 @@ export const BatchRegistration = Type.Object({ users: Type.Array(Row, { minItems
 
 const BatchResult = Type.Object({
   index: Type.Integer({ minimum: 0, maximum: MAX_USERS - 1, description: 'Position of the row in the request' }),
-  status: Type.Unsafe<201 | 400 | 409>({ type: 'integer', enum: [201, 400, 409], description: 'What the row would have got as a request of its own' }),
+  status: Type.Unsafe<201 | 400 | 409>({ type: 'integer', enum: [201, 400, 409], minimum: 201, maximum: 409, description: 'What the row would have got as a request of its own' }),
   id: Type.Optional(Id),
   code: Type.Optional(Type.String({ maxLength: 64, pattern: '^[A-Z0-9_]+$', description: 'Why the row was not registered, for programs', examples: ['USERS_EMAIL_TAKEN'] })),
   detail: Type.Optional(Type.String({ maxLength: 4096, pattern: '\\S', description: 'The same in words' }))
@@ -179,7 +179,7 @@ export const ExportedAction = Type.Omit(AuditLine, ['id', 'actorId', 'correlatio
 /** A former address of an account, for its user. */
 export const ExportedAddress = Type.Object({
   email: CanonicalEmail,
-  until: Type.String({ format: 'date-time', description: 'Until when the change can be undone', examples: Timestamp.examples as string[] })
+  until: Type.String({ ...Timestamp, description: 'Until when the change can be undone' })
 }, { title: 'ExportedAddress' })
 
 /** What every export has; modules add their parts, see `createExport`. */

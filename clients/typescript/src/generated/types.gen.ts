@@ -161,6 +161,9 @@ export type ExportedSession = {
     createdAt: string;
     lastUsedAt: string;
     expiresAt: string;
+    /**
+     * How the client names itself: the `User-Agent` of its last request for tokens. Absent when it sent none
+     */
     device?: string;
 };
 
