@@ -326,6 +326,12 @@ export async function signIn (app: TestApp, engines: Engines, email: string, nam
   return exchange.json<Tokens>()
 }
 
+/** The headers of a request by a user, whatever the role in the token, as if they had signed in. */
+export async function bearerOf (app: TestApp, userId: string, role: 'user' | 'admin' = 'admin'): Promise<{ authorization: string }> {
+  const { email = 'gone@example.com' } = await app.users.getFresh(userId) ?? {}
+  return { authorization: `Bearer ${await app.accessTokens.sign({ sub: userId, email, role, sid: randomUUID() })}` }
+}
+
 /** An admin, as the actor of `app.users.update(await adminOf(app), id, patch, correlationId)`. Written straight into the table, without a mail or an event. */
 export async function adminOf (app: TestApp): Promise<{ userId: string }> {
   const userId = randomUUID()

@@ -8,7 +8,7 @@ import type { AuthEntry, Tokens } from '../../src/modules/auth/contract.ts'
 import { newId } from '../../src/shared/ids.ts'
 import { outboxEntry } from '../../src/shared/outbox.ts'
 import { intercept } from '../faults.ts'
-import { adminOf, buildTestApp, codeIn, pump, signIn, startEngines, TABLES } from '../helper.ts'
+import { adminOf, bearerOf, buildTestApp, codeIn, pump, signIn, startEngines, TABLES } from '../helper.ts'
 import { deliver, entryRecord, leaveBehind, waiting } from '../outbox.ts'
 
 const engines = await startEngines(t, { redis: true })
@@ -127,7 +127,7 @@ t.test('of an account with everything it can have, deletion leaves one marker th
 t.test('an account that an admin invited and looked at leaves nothing either', async t => {
   const email = 'invited@example.com'
   const admin = await adminOf(app)
-  const token = await app.accessTokens.sign({ sub: admin.userId, email: `admin-${admin.userId}@example.net`, role: 'admin', sid: newId() })
+  const token = (await bearerOf(app, admin.userId)).authorization.slice('Bearer '.length)
   const invited = await call('POST', '/v2/users/invitations', { token, key: 'invited-once', payload: { email, name: 'Invited Irene' } })
   t.equal(invited.statusCode, 202)
   const { id } = invited.json<{ id: string }>()

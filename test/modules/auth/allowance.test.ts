@@ -54,13 +54,15 @@ for (const [kind, skip] of await dynamodbEngines()) {
       for (let i = 0; i < 5; i++) t.equal(await ask(app.auth, email, 'owner'), true)
     })
 
-    t.test('of 100 at once, over two instances, no more are let through than may be', async (t) => {
+    // DynamoDB Local does not take 100 connections within a connect timeout.
+    const many = kind === 'dynoxide' ? 100 : 32
+    t.test(`of ${many} at once, over two instances, no more are let through than may be`, async (t) => {
       const other = await buildTestApp(t, engines)
       const email = newAddress()
-      const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => ask((i % 2 === 0 ? app : other).auth, email)))
+      const answers = await Promise.all(Array.from({ length: many }, (_, i) => ask((i % 2 === 0 ? app : other).auth, email)))
       t.equal(answers.filter(Boolean).length, 5)
       const spread = newAddress()
-      const more = await Promise.all(Array.from({ length: 100 }, (_, i) => ask((i % 2 === 0 ? app : other).auth, spread, `network ${i}`)))
+      const more = await Promise.all(Array.from({ length: many }, (_, i) => ask((i % 2 === 0 ? app : other).auth, spread, `network ${i}`)))
       t.equal(more.filter(Boolean).length, 15)
     })
 

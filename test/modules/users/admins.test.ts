@@ -3,9 +3,8 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { AuditPage } from '../../../src/modules/users/schemas.ts'
 import { loseOneAnswer } from '../../faults.ts'
-import { adminOf, buildTestApp, dynamodbEngines, pump, signIn, startEngines, until, type TestApp } from '../../helper.ts'
+import { adminOf, bearerOf, buildTestApp, dynamodbEngines, pump, signIn, startEngines, until } from '../../helper.ts'
 
-const bearer = async (app: TestApp, userId: string) => ({ authorization: `Bearer ${await app.accessTokens.sign({ sub: userId, email: 'x@example.com', role: 'admin', sid: randomUUID() })}` })
 const self = (userId: string) => ({ userId })
 
 for (const [kind, skip] of await dynamodbEngines()) {
@@ -22,7 +21,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
     t.test('the last admin cannot suspend, demote or delete themselves', async (t) => {
       rootId = (await signIn(app, engines, 'root@example.com')).user.id
       t.same(await admins(), [rootId], 'the one that ADMIN_EMAILS makes')
-      const headers = await bearer(app, rootId)
+      const headers = await bearerOf(app, rootId)
       for (const [method, url, payload] of [
         ['PATCH', '/v2/users/me', { role: 'user' }], ['PATCH', `/v2/users/${rootId}`, { status: 'SUSPENDED' }], ['PATCH', '/v2/users/me', { status: 'SUSPENDED', role: 'user' }],
         ['DELETE', '/v2/users/me', undefined], ['DELETE', `/v2/users/${rootId}`, undefined], ['DELETE', `/v1/users/${rootId}`, undefined]
@@ -91,7 +90,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
 
     t.test('what an admin does with another account is in its audit, newest first, and outlives the account', async (t) => {
       const root = await adminOf(app)
-      const headers = await bearer(app, root.userId)
+      const headers = await bearerOf(app, root.userId)
       const inject = (method: 'POST' | 'PATCH' | 'DELETE', url: string, payload?: object) => app.inject({ method, url, headers: { ...headers, 'x-correlation-id': 'corr-1' }, ...(payload === undefined ? {} : { payload }) })
       const [{ id }] = (await inject('POST', '/v2/users/batch', { users: [{ email: 'audited@example.com', name: 'Ada Audited' }] })).json().results as [{ id: string }]
       await inject('POST', '/v2/users/invitations', { email: 'audited@example.com', name: 'Ada Audited' })

@@ -1,7 +1,7 @@
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
 import { intercept, loseOneAnswer } from '../../faults.ts'
-import { adminOf, buildTestApp, signIn, startEngines } from '../../helper.ts'
+import { adminOf, bearerOf, buildTestApp, signIn, startEngines } from '../../helper.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)
@@ -13,7 +13,7 @@ async function newUser () {
 }
 async function newAdmin () {
   const { userId } = await adminOf(app)
-  return { id: userId, headers: { authorization: `Bearer ${await app.accessTokens.sign({ sub: userId, email: 'admin@example.net', role: 'admin', sid: crypto.randomUUID() })}` } }
+  return { id: userId, headers: await bearerOf(app, userId) }
 }
 const call = (method: 'GET' | 'HEAD' | 'PATCH' | 'DELETE', url: string, headers: Record<string, string>, payload?: object | string) =>
   app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) })

@@ -4,9 +4,7 @@ import t from 'tap'
 import type { User, UserPage } from '../../../src/modules/users/contract.ts'
 import { userItem } from '../../../src/modules/users/items.ts'
 import { intercept, leaveUnprocessed, recordCalls } from '../../faults.ts'
-import { adminOf, buildTestApp, dynamodbEngines, pump, startEngines, until, type TestApp } from '../../helper.ts'
-
-const bearer = async (app: TestApp, userId: string, role: 'user' | 'admin') => ({ authorization: `Bearer ${await app.accessTokens.sign({ sub: userId, email: 'x@example.com', role, sid: randomUUID() })}` })
+import { adminOf, bearerOf, buildTestApp, dynamodbEngines, pump, startEngines, until, type TestApp } from '../../helper.ts'
 
 /** Puts an account into the table that was created at a time. */
 async function put (app: TestApp, user: Partial<User> & { createdAt: string, expiresAt?: number }): Promise<string> {
@@ -25,7 +23,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
     const engines = await startEngines(t, { dynamodb: kind })
     const app = await buildTestApp(t, engines)
     const root = await adminOf(app)
-    const headers = await bearer(app, root.userId, 'admin')
+    const headers = await bearerOf(app, root.userId, 'admin')
     const get = (url: string, as = headers) => app.inject({ url, headers: as })
     const list = async (url = '/v2/users'): Promise<UserPage> => {
       const answer = await get(url)
@@ -102,7 +100,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       const engines = await startEngines(t, { dynamodb: kind })
       const app = await buildTestApp(t, engines)
       const root = await adminOf(app)
-      const headers = await bearer(app, root.userId, 'admin')
+      const headers = await bearerOf(app, root.userId, 'admin')
       const times = ['2024-01-31T23:59:59.999Z', '2024-02-01T00:00:00.000Z', '2026-01-15T12:00:00.000Z', '2026-01-15T12:00:00.001Z', new Date().toISOString()]
       const made: string[] = []
       for (const createdAt of times) made.push(await put(app, { createdAt }))
@@ -237,11 +235,11 @@ for (const [kind, skip] of await dynamodbEngines()) {
       await app.users.remove(root, gone.userId, 'c')
       for (const [caller, as, status, code] of [
         ['anonymous', {}, 401, 'AUTH_TOKEN_INVALID'],
-        ['a user', await bearer(app, ids[1]!, 'user'), 403, 'FORBIDDEN'],
-        ['a user whose token says admin', await bearer(app, ids[1]!, 'admin'), 403, 'FORBIDDEN'],
-        ['a demoted admin', await bearer(app, demoted.userId, 'admin'), 403, 'FORBIDDEN'],
-        ['a suspended admin', await bearer(app, suspended.userId, 'admin'), 401, 'AUTH_TOKEN_INVALID'],
-        ['a deleted admin', await bearer(app, gone.userId, 'admin'), 401, 'AUTH_TOKEN_INVALID']
+        ['a user', await bearerOf(app, ids[1]!, 'user'), 403, 'FORBIDDEN'],
+        ['a user whose token says admin', await bearerOf(app, ids[1]!, 'admin'), 403, 'FORBIDDEN'],
+        ['a demoted admin', await bearerOf(app, demoted.userId, 'admin'), 403, 'FORBIDDEN'],
+        ['a suspended admin', await bearerOf(app, suspended.userId, 'admin'), 401, 'AUTH_TOKEN_INVALID'],
+        ['a deleted admin', await bearerOf(app, gone.userId, 'admin'), 401, 'AUTH_TOKEN_INVALID']
       ] as const) {
         for (const [method, url, payload] of asks) {
           const answer = await app.inject({ method, url, headers: as, ...(payload === undefined ? {} : { payload }) })
@@ -254,7 +252,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
 
     t.test('an admin who is demoted while the page is read does not get it', once, async (t) => {
       const eve = await adminOf(app)
-      const as = await bearer(app, eve.userId, 'admin')
+      const as = await bearerOf(app, eve.userId, 'admin')
       let isDemoted = false
       const stop = intercept(app.dynamodb, { command: 'BatchGetItemCommand', onTheLine: false }, async ({ send }) => {
         if (!isDemoted) {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { BatchResult } from '../../../src/modules/users/schemas.ts'
 import { intercept, lineError, loseOneAnswer, recordCalls, transactionConflict } from '../../faults.ts'
-import { adminOf, buildTestApp, codeIn, dynamodbEngines, pump, startEngines } from '../../helper.ts'
+import { adminOf, bearerOf, buildTestApp, codeIn, dynamodbEngines, pump, startEngines } from '../../helper.ts'
 import { waiting } from '../../outbox.ts'
 
 const operation = () => ({ id: randomUUID(), startedAt: new Date() })
@@ -14,7 +14,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
     const engines = await startEngines(t, { dynamodb: kind })
     const app = await buildTestApp(t, engines)
     const root = await adminOf(app)
-    const headers = { authorization: `Bearer ${await app.accessTokens.sign({ sub: root.userId, email: 'x@example.com', role: 'admin', sid: randomUUID() })}` }
+    const headers = await bearerOf(app, root.userId)
     const ask = (url: string, payload: object, more = {}) => app.inject({ method: 'POST', url, headers: { ...headers, ...more }, payload })
     async function batch (users: unknown[], more = {}): Promise<BatchResult[]> {
       const answer = await ask('/v2/users/batch', { users }, more)

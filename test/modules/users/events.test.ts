@@ -52,6 +52,17 @@ t.test('changes of an account are announced in order, each with its version', as
   t.same(await waiting(app), [])
 })
 
+t.test('a change of address is announced with the new address, and without the former one', async (t) => {
+  const { user, accessToken } = await signIn(app, engines, address())
+  const { sid } = JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as { sid: string }
+  const email = address()
+  await app.users.changeEmail({ userId: user.id, email, sid }, 'x')
+  await pump(app, engines)
+  const event = bus.eventsOf(user.id).at(-1)
+  t.match(event, { type: 'user.email-changed', data: { userId: user.id, userVersion: 3, email, changed: ['email'] } })
+  t.notMatch(JSON.stringify(event), user.email)
+})
+
 t.test('suspending an account ends its sessions, and so does deleting it', async (t) => {
   const [suspended, deleted] = [await signIn(app, engines, address()), await signIn(app, engines, address())]
   await app.users.update(admin, suspended.user.id, { status: 'SUSPENDED' }, 'x')

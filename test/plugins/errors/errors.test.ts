@@ -51,10 +51,10 @@ for (const v of ['/v1', '/v2']) {
   })
 
   t.test(`${v}: a known path with a method it does not take is 405, and Allow names those it takes`, async t => {
-    for (const method of ['GET', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'] as const) {
-      const answer = await app.inject({ method: method as 'GET', url: `${v}/users` })
+    for (const method of ['PUT', 'DELETE', 'OPTIONS', 'TRACE'] as const) {
+      const answer = await app.inject({ method: method as 'PUT', url: `${v}/users` })
       isFailure(t, answer, 405, 'METHOD_NOT_ALLOWED')
-      t.equal(answer.headers['allow'], 'POST')
+      t.equal(answer.headers['allow'], v === '/v1' ? 'POST' : 'GET, HEAD, POST')
     }
     const answer = await app.inject({ method: 'PUT', url: `${v}/users/0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42?x=1` })
     isFailure(t, answer, 405, 'METHOD_NOT_ALLOWED')
