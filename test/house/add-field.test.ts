@@ -19,7 +19,7 @@ function refusals (output: string): Record<string, string> {
   return said
 }
 
-t.test('a field that is added to the schema of a user is stored, answered and announced by version 2, and not seen in version 1', { timeout: 110_000 }, async t => {
+t.test('a field that is added to the schema of a user is stored, answered and announced by version 2, and not seen in version 1', { timeout: 230_000 }, async t => {
   const scratch = makeScratch(t)
   scratch.edit({ [SCHEMAS]: [inUser(FIELD), inPatch(FIELD)] })
   const [types, documents, answers] = await Promise.all([scratch.run(TYPES), scratch.run(['scripts/openapi.ts']), scratch.run(['test/house/fixtures/nickname/nickname.ts'])])
@@ -32,7 +32,7 @@ t.test('a field that is added to the schema of a user is stored, answered and an
   t.match(scratch.read('docs/openapi/v2.json'), 'nickname')
 })
 
-t.test('the compiler names the file that has to know a field that every user has, and one that is changed and not stored', { timeout: 110_000 }, async t => {
+t.test('the compiler names the file that has to know a field that every user has, and one that is changed and not stored', { timeout: 230_000 }, async t => {
   const scratch = makeScratch(t)
   scratch.edit({ [SCHEMAS]: [inUser('motto: Type.String()'), inPatch(FIELD)] })
   const said = refusals((await scratch.run(TYPES)).output)

@@ -30,7 +30,7 @@ const TESTS = [
   'test/template/tables.test.ts'
 ]
 
-t.test(`a module with a table, routes, an event, a follower of deletions, an alarm, a variable, a tag and metrics touches at most ${MOST} files`, { timeout: 110_000 }, async t => {
+t.test(`a module with a table, routes, an event, a follower of deletions, an alarm, a variable, a tag and metrics touches at most ${MOST} files`, { timeout: 230_000 }, async t => {
   t.ok(Object.keys(EDITS).length <= MOST, Object.keys(EDITS).join(', '))
   const scratch = makeScratch(t)
   for (const folder of ['src', 'test']) cpSync(resolve(FIXTURE, folder), scratch.path(folder), { recursive: true })

@@ -32,7 +32,7 @@ const line = (holds: string) => new RegExp(`^.*${holds}.*\\n`, 'gm')
 /** A statement that the function has while the worker is embedded. */
 const embedded = (sid: string) => new RegExp(`^( +)- !If\\n\\1  - EmailExtracted\\n\\1  - !Ref AWS::NoValue\\n\\1  - Sid: ${sid}\\n(?:\\1 {4}.*\\n)+`, 'gm')
 
-t.test('the e-mail module leaves by touching three files, and the other modules pass their tests with the service that it has become', { timeout: 110_000 }, async t => {
+t.test('the e-mail module leaves by touching three files, and the other modules pass their tests with the service that it has become', { timeout: 230_000 }, async t => {
   const scratch = makeScratch(t)
   const touched: string[] = []
   const change = (file: string, edit: (text: string) => string) => {

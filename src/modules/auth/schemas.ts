@@ -87,7 +87,7 @@ export type SessionView = Static<typeof SessionView>
 
 export const Sessions = Type.Object({ items: Type.Array(SessionView, { maxItems: MAX_LISTED, description: 'Newest first' }) }, { title: 'Sessions' })
 
-export const SessionParams = Type.Object({ id: Type.String({ maxLength: 64, pattern: '^[^\\u0000-\\u001f]*$', description: 'Session id', examples: Id.examples as string[] }) })
+export const SessionParams = Type.Object({ id: Type.String({ maxLength: 64, pattern: '^[\\s\\S]*$', description: 'Session id', examples: Id.examples as string[] }) })
 
 export const JsonWebKeySet = Type.Object({
   keys: Type.Array(Type.Object({
