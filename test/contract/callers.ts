@@ -3,9 +3,10 @@ import { unknownId, type Account, type World } from './world.ts'
 
 /**
  * Every kind of caller. An account that was never proved has no token: `unverified` shows what such a user has, the id of
- * a challenge. `owner` is the user whom the request is about.
+ * a challenge. `owner` is the user whom the request is about. The tokens of a suspended and a demoted admin still say that
+ * they are admins.
  */
-export const CALLERS = ['anonymous', 'forged', 'unverified', 'suspended', 'deleted', 'other', 'owner', 'admin'] as const
+export const CALLERS = ['anonymous', 'forged', 'unverified', 'suspended', 'deleted', 'suspended admin', 'demoted admin', 'other', 'owner', 'admin'] as const
 export type Caller = typeof CALLERS[number]
 
 /** Who may call an operation, as its document says it: by `security`, by the path, and by `x-roles`. */
@@ -25,10 +26,12 @@ export function expectedStatus (access: Access, caller: Caller): number | 'succe
   if (['anonymous', 'forged', 'unverified'].includes(caller)) return 401
   // The role in the token is asked before the table: these have the role of a user.
   if (caller === 'suspended' || caller === 'deleted') return access === 'admin' ? 403 : 401
+  if (caller === 'suspended admin') return 401
+  const isNotOwner = caller === 'other' || caller === 'demoted admin'
   switch (access) {
     case 'own account': return 'success'
     case 'own resource': return caller === 'owner' ? 'success' : 404
-    case 'owner or admin': return caller === 'other' ? 404 : 'success'
+    case 'owner or admin': return isNotOwner ? 404 : 'success'
     case 'admin': return caller === 'admin' ? 'success' : 403
   }
 }
@@ -43,7 +46,13 @@ export function createCallers (world: World) {
   }
   const admin = () => once('admin', () => world.admin())
 
-  const ENDED = {
+  async function changedAdmin (body: object) {
+    const account = await world.admin()
+    await world.call('PATCH', `/v2/users/${account.id}`, { token: (await admin()).accessToken, body })
+    return account
+  }
+
+  const CHANGED = {
     async suspended () {
       const account = await world.account()
       await world.call('PATCH', `/v2/users/${account.id}`, { token: (await admin()).accessToken, body: { status: 'SUSPENDED' } })
@@ -53,7 +62,9 @@ export function createCallers (world: World) {
       const account = await world.account()
       await world.call('DELETE', '/v2/users/me', { token: account.accessToken })
       return account
-    }
+    },
+    'suspended admin': async () => await changedAdmin({ status: 'SUSPENDED' }),
+    'demoted admin': async () => await changedAdmin({ role: 'user' })
   }
 
   return {
@@ -73,7 +84,7 @@ export function createCallers (world: World) {
           return { token: account.accessToken, account }
         }
         default: {
-          const make = caller === 'other' ? () => world.account() : ENDED[caller]
+          const make = caller === 'other' ? () => world.account() : CHANGED[caller]
           const account = await (fresh ? make() : once(caller, make))
           return { token: account.accessToken, account }
         }
