@@ -22,6 +22,11 @@ async function codeFor (challengeId: string): Promise<string> {
   throw new Error(`no mail has come to ${inbox}`)
 }
 
+await fetch(`${baseUrl}/health/live`).catch(() => {
+  console.error(`No service answers at ${baseUrl}. Start it with npm start, or set API_URL and INBOX_URL.`)
+  process.exit(1)
+})
+
 // One client for each device: this one is the laptop.
 const laptop = createUserService({ baseUrl })
 const email = `ada.${Date.now()}@example.com`

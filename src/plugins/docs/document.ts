@@ -17,7 +17,7 @@ interface Operation {
   tags?: string[]
   security?: object[]
   deprecated?: boolean
-  parameters?: { schema: Schema }[]
+  parameters?: { required?: boolean, schema: Schema, example?: unknown }[]
   requestBody?: { content: Record<string, Media> }
   responses: Record<string, Response | Reference>
 }
@@ -249,7 +249,11 @@ export function finishDocument (document: Document, { version, tags, unlimited }
       if (applies?.(operation, method, limited) === true) operation.responses[status] ??= sharedResponse(status)
     }
     for (const media of Object.values(operation.requestBody?.content ?? {})) complete(media)
-    for (const parameter of operation.parameters ?? []) parameter.schema = hoist(parameter.schema)
+    for (const parameter of operation.parameters ?? []) {
+      parameter.schema = hoist(parameter.schema)
+      // Swagger UI would send it: an ETag of no version, a key that was used before, a cursor of no page.
+      if (parameter.required !== true) delete parameter.example
+    }
     operation.security ??= []
     if (version === 'v1') operation.deprecated = true
   }
