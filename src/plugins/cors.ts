@@ -13,7 +13,7 @@ export default fp(async function cors (app) {
     credentials: true,
     methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match', 'x-api-key', 'x-correlation-id'],
-    exposedHeaders: ['accept-patch', 'allow', 'deprecation', 'etag', 'idempotent-replayed', 'link', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after', 'sunset', 'www-authenticate', 'x-correlation-id'],
+    exposedHeaders: ['accept-patch', 'allow', 'deprecation', 'etag', 'idempotent-replayed', 'link', 'location', 'ratelimit', 'ratelimit-limit', 'ratelimit-policy', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after', 'sunset', 'www-authenticate', 'x-correlation-id'],
     maxAge: 600
   }
   const otherwise = { ...options, preflight: false }

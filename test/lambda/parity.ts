@@ -57,7 +57,7 @@ export function served ({ status, headers, cookies, body }: WireResponse): objec
     .replace(/"(accessToken|refreshToken)":"[^"]+"/g, '"$1":"<token>"')
     .replace(/"(Policy|X-Amz-Date|X-Amz-Signature|key|nextCursor)":"[^"]*"/g, '"$1":"<signed>"')
     .replace(/"(latencyMs|version)":[\d.]+/g, '"$1":"<number>"')
-  const counted = ['ratelimit', 'x-correlation-id', 'location', 'etag']
+  const counted = ['ratelimit', 'ratelimit-remaining', 'ratelimit-reset', 'x-correlation-id', 'location', 'etag']
   return {
     status,
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => {

@@ -252,7 +252,7 @@ function createChecker () {
     if (found === undefined) return [`${method} ${path}: ${response.statusCode} is not documented`]
     const { headers = {}, content } = deref(document, found)
     const wrong: string[] = []
-    const limits = ['ratelimit-policy', 'ratelimit'] // an answer that came before the count has none
+    const limits = ['ratelimit-policy', 'ratelimit', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] // an answer that came before the count has none
     const optional = [...limits, 'idempotent-replayed', 'access-control-allow-origin']
     const names = namesOf({ headers })
     for (const [written, reference] of Object.entries(headers)) {

@@ -105,6 +105,9 @@ const HEADERS = {
   'access-control-allow-origin': text('The origin of the web page, if it may call this service', 'https://app.example.com'),
   'ratelimit-policy': text('The limit of this kind of request for one client: its name, requests (`q`) in a window of seconds (`w`)', '"general";q=100;w=60'),
   ratelimit: text('What is left of that limit: requests (`r`) until the window ends, in seconds (`t`)', '"general";r=99;t=60'),
+  'ratelimit-limit': count('The limit, for clients of earlier drafts: requests in a window', 100),
+  'ratelimit-remaining': count('Requests left in this window, for clients of earlier drafts', 99),
+  'ratelimit-reset': count('Seconds until the window ends, for clients of earlier drafts', 60),
   'retry-after': count('Seconds to wait before retrying', 5),
   'www-authenticate': text('How to authenticate, RFC 6750', 'Bearer realm="user-service"')
 }
@@ -115,7 +118,7 @@ const HEADERS_V1 = {
   link: text('The version that replaces this one', '</openapi/v2.json>; rel="successor-version"')
 }
 
-const LIMIT_HEADERS = ['ratelimit-policy', 'ratelimit']
+const LIMIT_HEADERS = ['ratelimit-policy', 'ratelimit', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']
 
 const FAULT_MEDIA_TYPE = { v1: 'application/json', v2: 'application/problem+json' }
 

@@ -71,7 +71,10 @@ export default fp(async function rateLimit (app) {
     keyGenerator: ({ ip }) => ip
   })
 
-  /** Counts requests of a class, and describes the limit in the headers of draft-ietf-httpapi-ratelimit-headers-11. */
+  /**
+   * Counts requests of a class, and describes the limit in the headers of draft-ietf-httpapi-ratelimit-headers-11. The three
+   * headers of its drafts up to 06 stay beside them, because most clients read only those.
+   */
   function createLimiter (name: CostClass) {
     const max = Math.ceil(RATE_LIMIT_MAX / COSTS[name])
     const count = app.createRateLimit({ max })
@@ -80,8 +83,15 @@ export default fp(async function rateLimit (app) {
       const counted = await count(request)
       // There is no allow list, so every request is counted.
       if (counted.isAllowed) return
-      reply.header('ratelimit-policy', policy).header('ratelimit', `"${name}";r=${counted.remaining};t=${counted.ttlInSeconds}`)
-      if (counted.isExceeded) throw Object.assign(new TooManyRequests(), { retryAfter: counted.ttlInSeconds })
+      const { remaining, ttlInSeconds } = counted
+      reply.headers({
+        'ratelimit-policy': policy,
+        ratelimit: `"${name}";r=${remaining};t=${ttlInSeconds}`,
+        'ratelimit-limit': max,
+        'ratelimit-remaining': remaining,
+        'ratelimit-reset': ttlInSeconds
+      })
+      if (counted.isExceeded) throw Object.assign(new TooManyRequests(), { retryAfter: ttlInSeconds })
     }
   }
   const limiters = Object.fromEntries(Object.keys(COSTS).map(name => [name, createLimiter(name as CostClass)])) as Record<CostClass, ReturnType<typeof createLimiter>>
