@@ -22,6 +22,7 @@ import { answerClientError, sendFrameworkError } from './plugins/errors/framewor
 import idempotency from './plugins/idempotency/index.ts'
 import jwt from './plugins/jwt.ts'
 import keys from './plugins/keys/index.ts'
+import { lazySchemas } from './plugins/lazy-schemas.ts'
 import logging, { createLogger } from './plugins/logging.ts'
 import metrics from './plugins/metrics.ts'
 import outbox from './plugins/outbox/index.ts'
@@ -60,6 +61,7 @@ export async function buildApp (options: AppOptions) {
     routerOptions: { maxParamLength: 16_384 },
     // Strict: Ajv does not coerce, drop or fill in any value. Its optimizer is off: it took 4 % of a cold start (15
     // interleaved rounds), and validation is a few microseconds of a request either way.
+    schemaController: { compilersFactory: lazySchemas },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, discriminator: true, keywords: ['x-expected', 'x-detail'], formats: FORMATS, code: { optimize: false } } },
     ...options.server,
     // plugins/request-target answers a missing Host, in the common error format.
