@@ -70,3 +70,19 @@ t.test('a release is another one when the artifact, the template, the smoke test
     seen.add(release)
   }
 })
+
+t.test('the name of the API, which is a CNAME, is not the domain of the mails, which has other records', async t => {
+  const settings = readFileSync(new URL('../../samconfig.toml', import.meta.url), 'utf8')
+  const valuesOf = (name: string) => [...settings.matchAll(new RegExp(`"${name}=([^"]+)"`, 'g'))].map(([, value]) => value!)
+  const [domains, identities] = [valuesOf('DomainName'), valuesOf('SesIdentity')]
+  t.ok(domains.length > 0 && identities.length > 0)
+  t.same(domains.filter(domain => identities.includes(domain)), [])
+})
+
+t.test('the trust policy of the deployment guide accepts both forms of the subject that GitHub sends', async t => {
+  const guide = readFileSync(new URL('../../docs/deployment.md', import.meta.url), 'utf8')
+  const policy = [...guide.matchAll(/```json\n([\s\S]*?)```/g)].map(([, text]) => text!).find(text => text.includes('AssumeRoleWithWebIdentity'))!
+  const { Statement: [{ Condition }] } = JSON.parse(policy) as { Statement: [{ Condition: { StringEquals: Record<string, string[]> } }] }
+  const subjects = Condition.StringEquals['token.actions.githubusercontent.com:sub']!
+  for (const form of [/^repo:[\w-]+\/[\w-]+:environment:prod$/, /^repo:[\w-]+@\d+\/[\w-]+@\d+:environment:prod$/]) t.equal(subjects.filter(subject => form.test(subject)).length, 1, String(form))
+})
