@@ -50,7 +50,7 @@ t.test('the e-mail module leaves by touching three files, and the other modules 
     ...RESOURCES.map(id => entry('  ', id)),
     ...VARIABLES.filter(name => text.includes(`${name}: !Ref`)).map(name => line(`${name}: !Ref`)),
     ...['ReceiveMails', 'MailRecords', 'SendMails'].map(embedded),
-    line('\\[EmailExtracted, .*Email(?:Smoke)?Function\\b'),
+    line('\\[EmailExtracted, .*Email(?:Smoke)?Function(?:Logs)?\\b'),
     line('EmailTableName:'),
     /, "\$\{BounceRateAlarm\.Arn\}"/g,
     /, \["UserService", "Mails(?:Sent|Failed|Refused|Expired)",[^\]]*\]/g))

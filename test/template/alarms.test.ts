@@ -147,6 +147,14 @@ t.test('a variant watches the functions it has', async t => {
   t.strictSame(added, ['EmailErrorsAlarm', 'EmailCanaryErrorsAlarm', 'EmailThrottlesAlarm', 'EmailDurationAlarm'])
 })
 
+t.test('the saved queries about what functions log read the logs of the extracted worker too', async t => {
+  const groupsOf = (id: string, parameters: Record<string, string>) => (evaluate(loadTemplate(), parameters).Resources[id]!.Properties['LogGroupNames'] as { Ref: string }[]).map(({ Ref }) => Ref)
+  for (const id of ['ErrorsQuery', 'CorrelationQuery', 'ColdStartsQuery']) {
+    t.strictSame(groupsOf(id, {}), ['ApiFunctionLogs'], id)
+    t.strictSame(groupsOf(id, { EmailWorker: 'extracted' }), ['ApiFunctionLogs', 'EmailFunctionLogs'], id)
+  }
+})
+
 type Widget = { type: string, properties: { title: string, metrics?: (string | object)[][] } }
 const widgetsOf = (template: Template) => (JSON.parse(String(template.Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'])) as { widgets: Widget[] }).widgets
 

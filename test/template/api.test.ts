@@ -45,6 +45,10 @@ t.test('requests that write without a token, mail or check a code have stricter 
   t.match(settingsOf(loadTemplate())[0], { ResourcePath: '/*', HttpMethod: '*', ThrottlingRateLimit: { Ref: 'ThrottleRate' }, DataTraceEnabled: false })
 })
 
+t.test('no method logs bodies, which hold codes and tokens', async t => {
+  for (const setting of settingsOf(loadTemplate())) t.match(setting, { LoggingLevel: 'ERROR', DataTraceEnabled: false, MetricsEnabled: false }, setting.ResourcePath)
+})
+
 t.test('a throttle that is missing, or on nothing, is found', async t => {
   const template = loadTemplate()
   template.Resources['Api']!.Properties['MethodSettings'][4].ResourcePath = '/v2/users'
