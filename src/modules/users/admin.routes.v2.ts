@@ -15,11 +15,11 @@ const linked = { link: Type.String({ maxLength: 4096, pattern: '^<', description
 const REFUSED = { 400: Problem, 401: Problem, 403: Problem }
 const taken = problem(EmailTaken, 'The address has an account')
 
-const ABOUT_PAGES = 'A page may have fewer items than its limit; only the last one has no `nextCursor`. The header `Link` has the same next page.'
+const ABOUT_PAGES = 'A page may have fewer items than its limit; `nextCursor` is `null` only in the last one. The header `Link` has the same next page.'
 
 /** Sends a page, with a link to the next one under the same filter. */
-function sendPage (reply: FastifyReply, path: string, query: Record<string, string | number | undefined>, page: { nextCursor?: string }) {
-  if (page.nextCursor !== undefined) {
+function sendPage (reply: FastifyReply, path: string, query: Record<string, string | number | undefined>, page: { nextCursor: string | null }) {
+  if (page.nextCursor !== null) {
     const given = Object.entries({ ...query, cursor: page.nextCursor }).flatMap(([name, value]) => value === undefined ? [] : [[name, String(value)] as [string, string]])
     reply.header('link', `<${path}?${new URLSearchParams(given).toString()}>; rel="next"`)
   }

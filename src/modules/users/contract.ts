@@ -65,7 +65,7 @@ export interface EmailChange {
  * gone, FORBIDDEN when they are not an admin.
  */
 export interface UsersDirectory {
-  /** A page of accounts, newest first. A page may have fewer items than the limit; only at the end it has no `nextCursor`. Throws VALIDATION_FAILED. */
+  /** A page of accounts, newest first. A page may have fewer items than the limit; `nextCursor` is `null` only at the end. Throws VALIDATION_FAILED. */
   list (actor: Actor, query: ListQuery): Promise<UserPage>
   /** The accounts with these ids, at most 100. */
   batchGet (actor: Actor, ids: string[]): Promise<BatchOfUsers>

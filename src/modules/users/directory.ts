@@ -32,8 +32,8 @@ export function createDirectory ({ repository, directory, keys }: DirectoryOptio
     return text.slice(list.length + 1)
   }
 
-  function pageOf<T, S> ({ items, next }: Page<T>, list: string, present: (item: T) => S): { items: S[], nextCursor?: string } {
-    return { items: items.map(present), ...(next === undefined ? {} : { nextCursor: keys.seal(`${list} ${next}`) }) }
+  function pageOf<T, S> ({ items, next }: Page<T>, list: string, present: (item: T) => S): { items: S[], nextCursor: string | null } {
+    return { items: items.map(present), nextCursor: next === undefined ? null : keys.seal(`${list} ${next}`) }
   }
 
   async function findByEmail (actor: Actor, typed: string, status: string | undefined) {
@@ -44,7 +44,7 @@ export function createDirectory ({ repository, directory, keys }: DirectoryOptio
     const user = ownerId === undefined ? undefined : await repository.get(ownerId)
     // The claim may have passed to another account between the two reads.
     const isShown = user !== undefined && user.email === email && (status === undefined || user.status === status)
-    return { items: isShown ? [publicUser(user)] : [] }
+    return { items: isShown ? [publicUser(user)] : [], nextCursor: null }
   }
 
   return {

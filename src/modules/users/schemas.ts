@@ -99,7 +99,7 @@ export const PAGE = 20
 
 const UserRef = Type.Unsafe<User>({ $ref: 'User#' })
 const Cursor = Type.String({ minLength: 1, maxLength: 512, pattern: '\\S', description: '`nextCursor` of the page before. Belongs to the list and the filter that it was made for', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] })
-const NextCursor = Type.Optional(Type.String({ maxLength: 512, pattern: '\\S', description: 'For the next page. Absent at the end of the list', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] }))
+const NextCursor = Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 512, pattern: '\\S', description: 'For the next page; `null` at the end of the list', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] })
 const Paging = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: PAGE, description: 'Maximum number of items in the page' })),
   cursor: Type.Optional(Cursor)

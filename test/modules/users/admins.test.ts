@@ -103,7 +103,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       const read = async (query = '') => (await app.inject({ url: `/v2/users/${id}/audit${query}`, headers })).json<AuditPage>()
       await until(async () => (await read()).items.length === 6)
       const { items, nextCursor } = await read()
-      t.equal(nextCursor, undefined)
+      t.equal(nextCursor, null)
       t.same(items.map(({ id, at, ...line }) => line), [
         { action: 'delete' },
         { action: 'update', changed: ['status', 'role'], status: 'SUSPENDED', role: 'user' },
@@ -114,7 +114,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       ].map(line => ({ ...line, actorId: root.userId, correlationId: 'corr-1' })))
       const [first, second] = [await read('?limit=4'), await read(`?limit=4&cursor=${(await read('?limit=4')).nextCursor!}`)]
       t.same([...first.items, ...second.items], items)
-      t.equal(second.nextCursor, undefined)
+      t.equal(second.nextCursor, null)
       await pump(app, engines)
       const { Items = [] } = await app.dynamodb.send(new ScanCommand({ TableName: app.config.USERS_TABLE, ConsistentRead: true }))
       for (const trace of [id, 'audited@example.com', 'Audited', 'Her Own']) t.notMatch(JSON.stringify(Items), trace, 'the lines name no one')

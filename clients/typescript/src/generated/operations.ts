@@ -80,7 +80,7 @@ export interface Api {
     /**
      * List accounts
      *
-     * For admins. Newest first, all of them or those with a status or an address. With `email` there is one item or none. A page may have fewer items than its limit; only the last one has no `nextCursor`. The header `Link` has the same next page. An account that has just been created or changed may take a moment to appear.
+     * For admins. Newest first, all of them or those with a status or an address. With `email` there is one item or none. A page may have fewer items than its limit; `nextCursor` is `null` only in the last one. The header `Link` has the same next page. An account that has just been created or changed may take a moment to appear.
      */
     list: Call<UsersListData, UsersListResponses>
     /**
@@ -110,7 +110,7 @@ export interface Api {
     /**
      * List what admins did with an account
      *
-     * For admins. Newest first: registrations, invitations, changes and deletions by admins, also of an account that is gone. Kept for 400 days. A page may have fewer items than its limit; only the last one has no `nextCursor`. The header `Link` has the same next page.
+     * For admins. Newest first: registrations, invitations, changes and deletions by admins, also of an account that is gone. Kept for 400 days. A page may have fewer items than its limit; `nextCursor` is `null` only in the last one. The header `Link` has the same next page.
      */
     audit: Call<UsersAuditData, UsersAuditResponses>
     /**

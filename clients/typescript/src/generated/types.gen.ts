@@ -217,9 +217,9 @@ export type UserPage = {
      */
     items: Array<User>;
     /**
-     * For the next page. Absent at the end of the list
+     * For the next page; `null` at the end of the list
      */
-    nextCursor?: string;
+    nextCursor: string | null;
 };
 
 /**
@@ -355,9 +355,9 @@ export type AuditPage = {
      */
     items: Array<AuditLine>;
     /**
-     * For the next page. Absent at the end of the list
+     * For the next page; `null` at the end of the list
      */
-    nextCursor?: string;
+    nextCursor: string | null;
 };
 
 /**
