@@ -4,13 +4,10 @@ import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
 const MIN_NAME = 2
 const MAX_NAME = 100
 
-// Excludes control characters, line and paragraph separators, and direction overrides, which no client sends on purpose.
-const NAME = {
-  minLength: MIN_NAME,
-  maxLength: MAX_NAME,
-  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$',
-  examples: ['Ada Lovelace']
-}
+const NAME = { minLength: MIN_NAME, maxLength: MAX_NAME, examples: ['Ada Lovelace'] }
+
+/** No control character, line or paragraph separator, or direction override. */
+const SHOWN = '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$'
 
 /** A name as clients send it. The format stands for the rules of `normalName`, which depend on properties of characters. */
 export const PersonName = Type.String({
@@ -22,7 +19,7 @@ export const PersonName = Type.String({
 export type PersonName = Static<typeof PersonName>
 
 /** A name as responses and events show it. */
-export const ShownName = Type.String({ ...NAME, description: 'Display name of the user' })
+export const ShownName = Type.String({ ...NAME, pattern: SHOWN, description: 'Display name of the user' })
 
 /**
  * A name as tables, streams and queues hold it. It allows longer names than `PersonName` for two reasons. TypeBox's own
