@@ -61,7 +61,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
 
   /**
    * Mails the code for a new address. The address gets the same mail whether or not it has an account: the code gives no
-   * account away, and who uses it learns that the address is taken.
+   * account away, and confirming it answers that the address is in use.
    */
   async function emailChangeRequested (entry: Extract<AuthEntry, { type: 'email-change.requested' }>): Promise<void> {
     const { eventId, correlationId, data: { challengeId, expiresAt, email: address, userId, sid, network } } = entry

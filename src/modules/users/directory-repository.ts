@@ -2,7 +2,7 @@ import { BatchGetCommand, QueryCommand, UpdateCommand, type BatchGetCommandInput
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unlessRefused } from '../../shared/conditional-write.ts'
 import { Unavailable } from '../../shared/errors.ts'
-import { auditLineIn, auditList, claimKey, listsKey, monthOf, statusList, userIn, usersList } from './items.ts'
+import { auditLineIn, auditList, claimKey, isLive, listsKey, monthOf, statusList, userIn, usersList } from './items.ts'
 import { StoredUser, type AuditLine, type User } from './schemas.ts'
 
 /** A page of a list. `next` is where the next page begins; `undefined` at the end. */
@@ -70,7 +70,6 @@ const monthBefore = (place: string): string => place.length > monthOf(place).len
 /** Reads many accounts, and lists of them, for admins. */
 export function createDirectoryRepository ({ dynamodb, table, publicUrl, now }: DirectoryRepositoryOptions): DirectoryRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
-  const isLive = (item: Item) => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds()
 
   /** Items by their keys, in no order, without those that have expired. */
   async function getMany (ids: string[], projection = {}): Promise<Map<string, Item>> {
@@ -78,7 +77,7 @@ export function createDirectoryRepository ({ dynamodb, table, publicUrl, now }: 
     let RequestItems: Request = { [table]: { Keys: ids.map(userId => ({ userId })), ConsistentRead: true, ...projection } }
     for (let attempt = 1; ; attempt++) {
       const { Responses, UnprocessedKeys = {} } = await dynamodb.send(new BatchGetCommand({ RequestItems }))
-      for (const item of Responses?.[table] ?? []) if (isLive(item)) items.set(String(item['userId']), item)
+      for (const item of Responses?.[table] ?? []) if (isLive(item, seconds())) items.set(String(item['userId']), item)
       if (Object.keys(UnprocessedKeys).length === 0) return items
       if (attempt === ATTEMPTS) throw new Unavailable()
       RequestItems = UnprocessedKeys

@@ -1,10 +1,9 @@
-import { Type, type TObject } from '@sinclair/typebox'
-import { openAddresses } from './account-state.ts'
-import type { User, UsersService } from './contract.ts'
+import { Type, type TObject, type TSchema } from '@sinclair/typebox'
+import { openAddresses, publicUser } from './account-state.ts'
+import type { UsersService } from './contract.ts'
 import type { DirectoryRepository } from './directory-repository.ts'
 import { MAX_FORMER } from './email-change.ts'
-import type { UsersRepository } from './repository.ts'
-import { ExportedAction, ExportedAddress, UserExport } from './schemas.ts'
+import { ExportedAction, ExportedAddress, UserExport, type StoredUser } from './schemas.ts'
 
 /** Admins act on an account now and then. Older lines than these are left out. */
 const MAX_ACTIONS = 1000
@@ -13,21 +12,25 @@ const MAX_ACTIONS = 1000
  * The parts of a user's export. Each module adds the part that it stores, so that no module reads another one's table.
  * `schema` has all parts once the app is built; a route may use it before that.
  */
-export function createExport ({ repository, directory, now }: { repository: Pick<UsersRepository, 'get'>, directory: Pick<DirectoryRepository, 'audit'>, now: () => Date }) {
-  const parts = new Map<string, (user: User) => Promise<unknown>>()
+export function createExport ({ directory, now }: { directory: Pick<DirectoryRepository, 'audit'>, now: () => Date }) {
+  const parts = new Map<string, (stored: StoredUser) => Promise<unknown>>()
   const schema: TObject & { required?: string[] } = Type.Object({ ...UserExport.properties }, { title: 'UserExport' })
 
-  const contribute: UsersService['contribute'] = (name, part) => {
+  function add (name: string, part: TSchema, collectPart: (stored: StoredUser) => Promise<unknown>): void {
     if (name in schema.properties) throw new Error(`users: the export has two parts ${name}`)
-    // Fastify compiles the schemas of routes when the app is ready, and the API documents are made later still.
-    Object.assign(schema.properties, { [name]: part.schema })
+    // Schemas of routes are compiled, and the API documents made, when the app has been built.
+    Object.assign(schema.properties, { [name]: part })
     schema.required!.push(name)
-    parts.set(name, part.collect)
+    parts.set(name, collectPart)
   }
 
-  async function collect (account: User): Promise<UserExport> {
-    const collected = await Promise.all([...parts].map(async ([name, collectPart]) => [name, await collectPart(account)]))
-    return { exportedAt: now().toISOString(), account, ...Object.fromEntries(collected) as object }
+  const contribute: UsersService['contribute'] = (name, { schema: part, collect: collectPart }) => {
+    add(name, part, async stored => await collectPart(publicUser(stored)))
+  }
+
+  async function collect (stored: StoredUser): Promise<UserExport> {
+    const collected = await Promise.all([...parts].map(async ([name, collectPart]) => [name, await collectPart(stored)]))
+    return { exportedAt: now().toISOString(), account: publicUser(stored), ...Object.fromEntries(collected) as object }
   }
 
   contribute('adminActions', {
@@ -38,13 +41,8 @@ export function createExport ({ repository, directory, now }: { repository: Pick
     }
   })
 
-  contribute('formerAddresses', {
-    schema: Type.Array(ExportedAddress, { maxItems: MAX_FORMER, description: 'Addresses that the account can have back, oldest first' }),
-    async collect ({ id }) {
-      const user = await repository.get(id)
-      return (user === undefined ? [] : openAddresses(user, now())).map(({ email, until }) => ({ email, until: new Date(until * 1000).toISOString() }))
-    }
-  })
+  add('formerAddresses', Type.Array(ExportedAddress, { maxItems: MAX_FORMER, description: 'Addresses that the account can have back, oldest first' }),
+    async stored => openAddresses(stored, now()).map(({ email, until }) => ({ email, until: new Date(until * 1000).toISOString() })))
 
   return { schema, contribute, collect }
 }

@@ -25,7 +25,7 @@ export default fp(async function users (app) {
   const directory = createDirectoryRepository({ dynamodb, table, publicUrl, now })
   const enrolments = createEnrolmentRepository({ dynamodb, outbox, table, now })
   const { follow } = createEvents({ outbox: app.outbox, repository, directory, eventBus, now })
-  const { schema: exportSchema, contribute, collect } = createExport({ repository, directory, now })
+  const { schema: exportSchema, contribute, collect } = createExport({ directory, now })
   app.decorate('users', {
     ...createService({ repository, cache, count, adminEmails: config.ADMIN_EMAILS, publicUrl, now, follow, contribute, collect }),
     ...createDirectory({ repository, directory, keys }),

@@ -46,6 +46,9 @@ export function userItem (user: StoredUser) {
   }
 }
 
+/** Whether an item has not expired: DynamoDB may remove expired items days late. `seconds` since the epoch. */
+export const isLive = (item: Record<string, unknown>, seconds: number): boolean => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds
+
 /** The user in an item; `undefined` when the item is not a user. Throws when the user is invalid. */
 export function userIn (item: Record<string, unknown> | undefined, publicUrl: string): StoredUser | undefined {
   if (item?.['kind'] !== 'user') return undefined

@@ -7,7 +7,7 @@ import { idFrom, newId } from '../../shared/ids.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
 import type { UsersEntry } from './contract.ts'
 import { LastAdmin } from './errors.ts'
-import { adminsKey, auditItem, claimItem, claimKey, erasedKey, isActiveAdmin, proposalsKey, userIn, userItem } from './items.ts'
+import { adminsKey, auditItem, claimItem, claimKey, erasedKey, isActiveAdmin, isLive, proposalsKey, userIn, userItem } from './items.ts'
 import { Proposal, type AuditLine, type StoredUser } from './schemas.ts'
 
 type Writes = NonNullable<TransactWriteCommandInput['TransactItems']>
@@ -90,12 +90,10 @@ export function expiryOf (item: Record<string, unknown>): UsersEntry | undefined
 /** Reads and writes single accounts. Each write is one transaction. */
 export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: RepositoryOptions): UsersRepository {
   const seconds = () => Math.floor(now().getTime() / 1000)
-  // DynamoDB may remove expired items days late, so they are filtered out here.
-  const isLive = (item: Record<string, unknown>) => item['expiresAt'] === undefined || Number(item['expiresAt']) > seconds()
 
   async function getItem (Key: Record<string, string>) {
     const { Item } = await dynamodb.send(new GetCommand({ TableName: table, Key, ConsistentRead: true }))
-    return Item !== undefined && isLive(Item) ? Item : undefined
+    return Item !== undefined && isLive(Item, seconds()) ? Item : undefined
   }
 
   async function get (id: string): Promise<StoredUser | undefined> {

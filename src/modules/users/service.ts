@@ -21,6 +21,9 @@ const PENDING_LIFETIME = 7 * 24 * 3600
 
 const PATCH_FIELDS = Object.keys(UserPatchSchema.properties) as (keyof UserPatch)[]
 
+/** A change of the caller's own account. */
+const OWN: By = { adminId: undefined }
+
 const cacheKey = (id: string) => `user:${id}`
 
 /** Normalizes each field that users type, or gives `undefined` when it is invalid. The schema has checked the rest. */
@@ -71,7 +74,7 @@ export interface ServiceOptions {
   follow: UsersService['follow']
   contribute: UsersService['contribute']
   /** Collects every module's part of an export. */
-  collect: (account: User) => Promise<UserExport>
+  collect: (account: StoredUser) => Promise<UserExport>
 }
 
 /** What this service does itself; the rest is in directory.ts and enrolment.ts. */
@@ -109,16 +112,13 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     }
     const previous = await getFresh(id)
     if (!isActing(previous, actor)) throw new Unauthorized()
-    return { previous, by: { adminId: undefined } }
+    return { previous, by: OWN }
   }
 
   /** The write that follows is refused unless this very version is still there, so that no other one is replaced. */
   function expect (previous: StoredUser, isExpected: Expectation = () => true): void {
     if (!isExpected(publicUser(previous))) throw new PreconditionFailed()
   }
-
-  /** A change of the caller's own account. */
-  const OWN: By = { adminId: undefined }
 
   const isDone = (outcome: WriteOutcome) => outcome !== 'refused'
 
@@ -259,7 +259,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
 
     async exportOf (actor) {
       const { previous } = await target(actor, actor.userId)
-      return await collect(publicUser(previous))
+      return await collect(previous)
     },
 
     async update (actor, id, patch, correlationId, isExpected) {

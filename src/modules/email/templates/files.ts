@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { ConfigError } from '../../../shared/config-error.ts'
+import { isObject } from '../../../shared/is-object.ts'
 import { canonicalLocale, DEFAULT_LOCALE, lookupTags } from '../../../shared/locale.ts'
 import { parseTemplate, type Template } from './template.ts'
 
@@ -41,7 +42,7 @@ async function readFolder (folder: URL): Promise<Map<string, string>> {
   return new Map(await Promise.all(names.map(async name => [name, await readFile(new URL(encodeURIComponent(name), folder), 'utf8')] as const)))
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isJsonObject = (value: unknown): value is Record<string, unknown> => isObject(value) && !Array.isArray(value)
 const withoutMark = (text: string) => text.replace(/^\ufeff/, '')
 
 /** What is wrong with a text of a catalogue, if anything is. `model` is the English one. */
@@ -70,11 +71,11 @@ function faultOfText (text: unknown, model: string, key: string): string | undef
  * @param isPartial whether missing keys come from another catalogue
  */
 export function faultsOf (texts: unknown, model: Texts, { isPartial = false } = {}): string[] {
-  if (!isObject(texts)) return ['is not a JSON object']
+  if (!isJsonObject(texts)) return ['is not a JSON object']
   const faults: string[] = []
   for (const [section, keys] of Object.entries(texts)) {
     if (!Object.hasOwn(model, section)) faults.push(`unknown key ${section}`)
-    else if (!isObject(keys)) faults.push(`${section} is not an object`)
+    else if (!isJsonObject(keys)) faults.push(`${section} is not an object`)
     else {
       for (const [key, text] of Object.entries(keys)) {
         const name = `${section}.${key}`
@@ -88,7 +89,7 @@ export function faultsOf (texts: unknown, model: Texts, { isPartial = false } = 
   }
   if (isPartial) return faults
   for (const [section, keys] of Object.entries(model)) {
-    for (const key of Object.keys(keys)) if (!isObject(texts[section]) || !Object.hasOwn(texts[section], key)) faults.push(`missing key ${section}.${key}`)
+    for (const key of Object.keys(keys)) if (!isJsonObject(texts[section]) || !Object.hasOwn(texts[section], key)) faults.push(`missing key ${section}.${key}`)
   }
   return faults
 }
