@@ -1,0 +1,59 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readOptions } from './options.ts'
+
+/** An emulator of many AWS services, and the AWS CLI to call it with the commands of the documentation. */
+const PINS = ['moto[server]==5.2.5', 'awscli==1.46.3']
+
+const CACHE = join(import.meta.dirname, '../.cache')
+const VENV = join(CACHE, 'venv-moto')
+const MARK = join(VENV, 'pins')
+
+const isInstalled = () => existsSync(MARK) && readFileSync(MARK, 'utf8') === PINS.join(' ')
+
+/** The directory with `moto_server` and `aws`, if they have been installed. */
+export const installedMoto = (): string | undefined => isInstalled() ? join(VENV, 'bin') : undefined
+
+/**
+ * Installs moto and the AWS CLI once, in about a minute; needs python3 with venv and a package index.
+ *
+ * @returns the directory with `moto_server` and `aws`
+ * @throws when they cannot be installed, with the end of pip's output
+ */
+export function installMoto (): string {
+  if (isInstalled()) return join(VENV, 'bin')
+  mkdirSync(CACHE, { recursive: true })
+  const run = (command: string, ...args: string[]) => {
+    const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`moto cannot be installed: …${(error?.message ?? `${stdout}${stderr}`).trim().slice(-600)}`)
+  }
+  // A path of a virtual environment is written into its programs, so it is made in place. Two test files may do so at the same time.
+  const lock = `${VENV}.lock`
+  try {
+    mkdirSync(lock)
+  } catch {
+    while (existsSync(lock)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    return installMoto()
+  }
+  try {
+    rmSync(VENV, { recursive: true, force: true })
+    run('python3', '-m', 'venv', VENV)
+    run(join(VENV, 'bin/pip'), 'install', '--quiet', '--disable-pip-version-check', ...PINS)
+    writeFileSync(`${MARK}.new`, PINS.join(' '))
+    renameSync(`${MARK}.new`, MARK)
+  } finally {
+    rmSync(lock, { recursive: true, force: true })
+  }
+  return join(VENV, 'bin')
+}
+
+const HELP = `npm run moto: installs moto, an emulator of AWS, and the AWS CLI once, in about a minute, for tests that need them. They are
+kept in .cache, and the directory with their programs is printed. Needs python3 with venv, and the network.
+`
+
+if (import.meta.main) {
+  readOptions(HELP)
+  if (!isInstalled()) console.error(`Installing ${PINS.join(' and ')}, which takes about a minute …`)
+  console.log(installMoto())
+}
