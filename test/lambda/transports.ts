@@ -1,5 +1,6 @@
 import type { ALBEvent, APIGatewayProxyEvent, APIGatewayProxyEventV2 } from 'aws-lambda'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { loadTemplate } from '../template/evaluate.ts'
 
 /** A request as a client writes it: the target and the headers exactly as they go over the wire. */
 export interface WireRequest {
@@ -117,7 +118,14 @@ const pairsOf = (query: string): [string, string][] => query === ''
     return [name!, value.join('=')]
   })
 
-/** As a REST API with `binaryMediaTypes: ['*~1*']` writes it: the query decoded, every body in base64. */
+/** Whether the template's REST API passes a body on as bytes. */
+function isBinary (request: WireRequest): boolean {
+  const type = headersOf(request).find(([name]) => name.toLowerCase() === 'content-type')?.[1].split(';')[0]!.trim().toLowerCase() ?? ''
+  const types = loadTemplate().Resources['Api']!.Properties['BinaryMediaTypes'] as string[]
+  return types.map(binary => binary.replace('~1', '/')).some(binary => binary === type || binary === '*/*' || (binary.endsWith('/*') && type.startsWith(binary.slice(0, -1))))
+}
+
+/** As the template's REST API writes it: the query decoded, bodies as text unless their type is binary. */
 export function restEvent (request: WireRequest, stage = 'prod'): APIGatewayProxyEvent {
   const { path, query } = split(request.target)
   const headers = grouped(headersOf(request))
@@ -148,14 +156,15 @@ export function restEvent (request: WireRequest, stage = 'prod'): APIGatewayProx
       authorizer: null,
       identity: { sourceIp: CLIENT, userAgent: null } as APIGatewayProxyEvent['requestContext']['identity']
     },
-    body: body === undefined ? null : body.toString('base64'),
-    isBase64Encoded: body !== undefined
+    body: body?.toString(isBinary(request) ? 'base64' : 'utf8') ?? null,
+    isBase64Encoded: body !== undefined && isBinary(request)
   }
 }
 
-/** As a REST API without binary types: the body as text. */
-export function restTextEvent (request: WireRequest): APIGatewayProxyEvent {
-  return { ...restEvent(request), body: bodyOf(request)?.toString() ?? null, isBase64Encoded: false }
+/** As a REST API with `binaryMediaTypes: ['*~1*']` writes it: every body in base64. */
+export function restBinaryEvent (request: WireRequest): APIGatewayProxyEvent {
+  const body = bodyOf(request)
+  return { ...restEvent(request), body: body?.toString('base64') ?? null, isBase64Encoded: body !== undefined }
 }
 
 function v2Event (request: WireRequest, path: string, { stage, domainName }: { stage: string, domainName: string }): APIGatewayProxyEventV2 {
