@@ -1,4 +1,5 @@
 import t from 'tap'
+import { httpEvent } from '../lambda/transports.ts'
 import { evaluate, loadTemplate, referencesOf, refusals, resourcesOf, textOf, type Template } from './evaluate.ts'
 
 interface Integration { type: string, payloadFormatVersion: string, timeoutInMillis: number, uri: unknown }
@@ -35,6 +36,14 @@ t.test('every request to the HTTP API reaches the function by its alias, as an e
     t.strictSame({ type, payloadFormatVersion }, { type: 'aws_proxy', payloadFormatVersion: '2.0' }, key)
     t.ok(timeoutInMillis <= 30_000, 'the longest that an HTTP API waits')
     t.match(textOf(uri, { 'AWS::Partition': 'aws', 'AWS::Region': 'eu-central-1', 'ApiFunction.Alias': 'ALIAS' }), /\/functions\/ALIAS\/invocations$/)
+  }
+})
+
+t.test('what the tests of parity send as an HTTP API is what this one sends', async t => {
+  const stage = evaluate(loadTemplate(), HTTP).Resources['HttpApiStage']!.Properties
+  for (const { key } of operationsOf(evaluate(loadTemplate(), HTTP))) {
+    const [method, target] = key === '$default' ? ['GET', '/v2/users/me'] : key.split(' ') as [string, string]
+    t.match(httpEvent({ method, target }), { version: '2.0', routeKey: key, rawPath: target, requestContext: { routeKey: key, stage: stage['StageName'] as string, http: { method, path: target } } })
   }
 })
 
