@@ -41,6 +41,9 @@ function metricsOf ({ Properties }: Resource): Metric[] {
   return queries === undefined ? [Properties as Metric] : queries.flatMap(({ MetricStat }) => MetricStat?.Metric ?? [])
 }
 
+type Widget = { type: string, properties: { title: string, metrics?: (string | object)[][] } }
+const widgetsOf = (template: Template) => (JSON.parse(String(template.Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'])) as { widgets: Widget[] }).widgets
+
 function metricFault ({ Namespace, MetricName, Dimensions = [] }: Metric): string | undefined {
   const sets = EMITTED[Namespace]?.[MetricName]
   if (sets === undefined) return `nothing emits ${Namespace} ${MetricName}`
@@ -108,6 +111,36 @@ t.test('the app emits its metrics as the alarms read them, at every log level th
   }
 })
 
+// One for the account and the region: every stack sees the same values.
+const OF_THE_ACCOUNT = ['AWS/SES Reputation.BounceRate', 'AWS/SES Reputation.ComplaintRate']
+
+/** What a second stack of the same stage, in the same account and region, would share. */
+function sharedNames (template: Template): string[] {
+  // The stack's name, or a resource, which CloudFormation names.
+  const isOwn = (value: unknown) => /AWS::StackName|"Ref":"(?!Stage")\w+"|Fn::GetAtt|\$\{\w+\}:/.test(JSON.stringify(value))
+  const watched = resourcesOf(template, 'AWS::CloudWatch::Alarm').flatMap(([id, resource]) => metricsOf(resource).map(({ Namespace, MetricName, Dimensions }) => [`${id}: ${Namespace} ${MetricName}`, Dimensions] as const))
+  const shown = widgetsOf(template).flatMap(({ properties: { title, metrics = [] } }) => metrics.map(metric => [`Dashboard, ${title}: ${metric.slice(0, 2).join(' ')}`, metric] as const))
+  const tokens = Object.entries({ ...template.Globals?.['Function'].Environment.Variables, ...template.Resources['AuthorizerFunction']!.Properties['Environment'].Variables } as Record<string, unknown>)
+    .filter(([name]) => ['STAGE', 'JWT_ISSUER', 'JWT_AUDIENCE'].includes(name))
+  return [
+    ...watched.filter(([name, value]) => !OF_THE_ACCOUNT.some(metric => name.endsWith(`: ${metric}`)) && !isOwn(value)).map(([name]) => name),
+    ...shown.filter(([, metric]) => !/AWS::StackName|\$\{(?!Stage\})\w+(\.\w+)?\}/.test(JSON.stringify(metric))).map(([name]) => name),
+    ...tokens.filter(([, value]) => !isOwn(value)).map(([name]) => name)
+  ]
+}
+
+t.test('two stacks of one stage in one account share no metric, no alarm and no issuer of tokens', async t => {
+  t.strictSame(sharedNames(loadTemplate()), [])
+  const template = loadTemplate()
+  template.Globals!['Function'].Environment.Variables.STAGE = { Ref: 'Stage' }
+  template.Globals!['Function'].Environment.Variables.JWT_ISSUER = { 'Fn::Sub': 'user-service-${Stage}' } // eslint-disable-line no-template-curly-in-string -- CloudFormation's
+  template.Resources['CodeFailuresAlarm']!.Properties['Dimensions'][1].Value = { Ref: 'Stage' }
+  const dashboard = template.Resources['Dashboard']!.Properties['DashboardBody'] as { 'Fn::Sub': string }
+  dashboard['Fn::Sub'] = dashboard['Fn::Sub'].replace('"SignIns", "service", "user-service", "environment", "${AWS::StackName}"', '"SignIns", "service", "user-service", "environment", "${Stage}"') // eslint-disable-line no-template-curly-in-string -- CloudFormation's
+  delete (template.Resources['AuthorizerFunction']!.Properties['Environment'].Variables as Record<string, unknown>)['JWT_ISSUER']
+  t.strictSame(sharedNames(template), ['CodeFailuresAlarm: UserService CodeFailures', 'Dashboard, Users: UserService SignIns', 'STAGE', 'JWT_ISSUER'], 'what names the stage alone is found')
+})
+
 /** GitHub's anchor of a heading. */
 const anchorOf = (heading: string) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').trim().replaceAll(' ', '-')
 
@@ -135,8 +168,10 @@ t.test("the article's alarm is there: ten errors in 300 s", async t => {
 
 t.test('duration alarms ring before the time-out does', async t => {
   const template = loadTemplate()
-  for (const [alarm, seconds] of [['ApiDurationAlarm', template.Globals!['Function'].Timeout], ['EmailDurationAlarm', template.Resources['EmailFunction']!.Properties['Timeout']]] as const) {
-    t.equal(template.Resources[alarm]!.Properties['Threshold'], seconds * 1000 * 0.8, alarm)
+  const api = template.Globals!['Function'].Timeout as number
+  for (const [alarm, seconds] of [['ApiDurationAlarm', api], ['ApiCanaryDurationAlarm', api], ['EmailDurationAlarm', template.Resources['EmailFunction']!.Properties['Timeout'] as number]] as const) {
+    const stats = (template.Resources[alarm]!.Properties['Metrics'] as { MetricStat?: { Stat: string } }[]).map(({ MetricStat }) => MetricStat?.Stat)
+    t.ok(stats.includes(`PR(:${seconds * 1000 * 0.8})`), alarm)
   }
 })
 
@@ -154,9 +189,6 @@ t.test('the saved queries about what functions log read the logs of the extracte
     t.strictSame(groupsOf(id, { EmailWorker: 'extracted' }), ['ApiFunctionLogs', 'EmailFunctionLogs'], id)
   }
 })
-
-type Widget = { type: string, properties: { title: string, metrics?: (string | object)[][] } }
-const widgetsOf = (template: Template) => (JSON.parse(String(template.Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'])) as { widgets: Widget[] }).widgets
 
 /** Metrics of the service that neither an alarm nor the dashboard reads. */
 function unseen (template: Template, counted: string[]): string[] {

@@ -62,6 +62,7 @@ t.test('the configuration made of the template is one that the service starts wi
     // What a resource is called once it is there.
     if (Ref === 'EmailQueue') return 'https://sqs.eu-central-1.amazonaws.com/123456789012/EmailQueue'
     if (Ref === 'UploadsBucket') return 'users-uploads'
+    if (Ref === 'AWS::StackName') return 'user-service-prod'
     if (Ref?.endsWith('Secret') === true) return `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${Ref}`
     if (Ref !== undefined) return String(parameters[Ref] ?? template.Parameters[Ref]?.Default ?? Ref)
     return String(sub).replace(/\$\{(\w+)([^}]*)\}/g, (_, name: string, attribute: string) => attribute.endsWith('.Port') ? '6379' : text({ Ref: name }, parameters))
