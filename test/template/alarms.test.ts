@@ -15,7 +15,19 @@ const TABLE = [['TableName'], ['TableName', 'GlobalSecondaryIndexName']]
 const EMITTED: Record<string, Record<string, string[][]>> = {
   // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
   'AWS/Lambda': {
-    Invocations: LAMBDA, Errors: LAMBDA, Throttles: LAMBDA, Duration: LAMBDA, ConcurrentExecutions: LAMBDA, IteratorAge: LAMBDA, ProvisionedConcurrentExecutions: [['FunctionName', 'Resource']]
+    Invocations: LAMBDA,
+    Errors: LAMBDA,
+    Throttles: LAMBDA,
+    Duration: LAMBDA,
+    ConcurrentExecutions: LAMBDA,
+    IteratorAge: LAMBDA,
+    ProvisionedConcurrentExecutions: [['FunctionName', 'Resource']],
+    ProvisionedConcurrencySpilloverInvocations: [['FunctionName', 'Resource'], ['FunctionName', 'Resource', 'ExecutedVersion']],
+    AsyncEventsDropped: LAMBDA,
+    AsyncEventAge: LAMBDA,
+    DestinationDeliveryFailures: LAMBDA,
+    // of the account and region, without dimensions
+    ClaimedAccountConcurrency: [[]]
   },
   // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
   'AWS/ApiGateway': { Count: REST_API, '4XXError': REST_API, '5XXError': REST_API, Latency: REST_API, IntegrationLatency: REST_API },
@@ -30,6 +42,10 @@ const EMITTED: Record<string, Record<string, string[][]>> = {
   'AWS/Events': { FailedInvocations: [['RuleName']] },
   // https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html
   'AWS/Firehose': { 'DeliveryToS3.DataFreshness': [['DeliveryStreamName']] },
+  // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/serverless-metrics-events-redis.html
+  'AWS/ElastiCache': { ThrottledCmds: [['clusterId']], Evictions: [['clusterId']] },
+  // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Synthetics_Canaries_metrics.html
+  CloudWatchSynthetics: { SuccessPercent: [['CanaryName']] },
   // what src counts
   [METRICS_NAMESPACE]: Object.fromEntries(countedNames.map(name => [name, [['service', 'environment']]]))
 }
@@ -42,7 +58,12 @@ function metricsOf ({ Properties }: Resource): Metric[] {
 }
 
 type Widget = { type: string, properties: { title: string, metrics?: (string | object)[][] } }
-const widgetsOf = (template: Template) => (JSON.parse(String(template.Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'])) as { widgets: Widget[] }).widgets
+
+/** The dashboard's widgets, with those of optional parts. */
+function widgetsOf (template: Template): Widget[] {
+  const [text, parts = {}] = template.Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'] as [string, Record<string, { 'Fn::If': [string, { 'Fn::Sub': string }, string] }>?]
+  return (JSON.parse(text.replace(/\$\{(\w+)\}/g, (whole, name: string) => parts[name]?.['Fn::If'][1]['Fn::Sub'] ?? whole)) as { widgets: Widget[] }).widgets
+}
 
 function metricFault ({ Namespace, MetricName, Dimensions = [] }: Metric): string | undefined {
   const sets = EMITTED[Namespace]?.[MetricName]
@@ -64,6 +85,8 @@ const TARGETS: Record<string, (template: Template, value: any) => boolean> = { /
   GlobalSecondaryIndexName: (template, value) => resourcesOf(template, 'AWS::DynamoDB::Table').some(([, { Properties }]) => (Properties['GlobalSecondaryIndexes'] as { IndexName: string }[] | undefined)?.some(index => index.IndexName === value)),
   RuleName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::Events::Rule',
   DeliveryStreamName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::KinesisFirehose::DeliveryStream',
+  clusterId: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::ElastiCache::ServerlessCache',
+  CanaryName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::Synthetics::Canary',
   // The base fields of every log line, plugins/logging.ts.
   service: (template, value) => template.Globals?.['Function'].Environment.Variables.SERVICE_NAME === value,
   environment: (template, value) => JSON.stringify(template.Globals?.['Function'].Environment.Variables.STAGE) === JSON.stringify(value)
@@ -112,7 +135,7 @@ t.test('the app emits its metrics as the alarms read them, at every log level th
 })
 
 // One for the account and the region: every stack sees the same values.
-const OF_THE_ACCOUNT = ['AWS/SES Reputation.BounceRate', 'AWS/SES Reputation.ComplaintRate']
+const OF_THE_ACCOUNT = ['AWS/SES Reputation.BounceRate', 'AWS/SES Reputation.ComplaintRate', 'AWS/Lambda ClaimedAccountConcurrency']
 
 /** What a second stack of the same stage, in the same account and region, would share. */
 function sharedNames (template: Template): string[] {
@@ -135,8 +158,8 @@ t.test('two stacks of one stage in one account share no metric, no alarm and no 
   template.Globals!['Function'].Environment.Variables.STAGE = { Ref: 'Stage' }
   template.Globals!['Function'].Environment.Variables.JWT_ISSUER = { 'Fn::Sub': 'user-service-${Stage}' } // eslint-disable-line no-template-curly-in-string -- CloudFormation's
   template.Resources['CodeFailuresAlarm']!.Properties['Dimensions'][1].Value = { Ref: 'Stage' }
-  const dashboard = template.Resources['Dashboard']!.Properties['DashboardBody'] as { 'Fn::Sub': string }
-  dashboard['Fn::Sub'] = dashboard['Fn::Sub'].replace('"SignIns", "service", "user-service", "environment", "${AWS::StackName}"', '"SignIns", "service", "user-service", "environment", "${Stage}"') // eslint-disable-line no-template-curly-in-string -- CloudFormation's
+  const dashboard = template.Resources['Dashboard']!.Properties['DashboardBody'] as { 'Fn::Sub': [string] }
+  dashboard['Fn::Sub'][0] = dashboard['Fn::Sub'][0].replace('"SignIns", "service", "user-service", "environment", "${AWS::StackName}"', '"SignIns", "service", "user-service", "environment", "${Stage}"') // eslint-disable-line no-template-curly-in-string -- CloudFormation's
   delete (template.Resources['AuthorizerFunction']!.Properties['Environment'].Variables as Record<string, unknown>)['JWT_ISSUER']
   t.strictSame(sharedNames(template), ['CodeFailuresAlarm: UserService CodeFailures', 'Dashboard, Users: UserService SignIns', 'STAGE', 'JWT_ISSUER'], 'what names the stage alone is found')
 })

@@ -124,7 +124,10 @@ const NAMES = ['FunctionName', 'TableName', 'QueueName', 'BucketName', 'RoleName
 function nameFaults (template: Template): string[] {
   return Object.entries(template.Resources).flatMap(([id, { Properties }]) => NAMES.filter(property => {
     const value = Properties?.[property] as unknown
-    return typeof value === 'string' || (typeof value === 'object' && value !== null && 'Fn::Sub' in value && !/\$\{AWS::StackName\}/.test(String(value['Fn::Sub'])))
+    if (typeof value === 'string') return true
+    if (typeof value !== 'object' || value === null || !('Fn::Sub' in value)) return false
+    // The stack's name, or the id of a resource that has one of its own.
+    return ![...String(value['Fn::Sub']).matchAll(/\$\{([\w:]+)\}/g)].some(([, name]) => name === 'AWS::StackName' || name! in template.Resources)
   }).map(property => `${id} has a fixed ${property}`))
 }
 
