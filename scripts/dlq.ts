@@ -4,8 +4,10 @@ import {
 } from '@aws-sdk/client-sqs'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
+import { parseArgs } from 'node:util'
 
-const HELP = `npm run dlq -- list | redrive | purge: the messages that the e-mail worker could not handle in three receives.
+const HELP = `npm run dlq -- list | redrive | purge [--queue-url URL [--function NAME]]: the messages that the e-mail worker could not
+handle in three receives, or those of another queue of failures.
 
   list      type, ids, age and receive count of each message; no addresses
   redrive   sends each message to the e-mail queue again; use it once the cause of the failures is fixed
@@ -13,6 +15,11 @@ const HELP = `npm run dlq -- list | redrive | purge: the messages that the e-mai
 
 The queue is the dead-letter queue of EMAIL_QUEUE_URL. The variable is read from the environment, with AWS's own variables
 for region and credentials, or else from the running npm start, in LOCAL_DATA_DIR/env (.local/env).
+
+  --queue-url URL   another queue: the output EventFailureQueueUrl or RelayFailureQueueUrl of the stack
+  --function NAME   with redrive and --queue-url: the function that gets the events again, ApiFunctionName:live. Checks of uploads
+                    are started again; sweeps and stream batches are removed, because a sweep every five minutes handles what
+                    they were about
 `
 
 /** Seconds for which received messages are hidden from other consumers. */
@@ -70,17 +77,40 @@ function ageOf (message: Message, now: number): string {
   return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} d`
 }
 
-function rowOf (message: Message, now: number): string[] {
-  let body: { type?: unknown, messageId?: unknown } = {}
+type Body = Record<string, unknown>
+const object = (value: unknown): Body => Object(value) as Body
+
+function bodyOf ({ Body }: Message): Body {
   try {
-    body = Object(JSON.parse(message.Body!)) as typeof body
+    return object(JSON.parse(Body!))
   } catch {
     // The message is not JSON, which is why it is in this queue.
+    return {}
   }
-  return [word(body.type), word(body.messageId), word(message.MessageAttributes?.['correlationId']?.StringValue), ageOf(message, now), word(message.Attributes?.ApproximateReceiveCount)]
 }
 
-async function list (sqs: SQSClient, dlq: string): Promise<void> {
+/**
+ * What a message of a queue of failures was about, and the event that starts it again, if anything must. Lambda keeps an
+ * asynchronous event as `requestPayload`, and of a stream batch only its position; EventBridge keeps the event itself.
+ */
+function failureOf (body: Body): { kind?: 'stream-batch' | 'sweep' | 'upload', event?: Body } {
+  if ('DDBStreamBatchInfo' in body) return { kind: 'stream-batch' }
+  const event = object(body['requestPayload'] ?? body)
+  const { source, detail } = event
+  if (source === 'aws.events' || source === 'aws.scheduler') return { kind: 'sweep' }
+  if (Array.isArray(event['Records']) && object(event['Records'][0])['eventSource'] === 'aws:s3') return { kind: 'upload', event }
+  if (source !== 'aws.s3') return {}
+  // As the rule UploadedRule of the template transforms it.
+  const { bucket, object: { key, size } = {} } = object(detail) as { bucket?: { name?: string }, object?: { key?: string, size?: number } }
+  return { kind: 'upload', event: { Records: [{ eventSource: 'aws:s3', eventName: 'ObjectCreated:Post', eventTime: event['time'], s3: { bucket: { name: bucket?.name }, object: { key, size } } }] } }
+}
+
+function rowOf (message: Message, now: number): string[] {
+  const body = bodyOf(message)
+  return [word(body['type'] ?? failureOf(body).kind), word(body['messageId']), word(message.MessageAttributes?.['correlationId']?.StringValue), ageOf(message, now), word(message.Attributes?.ApproximateReceiveCount)]
+}
+
+async function list (sqs: SQSClient, dlq: string, what: string): Promise<void> {
   const messages: Message[] = []
   try {
     for await (const message of messagesOf(sqs, dlq)) messages.push(message)
@@ -90,7 +120,7 @@ async function list (sqs: SQSClient, dlq: string): Promise<void> {
   const rows = [['TYPE', 'MESSAGE', 'CORRELATION', 'AGE', 'RECEIVES'], ...messages.map(message => rowOf(message, Date.now()))]
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map(row => row[i]!.length)))
   if (messages.length > 0) for (const row of rows) console.log(row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd())
-  console.log(`${messages.length} in the dead-letter queue`)
+  console.log(`${messages.length} in the ${what}`)
 }
 
 async function redrive (sqs: SQSClient, queueUrl: string, dlq: string): Promise<void> {
@@ -112,6 +142,29 @@ async function redrive (sqs: SQSClient, queueUrl: string, dlq: string): Promise<
   console.log(`${sent} sent to the e-mail queue again`)
 }
 
+/** Starts again what can be, and removes what need not be. A message that is neither stays. */
+async function redriveEvents (sqs: SQSClient, queueUrl: string, functionName: string): Promise<void> {
+  const { InvokeCommand, LambdaClient } = await import('@aws-sdk/client-lambda')
+  const lambda = new LambdaClient({})
+  let started = 0
+  let removed = 0
+  const unknown: Message[] = []
+  for await (const message of messagesOf(sqs, queueUrl)) {
+    const { kind, event } = failureOf(bodyOf(message))
+    if (kind === undefined) {
+      unknown.push(message)
+      continue
+    }
+    // Started before it is deleted: a check that is started twice changes nothing.
+    if (event !== undefined) await lambda.send(new InvokeCommand({ FunctionName: functionName, InvocationType: 'Event', Payload: JSON.stringify(event) }))
+    await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: message.ReceiptHandle }))
+    if (event === undefined) removed++
+    else started++
+  }
+  for (const message of unknown) await putBack(sqs, queueUrl, message)
+  console.log(`${started} checks of uploads started again, ${removed} sweeps and stream batches removed${unknown.length === 0 ? '' : `, ${unknown.length} of an unknown kind left in the queue`}`)
+}
+
 async function purge (sqs: SQSClient, dlq: string): Promise<void> {
   const { Attributes } = await sqs.send(new GetQueueAttributesCommand({ QueueUrl: dlq, AttributeNames: ['ApproximateNumberOfMessages'] }))
   const count = Attributes?.['ApproximateNumberOfMessages'] ?? '?'
@@ -125,15 +178,39 @@ async function purge (sqs: SQSClient, dlq: string): Promise<void> {
   console.log(`${count} removed`)
 }
 
-async function main ([verb]: string[]): Promise<void> {
-  if (verb === '--help' || verb === '-h') return console.log(HELP)
+interface Options { queueUrl?: string, functionName?: string }
+
+function optionsOf (args: string[]): { verb: string | undefined, help: boolean } & Options {
+  try {
+    const { values: { help = false, 'queue-url': queueUrl, function: functionName }, positionals: [verb, extra] } = parseArgs({
+      args,
+      options: { help: { type: 'boolean', short: 'h' }, 'queue-url': { type: 'string' }, function: { type: 'string' } },
+      allowPositionals: true
+    })
+    if (extra !== undefined) throw new UsageError(`Unexpected argument ${extra}: --help lists the options`)
+    return { verb, help, ...(queueUrl === undefined ? {} : { queueUrl }), ...(functionName === undefined ? {} : { functionName }) }
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message.split('. ')[0]!}: --help lists the options`)
+  }
+}
+
+async function main (args: string[]): Promise<void> {
+  const { verb, help, queueUrl, functionName } = optionsOf(args)
+  if (help) return console.log(HELP)
   if (verb === undefined || !['list', 'redrive', 'purge'].includes(verb)) throw new UsageError(`Expected list, redrive or purge.\n\n${HELP}`)
-  environment()
   const sqs = new SQSClient({})
-  const queueUrl = process.env['EMAIL_QUEUE_URL']!.trim()
-  const dlq = await deadLetterQueueOf(sqs, queueUrl)
-  if (verb === 'list') await list(sqs, dlq)
-  if (verb === 'redrive') await redrive(sqs, queueUrl, dlq)
+  if (queueUrl !== undefined) {
+    if (verb === 'list') return await list(sqs, queueUrl, 'queue')
+    if (verb === 'purge') return await purge(sqs, queueUrl)
+    if (functionName === undefined) throw new UsageError('redrive of another queue needs --function, the function that gets its events again')
+    return await redriveEvents(sqs, queueUrl, functionName)
+  }
+  if (functionName !== undefined) throw new UsageError('--function needs --queue-url')
+  environment()
+  const emailQueueUrl = process.env['EMAIL_QUEUE_URL']!.trim()
+  const dlq = await deadLetterQueueOf(sqs, emailQueueUrl)
+  if (verb === 'list') await list(sqs, dlq, 'dead-letter queue')
+  if (verb === 'redrive') await redrive(sqs, emailQueueUrl, dlq)
   if (verb === 'purge') await purge(sqs, dlq)
 }
 

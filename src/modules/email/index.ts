@@ -28,7 +28,7 @@ export default fp(async function email (app) {
     queue,
     count,
     repository: createRepository({ dynamodb, table: config.EMAIL_TABLE }),
-    sender: createSender({ config }),
+    sender: createSender({ config, traced: app.aws.traced }),
     render: renderer.render,
     codeOf: keys.codeOf,
     from
@@ -36,4 +36,4 @@ export default fp(async function email (app) {
   const worker = createWorker({ service, queue, keys, count, log })
   app.decorate('email', { enqueue: service.enqueue })
   app.consumers.add({ queue: config.EMAIL_QUEUE_URL }, worker.handleBatch)
-}, { name: 'email', dependencies: ['config', 'consumers', 'sqs', 'dynamodb', 'keys', 'metrics', 'docs'] })
+}, { name: 'email', dependencies: ['config', 'aws', 'consumers', 'sqs', 'dynamodb', 'keys', 'metrics', 'docs'] })
