@@ -5,24 +5,50 @@ import {
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 
-const HELP = `npm run dlq -- list | redrive | purge: the messages that the e-mail worker could not handle in three receives.
+const HELP = `npm run dlq -- list | redrive | purge [receipts]: the messages that could not be handled in three receives.
 
   list      type, ids, age and receive count of each message; no addresses
-  redrive   sends each message to the e-mail queue again; use it once the cause of the failures is fixed
+  redrive   sends each message to its queue again; use it once the cause of the failures is fixed
   purge     removes all messages permanently
 
-The queue is the dead-letter queue of EMAIL_QUEUE_URL. The variable is read from the environment, with AWS's own variables
-for region and credentials, or else from the running npm start, in LOCAL_DATA_DIR/env (.local/env).
+The queue is the dead-letter queue of EMAIL_QUEUE_URL, or with the word receipts, of MAIL_RECEIPTS_QUEUE_URL. The variable is
+read from the environment, with AWS's own variables for region and credentials, or else from the running npm start, in
+LOCAL_DATA_DIR/env (.local/env).
 `
+
+interface Queue {
+  variable: string
+  name: string
+  /** type, message id and correlation id in a body that can be read; anything else is shown as a question mark */
+  rowOf (body: Record<string, unknown>, message: Message): unknown[]
+}
+
+const MAILS: Queue = {
+  variable: 'EMAIL_QUEUE_URL',
+  name: 'e-mail queue',
+  rowOf: ({ type, messageId }, { MessageAttributes }) => [type, messageId, MessageAttributes?.['correlationId']?.StringValue]
+}
+
+/** A receipt is an event of SES. Its tags name the mail. */
+const RECEIPTS: Queue = {
+  variable: 'MAIL_RECEIPTS_QUEUE_URL',
+  name: 'queue of receipts',
+  rowOf ({ detail }) {
+    const { eventType, mail } = Object(detail) as { eventType?: unknown, mail?: { tags?: { messageId?: unknown[] }, headers?: unknown } }
+    const headers = Array.isArray(mail?.headers) ? mail.headers as { name?: unknown, value?: unknown }[] : []
+    return [eventType, mail?.tags?.messageId?.[0], headers.find(header => Object(header).name === 'X-Correlation-Id')?.value]
+  }
+}
 
 /** Seconds for which received messages are hidden from other consumers. */
 const IN_HAND = 60
 
-function environment (): void {
-  if (process.env['EMAIL_QUEUE_URL']?.trim()) return
+function environment ({ variable }: Queue): void {
+  if (process.env[variable]?.trim()) return
   const file = `${process.env['LOCAL_DATA_DIR']?.trim() || '.local'}/env`
-  if (!existsSync(file)) throw new UsageError(`EMAIL_QUEUE_URL is missing, and no npm start is running (no ${file})`)
+  if (!existsSync(file)) throw new UsageError(`${variable} is missing, and no npm start is running (no ${file})`)
   process.loadEnvFile(file)
+  if (!process.env[variable]?.trim()) throw new UsageError(`${variable} is not in ${file}: start npm start again`)
 }
 
 class UsageError extends Error {}
@@ -70,30 +96,30 @@ function ageOf (message: Message, now: number): string {
   return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} d`
 }
 
-function rowOf (message: Message, now: number): string[] {
-  let body: { type?: unknown, messageId?: unknown } = {}
+function rowOf (queue: Queue, message: Message, now: number): string[] {
+  let body: Record<string, unknown> = {}
   try {
     body = Object(JSON.parse(message.Body!)) as typeof body
   } catch {
     // The message is not JSON, which is why it is in this queue.
   }
-  return [word(body.type), word(body.messageId), word(message.MessageAttributes?.['correlationId']?.StringValue), ageOf(message, now), word(message.Attributes?.ApproximateReceiveCount)]
+  return [...queue.rowOf(body, message).map(word), ageOf(message, now), word(message.Attributes?.ApproximateReceiveCount)]
 }
 
-async function list (sqs: SQSClient, dlq: string): Promise<void> {
+async function list (sqs: SQSClient, queue: Queue, dlq: string): Promise<void> {
   const messages: Message[] = []
   try {
     for await (const message of messagesOf(sqs, dlq)) messages.push(message)
   } finally {
     for (const message of messages) await putBack(sqs, dlq, message)
   }
-  const rows = [['TYPE', 'MESSAGE', 'CORRELATION', 'AGE', 'RECEIVES'], ...messages.map(message => rowOf(message, Date.now()))]
+  const rows = [['TYPE', 'MESSAGE', 'CORRELATION', 'AGE', 'RECEIVES'], ...messages.map(message => rowOf(queue, message, Date.now()))]
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map(row => row[i]!.length)))
   if (messages.length > 0) for (const row of rows) console.log(row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd())
   console.log(`${messages.length} in the dead-letter queue`)
 }
 
-async function redrive (sqs: SQSClient, queueUrl: string, dlq: string): Promise<void> {
+async function redrive (sqs: SQSClient, queue: Queue, queueUrl: string, dlq: string): Promise<void> {
   const start = Date.now()
   let sent = 0
   const late: Message[] = []
@@ -103,13 +129,13 @@ async function redrive (sqs: SQSClient, queueUrl: string, dlq: string): Promise<
       late.push(message)
       continue
     }
-    // Sent before it is deleted: an interruption in between causes a duplicate, which the worker detects by its messageId.
+    // Sent before it is deleted: an interruption in between causes a duplicate, which both consumers detect.
     await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: message.Body, MessageAttributes: message.MessageAttributes }))
     await sqs.send(new DeleteMessageCommand({ QueueUrl: dlq, ReceiptHandle: message.ReceiptHandle }))
     sent++
   }
   for (const message of late) await putBack(sqs, dlq, message)
-  console.log(`${sent} sent to the e-mail queue again`)
+  console.log(`${sent} sent to the ${queue.name} again`)
 }
 
 async function purge (sqs: SQSClient, dlq: string): Promise<void> {
@@ -125,15 +151,17 @@ async function purge (sqs: SQSClient, dlq: string): Promise<void> {
   console.log(`${count} removed`)
 }
 
-async function main ([verb]: string[]): Promise<void> {
+async function main ([verb, which]: string[]): Promise<void> {
   if (verb === '--help' || verb === '-h') return console.log(HELP)
   if (verb === undefined || !['list', 'redrive', 'purge'].includes(verb)) throw new UsageError(`Expected list, redrive or purge.\n\n${HELP}`)
-  environment()
+  if (which !== undefined && which !== 'receipts') throw new UsageError(`Expected receipts or nothing after ${verb}.\n\n${HELP}`)
+  const queue = which === 'receipts' ? RECEIPTS : MAILS
+  environment(queue)
   const sqs = new SQSClient({})
-  const queueUrl = process.env['EMAIL_QUEUE_URL']!.trim()
+  const queueUrl = process.env[queue.variable]!.trim()
   const dlq = await deadLetterQueueOf(sqs, queueUrl)
-  if (verb === 'list') await list(sqs, dlq)
-  if (verb === 'redrive') await redrive(sqs, queueUrl, dlq)
+  if (verb === 'list') await list(sqs, queue, dlq)
+  if (verb === 'redrive') await redrive(sqs, queue, queueUrl, dlq)
   if (verb === 'purge') await purge(sqs, dlq)
 }
 
