@@ -1,4 +1,6 @@
 import t from 'tap'
+import { matches, type Pattern } from '../../local/filters.ts'
+import { bounce, complaint, rejection } from '../modules/email/ses-events.ts'
 import { evaluate, loadTemplate, resourcesOf, type Template } from './evaluate.ts'
 
 t.test('tables keep a point-in-time backup, expire what is old and are encrypted', async t => {
@@ -28,6 +30,9 @@ function queueFaults (template: Template): string[] {
   }
   const redrive = EmailQueue?.Properties['RedrivePolicy'] as { maxReceiveCount: number, deadLetterTargetArn: object } | undefined
   if (redrive?.maxReceiveCount !== 3) faults.push('a message is not given up after three receives')
+  const receipts = template.Resources['MailReceiptsQueue']?.Properties
+  if (receipts?.['VisibilityTimeout'] < 6 * Number(template.Globals?.['Function']?.Timeout)) faults.push('receipts come back while they are handled')
+  if (receipts?.['RedrivePolicy']?.maxReceiveCount !== 3) faults.push('a receipt is not given up after three receives')
   if (JSON.stringify(redrive?.deadLetterTargetArn) !== JSON.stringify({ 'Fn::GetAtt': ['EmailDeadLetterQueue', 'Arn'] }) || EmailDeadLetterQueue === undefined) faults.push('what is given up goes nowhere')
   return faults
 }
@@ -43,6 +48,50 @@ t.test('another figure is found', async t => {
   t.strictSame(queueFaults(template), ['visibility is not 300 s', 'visibility is less than six times a time-out of 50 s', 'a message is not given up after three receives'])
   template.Resources['EmailFunction']!.Properties['Timeout'] = 9
   t.strictSame(queueFaults(template), ['visibility is not 300 s', 'a message is not given up after three receives'])
+})
+
+/** What is missing on the way of a receipt: SES → EventBridge → queue → the API function. */
+function receiptFaults (template: Template): string[] {
+  const { MailConfigurationSet, MailEvents, MailReceiptsRule, MailReceiptsPolicy, MailReceiptsMapping } = template.Resources
+  const environment = template.Globals?.['Function'].Environment.Variables
+  const set = { Ref: 'MailConfigurationSet' }
+  const queues = [{ 'Fn::GetAtt': ['MailReceiptsQueue', 'Arn'] }, { 'Fn::GetAtt': ['MailReceiptsDeadLetterQueue', 'Arn'] }]
+  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
+  const { EventPattern, Targets: [target] } = MailReceiptsRule!.Properties as { EventPattern: Pattern, Targets: [Record<string, any>] } // eslint-disable-line @typescript-eslint/no-explicit-any
+  const about = { messageId: 'm', userId: 'u', type: 'SIGN_IN_CODE' as const, email: 'ada@example.com' }
+  const tags = (name: unknown) => ({ tags: { 'ses:configuration-set': [name] } }) as { tags: Record<string, string[]> }
+  const passes = (event: object) => matches([JSON.parse(JSON.stringify(EventPattern).replaceAll(JSON.stringify(set), '"ours"')) as Pattern], JSON.parse(JSON.stringify(event).replaceAll('["ours"]', '"ours"')) as object)
+  const faults: string[] = []
+  if (!same(environment.SES_CONFIGURATION_SET, set) || !same(environment.MAIL_RECEIPTS_QUEUE_URL, { Ref: 'MailReceiptsQueue' })) faults.push('the functions do not know of it')
+  if (!same(MailConfigurationSet?.Properties['SuppressionOptions'], { SuppressedReasons: [] })) faults.push("SES's own list stops mails")
+  if (!same(MailEvents?.Properties['ConfigurationSetName'], set) || MailEvents?.Properties['EventDestination'].Enabled !== true) faults.push('SES publishes nothing')
+  for (const [type, event] of Object.entries({ BOUNCE: bounce(about, tags('ours')), COMPLAINT: complaint(about, tags('ours')), REJECT: rejection(about, tags('ours')) })) {
+    if (!MailEvents?.Properties['EventDestination'].MatchingEventTypes.includes(type)) faults.push(`SES publishes no ${type}`)
+    if (!passes(event)) faults.push(`the rule drops ${type}`)
+  }
+  for (const event of [bounce(about, tags('of-others')), bounce(about, { tags: {} }), { ...bounce(about, tags('ours')), source: 'mine' }]) if (passes(event)) faults.push('the rule passes on an event that is not ours')
+  if (!same(target['Arn'], queues[0]) || !same(target['DeadLetterConfig'], { Arn: queues[1] }) || 'InputTransformer' in target) faults.push('the target is another one')
+  const allowed = (MailReceiptsPolicy!.Properties['PolicyDocument'].Statement as Record<string, unknown>[]).filter(({ Effect }) => Effect === 'Allow').map(({ Sid, ...statement }) => statement)
+  const expected = [{ Effect: 'Allow', Principal: { Service: 'events.amazonaws.com' }, Action: 'sqs:SendMessage', Resource: queues, Condition: { ArnEquals: { 'aws:SourceArn': { 'Fn::GetAtt': ['MailReceiptsRule', 'Arn'] } } } }]
+  if (!same(allowed, expected)) faults.push('not the rule alone may send')
+  if (!same(MailReceiptsMapping?.Properties['FunctionName'], { Ref: 'ApiFunction.Alias' }) || !MailReceiptsMapping?.Properties['FunctionResponseTypes'].includes('ReportBatchItemFailures')) faults.push('the function does not read them one by one')
+  return faults
+}
+
+t.test('receipts of our mails, and of no others, reach the API function', async t => {
+  for (const EmailWorker of ['embedded', 'extracted']) t.strictSame(receiptFaults(evaluate(loadTemplate(), { EmailWorker })), [])
+  const spoil = (id: string, change: (properties: Record<string, any>) => void) => { // eslint-disable-line @typescript-eslint/no-explicit-any
+    const template = loadTemplate()
+    change(template.Resources[id]!.Properties)
+    return receiptFaults(template)
+  }
+  t.strictSame(spoil('MailConfigurationSet', properties => { properties['SuppressionOptions'].SuppressedReasons.push('COMPLAINT') }), ["SES's own list stops mails"])
+  t.strictSame(spoil('MailEvents', properties => { properties['EventDestination'].MatchingEventTypes.shift() }), ['SES publishes no BOUNCE'])
+  t.strictSame(spoil('MailReceiptsRule', properties => { properties['EventPattern']['detail-type'].pop() }), ['the rule drops REJECT'])
+  t.strictSame(spoil('MailReceiptsRule', properties => { delete properties['EventPattern'].detail }), ['the rule passes on an event that is not ours', 'the rule passes on an event that is not ours'])
+  t.strictSame(spoil('MailReceiptsRule', properties => { delete properties['Targets'][0].DeadLetterConfig }), ['the target is another one'])
+  t.strictSame(spoil('MailReceiptsPolicy', properties => { delete properties['PolicyDocument'].Statement[1].Condition }), ['not the rule alone may send'])
+  t.strictSame(spoil('MailReceiptsMapping', properties => { properties['FunctionName'] = { Ref: 'EmailFunction.Alias' } }), ['the function does not read them one by one'])
 })
 
 t.test('queues and buckets are reached over TLS only', async t => {
