@@ -93,7 +93,7 @@ async function copyInto ({ dynamodb, tables, kind, from, ledger }: Job, isDry: b
   if (kind === 'users') {
     const result = await createUsersCopy({ dynamodb, live: tables.users, restored: from, ledger }).copy({
       isDry,
-      onPage: ({ accounts }) => report(`${Object.values(accounts).reduce((a, b) => a + b)} accounts compared …`)
+      onProgress: ({ accounts }) => report(`${Object.values(accounts).reduce((a, b) => a + b)} accounts compared …`)
     })
     printUsers(result)
     return result.accounts.taken + result.accounts.invalid

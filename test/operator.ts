@@ -52,4 +52,3 @@ export async function backUp (dynamodb: DynamoDBDocumentClient, engines: Pick<En
   for (const Item of await everyItem(dynamodb, table)) await dynamodb.send(new PutCommand({ TableName: name, Item }))
   return name
 }
-

@@ -1,4 +1,4 @@
-import { PutCommand, TransactWriteCommand, UpdateCommand, type DynamoDBDocumentClient, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
+import { PutCommand, TransactWriteCommand, type DynamoDBDocumentClient, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { adminsKey, auditList, claimItem, claimKey, claimsOf, erasedKey, isActiveAdmin, isLive, listsKey, userIn, userItem } from '../../src/modules/users/items.ts'
@@ -38,6 +38,9 @@ export interface UsersCopyOptions {
  * ETag, by other services as `userVersion`. The copy must be newer than all of them.
  */
 export const VERSION_GAP = 1000
+
+/** Accounts whose live items are read in one go: about a hundred keys. */
+const CHUNK = 32
 
 /** Attempts at an account that changes while it is copied. */
 const ATTEMPTS = 5
@@ -82,10 +85,12 @@ export function createUsersCopy ({ dynamodb, live, restored, ledger, now = () =>
     }
   }
 
-  /** What is to be done with an account. `owners`: claims of its addresses that name an account which does not hold the address. */
-  async function judge (backup: StoredUser): Promise<Judgement> {
+  /** The keys of the live items that an account is judged by. */
+  const keysOf = (backup: StoredUser) => [backup.id, erasedKey(backup.id).userId, ...[...claimsOf(backup, seconds()).keys()].map(email => claimKey(email).userId)]
+
+  /** What is to be done with an account. `items`: the live items of its keys. */
+  async function judge (backup: StoredUser, items: ReadonlyMap<string, Item>): Promise<Judgement> {
     const addresses = claimsOf(backup, seconds())
-    const items = await itemsOf(dynamodb, live, 'userId', [backup.id, erasedKey(backup.id).userId, ...[...addresses.keys()].map(email => claimKey(email).userId)])
     const item = items.get(backup.id)
     const present = asUser(item)
     const result = (outcome: Outcome, owners: Owners = new Map()) => ({ outcome, item, present, owners })
@@ -118,9 +123,9 @@ export function createUsersCopy ({ dynamodb, live, restored, ledger, now = () =>
   })
 
   /** Copies one account with its claims, if it is to be copied. */
-  async function copyUser (backup: StoredUser, isDry: boolean): Promise<Outcome> {
+  async function copyUser (backup: StoredUser, read: ReadonlyMap<string, Item>, isDry: boolean): Promise<Outcome> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const { outcome, item, present, owners } = await judge(backup)
+      const { outcome, item, present, owners } = await judge(backup, attempt === 1 ? read : await itemsOf(dynamodb, live, 'userId', keysOf(backup)))
       if (isDry || !['missing', 'older', 'altered'].includes(outcome)) return outcome
       const last = Math.max(backup.version, present === undefined || present === 'invalid' ? 0 : present.version)
       const user = { ...backup, version: last + VERSION_GAP }
@@ -152,9 +157,9 @@ export function createUsersCopy ({ dynamodb, live, restored, ledger, now = () =>
 
   const addAdmin = (id: string) => ({ Update: { TableName: live, Key: adminsKey, UpdateExpression: 'ADD ids :ids SET kind = :kind', ExpressionAttributeValues: { ':ids': new Set([id]), ':kind': 'admins' } } })
 
-  const unlessThere = async (command: PutCommand | UpdateCommand): Promise<boolean> => {
+  async function putUnlessThere (Item: Item): Promise<boolean> {
     try {
-      await dynamodb.send(command as PutCommand)
+      await dynamodb.send(new PutCommand({ TableName: live, Item, ConditionExpression: 'attribute_not_exists(userId)' }))
       return true
     } catch (error) {
       if ((error as Error).name !== 'ConditionalCheckFailedException') throw error
@@ -163,35 +168,37 @@ export function createUsersCopy ({ dynamodb, live, restored, ledger, now = () =>
   }
 
   /** Copies what is lost, or with `isDry` only says what that is. */
-  async function copy ({ isDry = false, onPage = () => {} }: { isDry?: boolean, onPage?: (report: CopyReport) => void } = {}): Promise<CopyReport> {
+  async function copy ({ isDry = false, onProgress = () => {} }: { isDry?: boolean, onProgress?: (report: CopyReport) => void } = {}): Promise<CopyReport> {
     const report: CopyReport = { accounts: { missing: 0, older: 0, altered: 0, same: 0, newer: 0, erased: 0, taken: 0, invalid: 0 }, taken: [], records: 0, leftOut: {} }
     const leaveOut = (kind: string) => { report.leftOut[kind] = (report.leftOut[kind] ?? 0) + 1 }
+    const count = (id: string, outcome: Outcome) => {
+      report.accounts[outcome]++
+      if (outcome === 'taken') report.taken.push(id)
+    }
     for await (const page of pagesOf(dynamodb, restored)) {
+      const backups: StoredUser[] = []
       const records: Item[] = []
-      await inParallel(page, async (item) => {
-        const kind = String(item['kind'] ?? 'unknown')
-        if (!isLive(item, seconds())) return leaveOut(`expired ${kind}`)
-        if (kind === 'user') {
-          const backup = asUser(item)
-          const outcome = backup === 'invalid' || backup === undefined ? 'invalid' : await copyUser(backup, isDry)
-          report.accounts[outcome]++
-          if (outcome === 'taken') report.taken.push(String(item['userId']))
-        } else if (kind === 'erased' || kind === 'audit') records.push(item)
-        else if (kind === 'lists' && !isDry) {
-          await unlessThere(new UpdateCommand({
-            TableName: live,
-            Key: listsKey,
-            UpdateExpression: 'SET firstMonth = :month, kind = :kind',
-            ConditionExpression: 'attribute_not_exists(firstMonth) OR firstMonth > :month',
-            ExpressionAttributeValues: { ':month': item['firstMonth'], ':kind': 'lists' }
-          }))
-        } else if (kind !== 'lists' && kind !== 'admins' && kind !== 'claim') leaveOut(kind) // claims and admins follow from the accounts
-      })
+      for (const item of page) {
+        const kind = item['userId'] === adminsKey.userId ? 'admins' : String(item['kind'] ?? 'unknown')
+        const backup = kind === 'user' ? asUser(item) : undefined
+        if (!isLive(item, seconds())) leaveOut(`expired ${kind}`)
+        else if (kind === 'user' && typeof backup === 'object') backups.push(backup)
+        else if (kind === 'user') count(String(item['userId']), 'invalid')
+        else if (kind === 'erased' || kind === 'audit') records.push(item)
+        // Claims, the set of admins and the end of the list follow from the accounts.
+        else if (kind !== 'lists' && kind !== 'admins' && kind !== 'claim') leaveOut(kind)
+      }
+      for (let i = 0; i < backups.length; i += CHUNK) {
+        const chunk = backups.slice(i, i + CHUNK)
+        const read = await itemsOf(dynamodb, live, 'userId', chunk.flatMap(keysOf))
+        await inParallel(chunk, async (backup) => { count(backup.id, await copyUser(backup, read, isDry)) })
+        onProgress(report)
+      }
       const there = await itemsOf(dynamodb, live, 'userId', records.map(({ userId }) => String(userId)))
       await inParallel(records.filter(({ userId }) => !there.has(String(userId))), async (Item) => {
-        if (isDry || await unlessThere(new PutCommand({ TableName: live, Item, ConditionExpression: 'attribute_not_exists(userId)' }))) report.records++
+        if (isDry || await putUnlessThere(Item)) report.records++
       })
-      onPage(report)
+      onProgress(report)
     }
     return report
   }
