@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { evaluate, loadTemplate } from './evaluate.ts'
 import { grantsOf, missing, roleOf, SERVED, USED, wildcardFaults, type Grants } from './iam.ts'
@@ -32,7 +33,17 @@ t.test('extracting the worker takes its permissions from the API function', asyn
 
 t.test('no permission says * where a name could stand', async t => {
   t.strictSame(wildcardFaults(loadTemplate()), [])
-  t.strictSame(wildcardFaults(evaluate(loadTemplate(), { EmailWorker: 'extracted', Tracing: 'Active', LogArchive: 'true' })), [])
+  t.strictSame(wildcardFaults(evaluate(loadTemplate(), { EmailWorker: 'extracted', Tracing: 'Active', LogArchive: 'true', SecretRotationDays: '90' })), [])
+})
+
+t.test('what rotates the secrets may write them and not read them', async t => {
+  t.strictSame(grantsOf(evaluate(loadTemplate(), { SecretRotationDays: '90' }), 'RotationRole'), {
+    RotationLogs: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+    ...Object.fromEntries(['RootSecret', 'CodeSecret'].map(secret => [secret, ['secretsmanager:DescribeSecret', 'secretsmanager:ListSecretVersionIds', 'secretsmanager:PutSecretValue', 'secretsmanager:UpdateSecretVersionStage']])),
+    '*': ['secretsmanager:GetRandomPassword']
+  })
+  const called = [...readFileSync('hooks/rotate/index.mjs', 'utf8').matchAll(/new (\w+)Command\(/g)].map(([, name]) => `secretsmanager:${name}`)
+  t.strictSame([...new Set(called)].sort(), ['secretsmanager:DescribeSecret', 'secretsmanager:GetRandomPassword', 'secretsmanager:ListSecretVersionIds', 'secretsmanager:PutSecretValue', 'secretsmanager:UpdateSecretVersionStage'])
 })
 
 t.test('an added wildcard is found', async t => {

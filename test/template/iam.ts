@@ -90,7 +90,7 @@ export function roleOf (template: Template, functionId: string): string {
 }
 
 // Each with its reason: there is no resource to name, or AWS takes no narrower one.
-const UNNAMEABLE = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'cloudwatch:DescribeAlarms']
+const UNNAMEABLE = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'cloudwatch:DescribeAlarms', 'secretsmanager:GetRandomPassword']
 
 /** Permissions that say `*` where a name could stand. */
 export function wildcardFaults (template: Template): string[] {
