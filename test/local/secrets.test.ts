@@ -148,7 +148,7 @@ if (moto !== undefined) {
     await fetch(`${moto.endpoint}/moto-api/config`, { method: 'POST', body: JSON.stringify({ lambda: { use_docker: false } }) })
     const RotationLambdaARN = (await moto.shell(`
       role=$(aws iam create-role --role-name rotate --assume-role-policy-document '{}' --query Role.Arn --output text)
-      aws lambda create-function --function-name rotate --runtime nodejs24.x --handler index.handler --role "$role" --zip-file fileb://<(printf 'PK\\005\\006\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000') --query FunctionArn --output text`)).trim()
+      aws lambda create-function --function-name rotate --runtime nodejs24.x --handler index.handler --role "$role" --zip-file fileb://<(printf 'PK\\005\\006${'\\000'.repeat(18)}') --query FunctionArn --output text`)).trim()
     const begin = async () => (await client.send(new RotateSecretCommand({ SecretId, RotationLambdaARN, RotationRules: { AutomaticallyAfterDays: 90 } }))).VersionId!
 
     await t.rejects(handler({ Step: 'createSecret', SecretId, ClientRequestToken: crypto.randomUUID() }), { message: 'the secret has no rotation schedule' })
