@@ -154,6 +154,17 @@ t.test('secrets are made at deployment and are never in the template', async t =
   }
 })
 
+t.test('secrets are rotated by a schedule only where there is one, each of them, and not by a deployment', async t => {
+  const rotation = (parameters: Record<string, string>) => Object.keys(evaluate(loadTemplate(), parameters).Resources).filter(id => id.includes('Rotation')).sort()
+  t.strictSame(rotation({}), [])
+  t.strictSame(rotation({ SecretRotationDays: '0' }), [])
+  t.strictSame(rotation({ SecretRotationDays: '90' }), ['CodeSecretRotation', 'RootSecretRotation', 'RotationErrorsAlarm', 'RotationFunction', 'RotationLogs', 'RotationPermission', 'RotationRole'])
+  const template = loadTemplate()
+  const schedules = resourcesOf(template, 'AWS::SecretsManager::RotationSchedule')
+  t.strictSame(schedules.map(([, { Properties }]) => (Properties['SecretId'] as { Ref: string }).Ref), resourcesOf(template, 'AWS::SecretsManager::Secret').map(([id]) => id), 'each secret')
+  for (const [id, { Properties }] of schedules) t.match(Properties, { RotationRules: { AutomaticallyAfterDays: { Ref: 'SecretRotationDays' } }, RotateImmediatelyOnUpdate: false }, id)
+})
+
 t.test('a worker of its own is given the secret of codes and not the root secret, in its environment and in its role', async t => {
   const { Globals, Resources } = evaluate(loadTemplate(), { EmailWorker: 'extracted' })
   const everyFunction = JSON.stringify([Globals, Resources['EmailFunction'], Resources['EmailFunctionRole']])
