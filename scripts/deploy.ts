@@ -1,19 +1,15 @@
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { lookup } from 'node:dns/promises'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { parseTemplate } from '../local/template.ts'
 import { protect } from './protection.ts'
-import { findStack, type FoundStack } from './stack.ts'
+import { findStack, isHost, NO_ADDRESS, type FoundStack } from './stack.ts'
 import { bootstrapOf, readStage, STAGES } from './stage.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-
-/** PublicUrl of a stack that does not know its address yet; the default of the template. */
-export const NO_ADDRESS = 'https://public-url.invalid'
 
 /**
  * Hash of all inputs of a deployment: the artifact, the smoke test, the template, every stage's parameters, and those that this
@@ -126,8 +122,6 @@ export async function deploy ({ root, stage: name, options = [], cloudformation,
   if (DomainTarget !== undefined && !await resolves(new URL(PublicUrl!).hostname)) print(`${new URL(PublicUrl!).hostname} has no address yet: make it a CNAME of ${DomainTarget}`)
   return 0
 }
-
-const isHost = async (host: string): Promise<boolean> => await lookup(host).then(() => true, () => false)
 
 const HELP = `npm run deploy -- ${STAGES.join('|')} [options of sam deploy]: deploys the artifact that npm run build wrote to dist/lambda,
 with the stage's parameters of samconfig.toml, and prints where the stage answers. The first deployment takes two steps. Needs the

@@ -3,6 +3,7 @@ import {
   type StackResourceDrift
 } from '@aws-sdk/client-cloudformation'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findStack } from './stack.ts'
 import { readStage, STAGES } from './stage.ts'
 
 /** Resource types that are not compared, by the reason. */
@@ -74,8 +75,10 @@ export async function findDrift ({ cloudformation, stack, print, interval = 5000
   return lines
 }
 
-const HELP = `npm run drift -- ${STAGES.join('|')}: compares the resources of a stage's stack with its template, as CloudFormation sees them, and
-ends with exit code 1 when something was changed by hand. Changes nothing. Secrets are not compared.
+const HELP = `npm run drift -- ${STAGES.join('|')} [--if-deployed]: compares the resources of a stage's stack with its template, as CloudFormation
+sees them, and ends with exit code 1 when something was changed by hand. Changes nothing. Secrets are not compared.
+
+  --if-deployed  a stage that was never deployed is no failure
 `
 
 if (import.meta.main) {
@@ -84,21 +87,25 @@ if (import.meta.main) {
     process.stdout.write(HELP)
     process.exit(0)
   }
-  if (!STAGES.includes(stage) || more.length > 0) {
-    const unknown = [stage, ...more].find(argument => argument.startsWith('-'))
-    console.error(unknown === undefined ? `Expected a stage: npm run drift -- ${STAGES.join('|')}` : `Unknown option '${unknown}': --help lists the options`)
+  const unknown = [stage, ...more].find(argument => argument.startsWith('-') && argument !== '--if-deployed')
+  if (unknown !== undefined || !STAGES.includes(stage)) {
+    console.error(unknown === undefined ? `Expected a stage: npm run drift -- ${STAGES.join('|')} [--if-deployed]` : `Unknown option '${unknown}': --help lists the options`)
     process.exit(2)
   }
   const { stack, region } = readStage(`${import.meta.dirname}/..`, stage)
+  const cloudformation = new CloudFormationClient({ region })
   try {
-    const lines = await findDrift({ cloudformation: new CloudFormationClient({ region }), stack, print: line => { console.log(line) } })
-    for (const line of lines) console.error(line)
-    if (lines.length > 0) console.error(`${lines.length} resources of ${stack} are not as the template says: docs/runbook.md#drift`)
-    else console.log('every one is as the template says')
-    process.exitCode = lines.length > 0 ? 1 : 0
+    if (await findStack(cloudformation, stack) === undefined) {
+      if (!more.includes('--if-deployed')) throw new DriftError(`There is no stack ${stack} in ${region}`)
+      console.log(`${stack} is not deployed yet`)
+    } else {
+      const lines = await findDrift({ cloudformation, stack, print: line => { console.log(line) } })
+      for (const line of lines) console.error(line)
+      if (lines.length > 0) throw new DriftError(`${stack} is not as its template says: docs/runbook.md#drift`)
+      console.log('every one is as the template says')
+    }
   } catch (error) {
-    const { name, message } = error as Error
-    console.error(error instanceof DriftError ? message : name === 'ValidationError' ? `${message} (${region})` : `${name}: ${message}`)
+    console.error(error instanceof DriftError ? error.message : `${(error as Error).name}: ${(error as Error).message}`)
     process.exitCode = 1
   }
 }

@@ -1,4 +1,11 @@
 import { DescribeStacksCommand, type CloudFormationClient, type Stack } from '@aws-sdk/client-cloudformation'
+import { lookup } from 'node:dns/promises'
+
+/** PublicUrl of a stage that does not know its address yet; the default of the template. */
+export const NO_ADDRESS = 'https://public-url.invalid'
+
+/** Whether a host name has an address. */
+export const isHost = async (host: string): Promise<boolean> => await lookup(host).then(() => true, () => false)
 
 export interface FoundStack {
   status: string
@@ -25,4 +32,12 @@ export async function findStack (cloudformation: CloudFormationClient, name: str
     outputs: Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey!, OutputValue!])),
     isProtected: stack.EnableTerminationProtection === true
   }
+}
+
+/**
+ * Where a stack can be reached now: at its public URL, or at the address of its API while it has no public URL, or one whose
+ * DNS record is still missing.
+ */
+export async function addressOf ({ outputs: { PublicUrl = NO_ADDRESS, ApiUrl = PublicUrl } }: FoundStack, resolves = isHost): Promise<string> {
+  return PublicUrl !== NO_ADDRESS && await resolves(new URL(PublicUrl).hostname) ? PublicUrl : ApiUrl
 }

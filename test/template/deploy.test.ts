@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { deploy, DeployError, type Deployment } from '../../scripts/deploy.ts'
 import { protect, STACK_POLICY } from '../../scripts/protection.ts'
+import { addressOf } from '../../scripts/stack.ts'
 import { readStage } from '../../scripts/stage.ts'
 import { startCloudFormation, type Answers } from '../cloudformation.ts'
 import { startMoto } from '../moto.ts'
@@ -173,4 +174,11 @@ t.test('samconfig.toml has the tag by which bootstrap.yaml knows the secrets of 
     t.equal(first, 'file://dist/release.yaml')
     t.equal(managed, undefined, 'artifacts go to the bucket of bootstrap.yaml')
   }
+})
+
+t.test('a stage is tested at its public URL, and at the address of its API until that can be reached', async t => {
+  const address = async (PublicUrl: string, resolves: boolean) => await addressOf({ status: 'UPDATE_COMPLETE', reason: '', isProtected: false, outputs: { PublicUrl, ApiUrl: `${API_URL}/staging` } }, async () => resolves)
+  t.equal(await address('https://api.example.com', true), 'https://api.example.com')
+  t.equal(await address('https://api.example.com', false), `${API_URL}/staging`, 'no DNS record yet')
+  t.equal(await address('https://public-url.invalid', true), `${API_URL}/staging`, 'the placeholder')
 })
