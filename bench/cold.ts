@@ -134,7 +134,7 @@ async function run (context: Context): Promise<Table[]> {
   const { starts, sizes } = await prepare(context, engines)
   await validate(starts, loader, context)
 
-  const rounds = context.small ? 2 : 15
+  const rounds = context.small ? 2 : 11
   const samples = new Map<string, Sample[]>(starts.map(({ key }) => [key, []]))
   for (let round = 1; round <= rounds; round++) {
     context.say(`round ${round} of ${rounds}, ${starts.length} cold starts each`)

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { calls } from './calls.ts'
 import { cold } from './cold.ts'
-import { BenchError, type Benchmark, type Context } from './lib/bench.ts'
+import { BenchError, type Benchmark, type Context, type Table } from './lib/bench.ts'
 import { installPackages } from './lib/install.ts'
 import { BUILD, ROOT } from './lib/paths.ts'
 import { renderPage, renderPictures, renderText } from './lib/report.ts'
@@ -77,26 +77,31 @@ async function write (sections: Results): Promise<void> {
   for (const [name, picture] of Object.entries(renderPictures(results))) await writeFile(join(pictures, name), picture)
 }
 
+/** Runs one benchmark, and ends what it has started. */
+async function run (name: string, { small, only, bundles }: Pick<Context, 'small' | 'only' | 'bundles'>): Promise<Table[]> {
+  const benchmark = BENCHMARKS[name]!
+  const context: Context = { small, only, bundles, say: text => say(`${name}${small ? ', small' : ''}: ${text}`), teardown: step => { teardowns.push(step) } }
+  try {
+    if (benchmark.needsPackages(context)) await installPackages(context)
+    return await benchmark.run(context)
+  } finally {
+    await tearDown()
+    clearLine()
+  }
+}
+
 async function main ({ names, isSmall, only, bundles }: Request): Promise<void> {
   const began = performance.now()
   await mkdir(BUILD, { recursive: true })
-  const sections: Results = {}
+  const writes = !isSmall && only === undefined && bundles.length === 0
   const warnings: string[] = []
   for (const name of names) {
-    const benchmark = BENCHMARKS[name]!
-    const context: Context = { small: isSmall, only, bundles, say: text => say(`${name}: ${text}`), teardown: step => { teardowns.push(step) } }
-    if (benchmark.needsPackages(context)) await installPackages(context)
-    const tables = await benchmark.run(context)
-    await tearDown()
-    clearLine()
+    const tables = await run(name, { small: isSmall, only, bundles })
     console.log(`${tables.map(renderText).join('\n\n')}\n`)
-    sections[name] = section(name, tables)
-    if (isSmall) warnings.push(...losses(name, tables, readResults()))
+    if (isSmall) warnings.push(...losses(tables, readResults()[name]?.small ?? {}))
+    if (writes) await write({ [name]: section(name, tables, await run(name, { small: true, only, bundles })) })
   }
-  if (!isSmall && only === undefined && bundles.length === 0) {
-    await write(sections)
-    console.log('written to bench/results.json and docs/benchmarks.md')
-  }
+  if (writes) console.log('written to bench/results.json and docs/benchmarks.md')
   for (const warning of warnings) console.log(`WARNING: worse than committed: ${warning}`)
   console.log(`${names.join(', ')}: ${Math.round((performance.now() - began) / 1000)} s`)
 }
@@ -106,7 +111,7 @@ function stop (signal: NodeJS.Signals): void {
   if (isStopping) process.exit(130)
   isStopping = true
   clearLine()
-  console.error(`${signal === 'SIGINT' ? 'interrupted' : 'terminated'}: nothing was written`)
+  console.error(signal === 'SIGINT' ? 'interrupted' : 'terminated')
   void tearDown().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
 }
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)

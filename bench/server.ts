@@ -166,8 +166,8 @@ async function run (context: Context): Promise<Table[]> {
   const servers = await prepare(context)
   await validate(servers, context)
   const generator = await startGenerator(context.teardown)
-  const seconds = context.small ? 0.5 : 2
-  const rounds = context.small ? 2 : 7
+  const seconds = context.small ? 0.5 : 1.5
+  const rounds = context.small ? 2 : 5
   const tables: Table[] = []
   for (const kind of ['static', 'me'] as const) {
     const [title, note] = TITLES[kind]
@@ -175,7 +175,7 @@ async function run (context: Context): Promise<Table[]> {
     if (!context.small) {
       for (const server of running) {
         context.say(`warming up ${server.title}`)
-        await measure(generator, server, kind, 3)
+        await measure(generator, server, kind, 2)
       }
     }
     const samples = new Map<string, Sample[]>(running.map(({ name }) => [name, []]))

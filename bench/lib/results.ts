@@ -13,7 +13,12 @@ export interface Section {
   commit: string
   machine: string
   tables: Table[]
+  /** the compared figures of a small run after it, by table and row: code that is less warm has other ratios */
+  small: Compared
 }
+
+/** The figures that are compared with those of a later run: by table, row and column. */
+export type Compared = Record<string, Record<string, Record<string, number>>>
 
 /** By the name of the benchmark. */
 export type Results = Record<string, Section>
@@ -49,24 +54,29 @@ function commit (): string {
 /** The machine in one line, without its name. */
 const machine = () => `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? process.arch}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${system()} ${release().split('-')[0]}, Node ${process.versions.node}`
 
-export const section = (name: string, tables: Table[]): Section => ({ command: `npm run bench -- ${name}`, date: new Date().toISOString().slice(0, 10), commit: commit(), machine: machine(), tables })
+export const section = (name: string, tables: Table[], small: Table[]): Section => ({ command: `npm run bench -- ${name}`, date: new Date().toISOString().slice(0, 10), commit: commit(), machine: machine(), tables, small: comparedOf(small) })
 
 /** A ratio may get worse by this share before it is reported. */
 const TOLERANCE = 0.25
 
+/** The figures of tables that are compared: exact ones all, and of the others the ratio. */
+export function comparedOf (tables: readonly Table[]): Compared {
+  return Object.fromEntries(tables.map(({ id, better, compared = 'ratio', rows, columns }) => [id, Object.fromEntries(rows.map(({ name, values }) => {
+    const keys = better === undefined ? columns.map(({ key }) => key) : [compared]
+    return [name, Object.fromEntries(keys.flatMap(key => values[key] === undefined ? [] : [[key, rounded(values[key])]]))]
+  }))])) as Compared
+}
+
 /** One line for each ratio that is worse than the committed one by more than a quarter, with both figures; and for each exact figure that has changed. */
-export function losses (name: string, tables: readonly Table[], committed: Results): string[] {
+export function losses (tables: readonly Table[], committed: Compared): string[] {
   const lines: string[] = []
-  for (const { id, title, better, compared = 'ratio', rows, columns } of tables) {
-    const before = committed[name]?.tables.find(table => table.id === id)
-    for (const { name: contender, values } of rows) {
-      const old = before?.rows.find(row => row.name === contender)?.values
-      if (old === undefined) continue
-      for (const { key, title: figure } of better === undefined ? columns : columns.filter(({ key }) => key === compared)) {
-        const [was, is] = [old[key], values[key]]
-        if (was === undefined || is === undefined) continue
+  for (const { id, title, better, columns, rows } of tables) {
+    for (const { name, values } of rows) {
+      for (const [key, was] of Object.entries(committed[id]?.[name] ?? {})) {
+        const is = values[key]
+        if (is === undefined) continue
         const isWorse = better === undefined ? was !== is : better === 'lower' ? is > was * (1 + TOLERANCE) : is < was * (1 - TOLERANCE)
-        if (isWorse) lines.push(`${title}, ${contender}: ${figure} was ${Number(was.toPrecision(3))} and is ${Number(is.toPrecision(3))}`)
+        if (isWorse) lines.push(`${title}, ${name}, ${columns.find(column => column.key === key)?.title ?? key}: ${Number(was.toPrecision(3))} before, ${Number(is.toPrecision(3))} now`)
       }
     }
   }
