@@ -9,6 +9,7 @@ const VALUES: Record<string, string> = {
   'AWS::Region': 'eu-central-1',
   'AWS::AccountId': '123456789012',
   'AWS::URLSuffix': 'amazonaws.com',
+  'AWS::StackName': STACK,
   'AWS::StackId': 'arn:aws:cloudformation:eu-central-1:123456789012:stack/bootstrap-user-service-prod/1'
 }
 
