@@ -133,6 +133,13 @@ export const ConfigSchema = Type.Object({
     pattern: '^smtps?://[^\\s/?#\\\\]+/?(\\?[^\\s#]*)?$',
     expected: 'smtp://host:port or smtps://host:port, with a user name and a password if needed'
   })),
+  SES_CONFIGURATION_SET: Type.Optional(Text({ description: 'SES configuration set of every mail, which publishes what becomes of them; unset uses none', example: 'user-service-mails', pattern: '^[A-Za-z0-9_-]{1,64}$', expected: 'the name of an SES configuration set' })),
+  MAIL_RECEIPTS_QUEUE_URL: Type.Optional(Url({
+    description: 'queue of what SES says about sent mails; unset receives none, and no address is suppressed',
+    example: 'http://localhost:4566/000000000000/MailReceiptsQueue',
+    pattern: `^${HTTP}/${PATH}$`,
+    expected: 'the URL of an SQS queue, not its name or ARN'
+  })),
   ADMIN_EMAILS: List({ description: 'addresses whose owners are admins once verified, comma separated', example: 'ada@example.com', default: [], pattern: '^\\S+$', expected: 'e-mail addresses, comma separated' }),
   V1_SUNSET: Text({ description: 'date on which v1 ends, in the Sunset header', example: '2027-12-31', default: '2027-12-31', pattern: '^\\d{4}-\\d{2}-\\d{2}$', expected: 'a calendar date, YYYY-MM-DD' }),
   V1_ENABLED: Flag({ description: 'false answers 410 on every v1 path', example: 'true', default: true }),

@@ -11,6 +11,8 @@ import t, { type Test } from 'tap'
 import { LOCAL_AWS } from '../../local/aws.ts'
 import { startSqs } from '../../local/sqs.ts'
 import { readTemplate } from '../../local/template.ts'
+import { emailMessage } from '../modules/email/records.ts'
+import { bounce } from '../modules/email/ses-events.ts'
 
 const SCRIPT = new URL('../../scripts/dlq.ts', import.meta.url).pathname
 
@@ -92,6 +94,22 @@ t.test('purge removes them all', async t => {
   t.match(stdout, /^1 removed$/m)
   t.equal(ready('EmailDeadLetterQueue').length, 0)
   t.equal(ready('EmailQueue').length, 1, 'the e-mail queue is left alone')
+})
+
+t.test('receipts have a dead-letter queue of their own', async t => {
+  const { engine, env, put, dlq, ready } = await setUp(t)
+  const given = { ...env, MAIL_RECEIPTS_QUEUE_URL: engine.queueUrl('MailReceiptsQueue') }
+  const about = emailMessage({ email: 'ada@example.com' })
+  await put('MailReceiptsDeadLetterQueue', JSON.stringify(bounce(about, { correlationId: 'corr-1' })))
+  for (const body of ['{"detail":{"mail":{"headers":["x"],"tags":{"messageId":"ada@example.com"}}}}', 'null', 'ada@example.com']) await put('MailReceiptsDeadLetterQueue', body)
+  const { code, stdout } = await dlq(['list', 'receipts'], given)
+  t.equal(code, 0)
+  t.match(stdout, new RegExp(`^Bounce +${about.messageId} +corr-1 +0 min +1$`, 'm'))
+  t.notMatch(stdout, /ada|@/)
+  t.match((await dlq(['redrive', 'receipts'], given)).stdout, /^4 sent to the queue of receipts again$/m)
+  t.equal(ready('MailReceiptsQueue').length, 4)
+  t.equal((await dlq(['list', 'receipt'], given)).code, 2)
+  t.match((await dlq(['list', 'receipts'], env)).stderr, 'MAIL_RECEIPTS_QUEUE_URL is missing')
 })
 
 t.test('without an environment it takes that of the npm start that is running', async t => {
