@@ -37,7 +37,7 @@ function unguarded (): Template {
   const copy = structuredClone(template)
   for (const [, { Properties }] of resourcesOf(copy, 'AWS::CloudWatch::Alarm')) {
     for (const query of (Properties['Metrics'] ?? []) as { Expression?: string }[]) {
-      if (typeof query.Expression === 'string') query.Expression = query.Expression.replace(/^IF\(.+?, (.+), 0\)$/, '$1')
+      if (typeof query.Expression === 'string') query.Expression = query.Expression.replace(/^IF\((?:failed|slow) >= [\d.]+, (.+), 0\)$/, '$1')
     }
   }
   return copy
