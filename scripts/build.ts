@@ -73,11 +73,11 @@ const FUNCTION_BUNDLE = {
 
 /**
  * Builds the Lambda artifact in a directory: `index.mjs` and the files that it reads. Swagger UI is optional, because it
- * is as large as everything else together; so are mail templates of one's own.
+ * is as large as everything else together; so are mail templates of one's own. Further plugins of esbuild are for benchmarks.
  *
  * @returns the contents of the bundle, as esbuild reports them
  */
-export async function buildLambda (directory: string, { withUi = false, mailTemplates }: { withUi?: boolean, mailTemplates?: string | undefined } = {}): Promise<Metafile> {
+export async function buildLambda (directory: string, { withUi = false, mailTemplates, plugins = [] }: { withUi?: boolean, mailTemplates?: string | undefined, plugins?: Plugin[] } = {}): Promise<Metafile> {
   const { metafile, outputFiles } = await build({
     ...FUNCTION_BUNDLE,
     entryPoints: { index: 'src/lambda.ts' },
@@ -91,7 +91,7 @@ export async function buildLambda (directory: string, { withUi = false, mailTemp
     mainFields: ['module', 'main'],
     // Source maps are written beside the artifact: Lambda would not read them, and they are larger than the code.
     sourcemap: 'external',
-    plugins: [builtinsByRequire, leftOut]
+    plugins: [builtinsByRequire, leftOut, ...plugins]
   })
   for (const made of [directory, `${directory}-maps`]) {
     await rm(made, { recursive: true, force: true })

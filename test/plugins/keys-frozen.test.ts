@@ -39,7 +39,7 @@ t.test('a process that was frozen over two rotations signs with the current key,
     else {
       await app.keys.refresh()
       t.equal(currentKid(app), deriveKeys(manager.stages['AWSCURRENT']!).jwk.kid)
-      t.equal(app.keys.codeOf(challengeId), codeFor(deriveKeys(manager.stages['AWSCURRENT']!).code, challengeId))
+      t.equal(app.keys.codeOf(challengeId), codeFor(deriveKeys(manager.stages['AWSCURRENT']!).mail.code, challengeId))
     }
   }
   t.equal(await who(app, old), 401)
