@@ -195,7 +195,7 @@ const VARIANTS = ['true', 'false'].flatMap(on => [
   CodeSigningConfigArn: 'arn:signatures',
   ...worker,
   ...Object.fromEntries(Object.entries(loadTemplate().Parameters).filter(([, { AllowedValues }]) => JSON.stringify(AllowedValues) === '["true","false"]').map(([name]) => [name, on])),
-  ...(on === 'true' ? { Cache: 'valkey', Tracing: 'Active', DomainName: 'api.example.com', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1', AlarmEmail: 'a@example.com' } : {})
+  ...(on === 'true' ? { SecretRotationDays: '90', Cache: 'valkey', Tracing: 'Active', DomainName: 'api.example.com', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1', AlarmEmail: 'a@example.com' } : {})
 })))
 
 t.test('the permissions boundary allows all that the roles of the template do, and little else', async t => {
