@@ -42,6 +42,15 @@ function deploymentFaults (template: Template): string[] {
   })
 }
 
+/** Roles that the transform adds carry the permissions boundary too, and its functions ask for signatures. */
+function unboundFaults (template: Template): string[] {
+  const lacks = (id: string, property: string) => template.Resources[id]!.Properties[property] === undefined ? [`${id} lacks ${property}`] : []
+  return [
+    ...resourcesOf(template, 'AWS::IAM::Role').flatMap(([id]) => lacks(id, 'PermissionsBoundary')),
+    ...resourcesOf(template, 'AWS::Lambda::Function').flatMap(([id]) => lacks(id, 'CodeSigningConfigArn'))
+  ]
+}
+
 function faultsOf (template: Template): string[] {
   return [...circles(template), ...danglingReferences(template), ...wildcardFaults(template), ...deploymentFaults(template)]
 }
@@ -65,7 +74,10 @@ const read = (file: string): { template: Template, parameters: Record<string, st
 const SWITCHES: Record<string, string>[] = [
   { Cache: 'valkey' }, { LogArchive: 'true' }, { ApiKeyRequired: 'true' }, { Waf: 'true' }, { Tracing: 'Active' }, { ManageApiGatewayAccount: 'true' }, { CorsOrigin: 'https://a.example' },
   { DomainName: 'a.example', CertificateArn: 'arn:aws:acm:x' }, { DomainName: 'a.example', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1' },
-  { AlarmEmail: 'a@a.example' }, { RegistrationAnomalyAlarm: 'true' }, { RollbackAlarms: 'false' }
+  { ApiType: 'http' }, { ApiType: 'http', DomainName: 'a.example', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1', BasePath: 'users' },
+  { AlarmEmail: 'a@a.example' }, { RegistrationAnomalyAlarm: 'true' }, { RollbackAlarms: 'false' },
+  { LambdaInsightsLayer: 'arn:aws:lambda:x' }, { LambdaInsightsLayer: 'arn:aws:lambda:x', Cache: 'valkey' }, { SyntheticCanary: 'true' }, { ServiceLevelObjective: 'true' },
+  { AlarmEmail: 'a@a.example', CostAnomalyUsd: '20' }, { AlarmEmail: 'a@a.example', CostAnomalyUsd: '20', CostAnomalyMonitorArn: 'arn:aws:ce::x' }
 ]
 
 const [embeddedFile = '', extractedFile = '', ...stageFiles] = process.argv.slice(2)
@@ -73,6 +85,8 @@ const faults: string[] = []
 const variant = (file: string) => {
   const { template, parameters } = read(file)
   const evaluated = evaluate(template, parameters)
+  const bounded = evaluate(template, { ...parameters, PermissionsBoundaryArn: 'arn:boundary', CodeSigningConfigArn: 'arn:signatures' })
+  faults.push(...unboundFaults(bounded).map(fault => `${basename(file, '.json')}: ${fault}`))
   faults.push(...faultsOf(evaluated).map(fault => `${basename(file, '.json')}: ${fault}`))
   for (const given of SWITCHES) {
     const switched = evaluate(template, { ...parameters, ...given })
