@@ -4,8 +4,10 @@ import {
 } from '@aws-sdk/client-sqs'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
+import { parseArgs } from 'node:util'
 
-const HELP = `npm run dlq -- list | redrive | purge [receipts]: the messages that could not be handled in three receives.
+const HELP = `npm run dlq -- list | redrive | purge [receipts | --queue-url URL [--function NAME]]: the messages that could not be
+handled in three receives, or those of another queue of failures.
 
   list      type, ids, age and receive count of each message; no addresses
   redrive   sends each message to its queue again; use it once the cause of the failures is fixed
@@ -14,19 +16,25 @@ const HELP = `npm run dlq -- list | redrive | purge [receipts]: the messages tha
 The queue is the dead-letter queue of EMAIL_QUEUE_URL, or with the word receipts, of MAIL_RECEIPTS_QUEUE_URL. The variable is
 read from the environment, with AWS's own variables for region and credentials, or else from the running npm start, in
 LOCAL_DATA_DIR/env (.local/env).
+
+  --queue-url URL   another queue: the output EventFailureQueueUrl or RelayFailureQueueUrl of the stack
+  --function NAME   with redrive and --queue-url: the function that gets the events again, ApiFunctionName:live. Checks of uploads
+                    are started again; sweeps and stream batches are removed, because a sweep every five minutes handles what
+                    they were about
 `
 
 interface Queue {
   variable: string
   name: string
   /** type, message id and correlation id in a body that can be read; anything else is shown as a question mark */
-  rowOf (body: Record<string, unknown>, message: Message): unknown[]
+  rowOf (body: Body, message: Message): unknown[]
 }
 
 const MAILS: Queue = {
   variable: 'EMAIL_QUEUE_URL',
   name: 'e-mail queue',
-  rowOf: ({ type, messageId }, { MessageAttributes }) => [type, messageId, MessageAttributes?.['correlationId']?.StringValue]
+  // Other queues of failures have no type, and say by their form what they are about.
+  rowOf: (body, { MessageAttributes }) => [body['type'] ?? failureOf(body).kind, body['messageId'], MessageAttributes?.['correlationId']?.StringValue]
 }
 
 /** A receipt is an event of SES. Its tags name the mail. */
@@ -96,17 +104,39 @@ function ageOf (message: Message, now: number): string {
   return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} d`
 }
 
-function rowOf (queue: Queue, message: Message, now: number): string[] {
-  let body: Record<string, unknown> = {}
+type Body = Record<string, unknown>
+const object = (value: unknown): Body => Object(value) as Body
+
+function bodyOf ({ Body }: Message): Body {
   try {
-    body = Object(JSON.parse(message.Body!)) as typeof body
+    return object(JSON.parse(Body!))
   } catch {
     // The message is not JSON, which is why it is in this queue.
+    return {}
   }
-  return [...queue.rowOf(body, message).map(word), ageOf(message, now), word(message.Attributes?.ApproximateReceiveCount)]
 }
 
-async function list (sqs: SQSClient, queue: Queue, dlq: string): Promise<void> {
+/**
+ * What a message of a queue of failures was about, and the event that starts it again, if anything must. Lambda keeps an
+ * asynchronous event as `requestPayload`, and of a stream batch only its position; EventBridge keeps the event itself.
+ */
+function failureOf (body: Body): { kind?: 'stream-batch' | 'sweep' | 'upload', event?: Body } {
+  if ('DDBStreamBatchInfo' in body) return { kind: 'stream-batch' }
+  const event = object(body['requestPayload'] ?? body)
+  const { source, detail } = event
+  if (source === 'aws.events' || source === 'aws.scheduler') return { kind: 'sweep' }
+  if (Array.isArray(event['Records']) && object(event['Records'][0])['eventSource'] === 'aws:s3') return { kind: 'upload', event }
+  if (source !== 'aws.s3') return {}
+  // As the rule UploadedRule of the template transforms it.
+  const { bucket, object: { key, size } = {} } = object(detail) as { bucket?: { name?: string }, object?: { key?: string, size?: number } }
+  return { kind: 'upload', event: { Records: [{ eventSource: 'aws:s3', eventName: 'ObjectCreated:Post', eventTime: event['time'], s3: { bucket: { name: bucket?.name }, object: { key, size } } }] } }
+}
+
+function rowOf (queue: Queue, message: Message, now: number): string[] {
+  return [...queue.rowOf(bodyOf(message), message).map(word), ageOf(message, now), word(message.Attributes?.ApproximateReceiveCount)]
+}
+
+async function list (sqs: SQSClient, queue: Queue, dlq: string, what: string): Promise<void> {
   const messages: Message[] = []
   try {
     for await (const message of messagesOf(sqs, dlq)) messages.push(message)
@@ -116,7 +146,7 @@ async function list (sqs: SQSClient, queue: Queue, dlq: string): Promise<void> {
   const rows = [['TYPE', 'MESSAGE', 'CORRELATION', 'AGE', 'RECEIVES'], ...messages.map(message => rowOf(queue, message, Date.now()))]
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map(row => row[i]!.length)))
   if (messages.length > 0) for (const row of rows) console.log(row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd())
-  console.log(`${messages.length} in the dead-letter queue`)
+  console.log(`${messages.length} in the ${what}`)
 }
 
 async function redrive (sqs: SQSClient, queue: Queue, queueUrl: string, dlq: string): Promise<void> {
@@ -138,6 +168,29 @@ async function redrive (sqs: SQSClient, queue: Queue, queueUrl: string, dlq: str
   console.log(`${sent} sent to the ${queue.name} again`)
 }
 
+/** Starts again what can be, and removes what need not be. A message that is neither stays. */
+async function redriveEvents (sqs: SQSClient, queueUrl: string, functionName: string): Promise<void> {
+  const { InvokeCommand, LambdaClient } = await import('@aws-sdk/client-lambda')
+  const lambda = new LambdaClient({})
+  let started = 0
+  let removed = 0
+  const unknown: Message[] = []
+  for await (const message of messagesOf(sqs, queueUrl)) {
+    const { kind, event } = failureOf(bodyOf(message))
+    if (kind === undefined) {
+      unknown.push(message)
+      continue
+    }
+    // Started before it is deleted: a check that is started twice changes nothing.
+    if (event !== undefined) await lambda.send(new InvokeCommand({ FunctionName: functionName, InvocationType: 'Event', Payload: JSON.stringify(event) }))
+    await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: message.ReceiptHandle }))
+    if (event === undefined) removed++
+    else started++
+  }
+  for (const message of unknown) await putBack(sqs, queueUrl, message)
+  console.log(`${started} checks of uploads started again, ${removed} sweeps and stream batches removed${unknown.length === 0 ? '' : `, ${unknown.length} of an unknown kind left in the queue`}`)
+}
+
 async function purge (sqs: SQSClient, dlq: string): Promise<void> {
   const { Attributes } = await sqs.send(new GetQueueAttributesCommand({ QueueUrl: dlq, AttributeNames: ['ApproximateNumberOfMessages'] }))
   const count = Attributes?.['ApproximateNumberOfMessages'] ?? '?'
@@ -151,17 +204,41 @@ async function purge (sqs: SQSClient, dlq: string): Promise<void> {
   console.log(`${count} removed`)
 }
 
-async function main ([verb, which]: string[]): Promise<void> {
-  if (verb === '--help' || verb === '-h') return console.log(HELP)
+interface Options { queueUrl?: string, functionName?: string }
+
+function optionsOf (args: string[]): { verb: string | undefined, which: string | undefined, help: boolean } & Options {
+  try {
+    const { values: { help = false, 'queue-url': queueUrl, function: functionName }, positionals: [verb, which, extra] } = parseArgs({
+      args,
+      options: { help: { type: 'boolean', short: 'h' }, 'queue-url': { type: 'string' }, function: { type: 'string' } },
+      allowPositionals: true
+    })
+    if (extra !== undefined) throw new UsageError(`Unexpected argument ${extra}: --help lists the options`)
+    return { verb, which, help, ...(queueUrl === undefined ? {} : { queueUrl }), ...(functionName === undefined ? {} : { functionName }) }
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message.split('. ')[0]!}: --help lists the options`)
+  }
+}
+
+async function main (args: string[]): Promise<void> {
+  const { verb, which, help, queueUrl, functionName } = optionsOf(args)
+  if (help) return console.log(HELP)
   if (verb === undefined || !['list', 'redrive', 'purge'].includes(verb)) throw new UsageError(`Expected list, redrive or purge.\n\n${HELP}`)
-  if (which !== undefined && which !== 'receipts') throw new UsageError(`Expected receipts or nothing after ${verb}.\n\n${HELP}`)
+  if (which !== undefined && (which !== 'receipts' || queueUrl !== undefined)) throw new UsageError(`Expected receipts or nothing after ${verb}, and no --queue-url with it.\n\n${HELP}`)
+  const sqs = new SQSClient({})
+  if (queueUrl !== undefined) {
+    if (verb === 'list') return await list(sqs, MAILS, queueUrl, 'queue')
+    if (verb === 'purge') return await purge(sqs, queueUrl)
+    if (functionName === undefined) throw new UsageError('redrive of another queue needs --function, the function that gets its events again')
+    return await redriveEvents(sqs, queueUrl, functionName)
+  }
+  if (functionName !== undefined) throw new UsageError('--function needs --queue-url')
   const queue = which === 'receipts' ? RECEIPTS : MAILS
   environment(queue)
-  const sqs = new SQSClient({})
-  const queueUrl = process.env[queue.variable]!.trim()
-  const dlq = await deadLetterQueueOf(sqs, queueUrl)
-  if (verb === 'list') await list(sqs, queue, dlq)
-  if (verb === 'redrive') await redrive(sqs, queue, queueUrl, dlq)
+  const own = process.env[queue.variable]!.trim()
+  const dlq = await deadLetterQueueOf(sqs, own)
+  if (verb === 'list') await list(sqs, queue, dlq, 'dead-letter queue')
+  if (verb === 'redrive') await redrive(sqs, queue, own, dlq)
   if (verb === 'purge') await purge(sqs, dlq)
 }
 

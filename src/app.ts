@@ -7,7 +7,7 @@ import email from './modules/email/index.ts'
 import health from './modules/health/index.ts'
 import uploads from './modules/uploads/index.ts'
 import users from './modules/users/index.ts'
-import aws from './plugins/aws/index.ts'
+import aws, { type Tracing } from './plugins/aws/index.ts'
 import bodies from './plugins/bodies.ts'
 import cache from './plugins/cache.ts'
 import config, { type Config } from './plugins/config.ts'
@@ -41,6 +41,8 @@ export interface AppOptions {
   logger?: FastifyBaseLogger
   /** further server options, such as the timeouts of the plain server */
   server?: FastifyHttpOptions<Server>
+  /** traces the calls of AWS services; Lambda only */
+  tracing?: Tracing | undefined
   /** replaces modules/email when the module runs as its own service */
   email?: typeof email
 }
@@ -69,7 +71,7 @@ export async function buildApp (options: AppOptions) {
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(config, { config: options.config })
-  await app.register(aws)
+  await app.register(aws, { tracing: options.tracing })
   await app.register(keys)
   await app.register(correlation)
   await app.register(logging)

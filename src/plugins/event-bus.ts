@@ -31,7 +31,7 @@ export default fp(async function eventBus (app) {
     return
   }
   const { EventBridgeClient, PutEventsCommand } = await import('@aws-sdk/client-eventbridge')
-  const client = new EventBridgeClient(app.aws.clientOptions())
+  const client = app.aws.traced(new EventBridgeClient(app.aws.clientOptions()))
   app.decorate('eventBus', {
     async publish (event) {
       const { FailedEntryCount, Entries } = await client.send(new PutEventsCommand({

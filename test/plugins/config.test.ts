@@ -108,7 +108,7 @@ t.test('what real stages use is accepted', async t => {
     MAIL_TEMPLATES_DIR: ['branding', '/opt/mail-templates', 'C:\\mail templates'],
     CORS_ORIGIN: ['https://a.example,http://localhost:5173'],
     TRUST_PROXY: ['10.0.0.0/8', '127.0.0.1,::1,fd00::/8', '::ffff:10.0.0.0/104', '203.0.113.7/32'],
-    STAGE: ['prod', 'pr-17', 'v2.beta_1'],
+    STAGE: ['prod', 'pr-17', 'v2.beta_1', 'a'.repeat(128)],
     JWT_ISSUER: ['https://users.example.com/', 'user-service-prod'],
     PORT: ['0', '65535']
   }
@@ -132,7 +132,7 @@ t.test('a refused value is answered with what is expected and an example', async
 const BAD: Record<string, string[]> = {
   NODE_ENV: ['hushhush', 'Production'],
   SERVICE_NAME: ['hush hush', 'hush"hush', 'hush/hush', '-hushhush', 'h'.repeat(65)],
-  STAGE: ['hush hush', 'hush\nhush', 'hush:hush', 'hüshhush'],
+  STAGE: ['hush hush', 'hush\nhush', 'hush:hush', 'hüshhush', 'h'.repeat(129)],
   LOG_LEVEL: ['hushhush', 'INFO'],
   PORT: ['hushhush', '3000hushhush', '70000', '-1', '-0', '+3000', '03000', '3e3', '0x10', '3000.5'],
   HOST: ['http://hushhush', 'hush hush', 'hushhush/'],

@@ -96,7 +96,7 @@ t.test('receipts of our mails, and of no others, reach the API function', async 
 })
 
 t.test('queues and buckets are reached over TLS only', async t => {
-  const template = evaluate(loadTemplate(), { LogArchive: 'true' })
+  const template = evaluate(loadTemplate(), { LogArchive: 'true', SyntheticCanary: 'true' })
   const denied = resourcesOf(template, 'AWS::SQS::QueuePolicy', 'AWS::S3::BucketPolicy').flatMap(([, { Properties }]) => {
     const [statement] = Properties['PolicyDocument'].Statement as { Effect: string, Principal: string, Condition: object }[]
     t.match(statement, { Effect: 'Deny', Principal: '*', Condition: { Bool: { 'aws:SecureTransport': 'false' } } })
@@ -106,12 +106,12 @@ t.test('queues and buckets are reached over TLS only', async t => {
 })
 
 t.test('buckets are closed to the public, encrypted, and forget', async t => {
-  for (const [id, { Properties }] of resourcesOf(evaluate(loadTemplate(), { LogArchive: 'true' }), 'AWS::S3::Bucket')) {
+  for (const [id, { Properties }] of resourcesOf(evaluate(loadTemplate(), { LogArchive: 'true', SyntheticCanary: 'true' }), 'AWS::S3::Bucket')) {
     t.strictSame(Object.values(Properties['PublicAccessBlockConfiguration']), [true, true, true, true], id)
     t.ok(Properties['BucketEncryption'])
     t.ok(Properties['LifecycleConfiguration'].Rules.length)
   }
-  t.match(evaluate(loadTemplate(), { LogArchive: 'true' }).Resources['LogArchiveBucket']!.Properties['LifecycleConfiguration'].Rules[0].Transitions, [{ StorageClass: 'GLACIER' }])
+  t.match(evaluate(loadTemplate(), { LogArchive: 'true', SyntheticCanary: 'true' }).Resources['LogArchiveBucket']!.Properties['LifecycleConfiguration'].Rules[0].Transitions, [{ StorageClass: 'GLACIER' }])
 })
 
 t.test('all outboxes are read alike: new entries only, finite retries, failures reported one by one and kept', async t => {

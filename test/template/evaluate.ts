@@ -12,6 +12,7 @@ export interface Resource {
 
 export interface Template {
   Parameters: Record<string, { Type: string, Default?: string | number, AllowedValues?: unknown[], Description?: string }>
+  Rules?: Record<string, { RuleCondition?: unknown, Assertions: { Assert: unknown, AssertDescription: string }[] }>
   Conditions: Record<string, unknown>
   Globals?: Record<string, any> // eslint-disable-line @typescript-eslint/no-explicit-any -- CloudFormation's own shapes
   Resources: Record<string, Resource>
@@ -27,11 +28,8 @@ let parsed: Template | undefined
 const NOTHING = Symbol('AWS::NoValue')
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/**
- * A template as CloudFormation would have it for some parameters: conditions decided, and what they leave out gone. Other
- * references stay as they are. Missing parameters take their defaults.
- */
-export function evaluate (template: Template, parameters: Record<string, string> = {}): Template {
+/** Decides conditions for some parameters. */
+function conditionsOf (template: Template, parameters: Record<string, string>): (condition: unknown) => boolean {
   const valueOf = (name: string) => String(parameters[name] ?? template.Parameters[name]?.Default ?? '')
 
   function operand (value: unknown): unknown {
@@ -48,6 +46,32 @@ export function evaluate (template: Template, parameters: Record<string, string>
     if (kind === 'Fn::Or') return parts.some(holds)
     throw new TypeError(`not a condition: ${JSON.stringify(condition)}`)
   }
+  return holds
+}
+
+/** Why CloudFormation would refuse these parameters: what the template's rules say. */
+export function refusals (template: Template, parameters: Record<string, string>): string[] {
+  const holds = conditionsOf(template, parameters)
+  return Object.values(template.Rules ?? {})
+    .filter(({ RuleCondition }) => RuleCondition === undefined || holds(RuleCondition))
+    .flatMap(({ Assertions }) => Assertions.filter(({ Assert }) => !holds(Assert)).map(({ AssertDescription }) => AssertDescription))
+}
+
+/** A text of an evaluated template, with parameters and the given values of other names filled in. */
+export function textOf (value: unknown, names: Record<string, string>): string {
+  const valueOf = (name: string) => names[name] ?? (() => { throw new Error(`no value for ${name}`) })()
+  if (typeof value === 'string') return value
+  if (isObject(value) && typeof value['Ref'] === 'string') return valueOf(value['Ref'])
+  if (isObject(value) && typeof value['Fn::Sub'] === 'string') return value['Fn::Sub'].replace(/\$\{([^}]+)\}/g, (_, name: string) => valueOf(name))
+  throw new TypeError(`not a text: ${JSON.stringify(value)}`)
+}
+
+/**
+ * A template as CloudFormation would have it for some parameters: conditions decided, and what they leave out gone. Other
+ * references stay as they are. Missing parameters take their defaults.
+ */
+export function evaluate (template: Template, parameters: Record<string, string> = {}): Template {
+  const holds = conditionsOf(template, parameters)
   const isOn = (name: string) => holds({ Condition: name })
 
   function resolve (value: unknown): unknown {

@@ -62,6 +62,7 @@ t.test('the configuration made of the template is one that the service starts wi
     // What a resource is called once it is there.
     if (Ref?.endsWith('Queue') === true) return `https://sqs.eu-central-1.amazonaws.com/123456789012/${Ref}`
     if (Ref === 'UploadsBucket') return 'users-uploads'
+    if (Ref === 'AWS::StackName') return 'user-service-prod'
     if (Ref?.endsWith('Secret') === true) return `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${Ref}`
     if (Ref !== undefined) return String(parameters[Ref] ?? template.Parameters[Ref]?.Default ?? Ref)
     return String(sub).replace(/\$\{(\w+)([^}]*)\}/g, (_, name: string, attribute: string) => attribute.endsWith('.Port') ? '6379' : text({ Ref: name }, parameters))
@@ -123,7 +124,10 @@ const NAMES = ['FunctionName', 'TableName', 'QueueName', 'BucketName', 'RoleName
 function nameFaults (template: Template): string[] {
   return Object.entries(template.Resources).flatMap(([id, { Properties }]) => NAMES.filter(property => {
     const value = Properties?.[property] as unknown
-    return typeof value === 'string' || (typeof value === 'object' && value !== null && 'Fn::Sub' in value && !/\$\{AWS::StackName\}/.test(String(value['Fn::Sub'])))
+    if (typeof value === 'string') return true
+    if (typeof value !== 'object' || value === null || !('Fn::Sub' in value)) return false
+    // The stack's name, or the id of a resource that has one of its own.
+    return ![...String(value['Fn::Sub']).matchAll(/\$\{([\w:]+)\}/g)].some(([, name]) => name === 'AWS::StackName' || name! in template.Resources)
   }).map(property => `${id} has a fixed ${property}`))
 }
 

@@ -45,7 +45,7 @@ t.test('where the worker is extracted, the API function touches only records of 
 
 t.test('no permission says * where a name could stand', async t => {
   t.strictSame(wildcardFaults(loadTemplate()), [])
-  t.strictSame(wildcardFaults(evaluate(loadTemplate(), { EmailWorker: 'extracted', Tracing: 'Active', LogArchive: 'true' })), [])
+  t.strictSame(wildcardFaults(evaluate(loadTemplate(), { EmailWorker: 'extracted', Tracing: 'Active', LogArchive: 'true', SyntheticCanary: 'true', LambdaInsightsLayer: 'arn' })), [])
 })
 
 t.test('an added wildcard is found', async t => {

@@ -22,13 +22,14 @@ const STORES: Record<string, (properties: Properties) => boolean> = {
 
 /** Those without the key, each with its reason. */
 const WITHOUT: Record<string, string> = {
+  CanaryBucket: 'results of a canary that knows no user, for a week',
   LogArchiveBucket: 'S3 delivers no access logs into a bucket with another key than its own; what Firehose writes has the key'
 }
 
 /** Types that store nothing of users, of operators or secret. */
-const STORES_NOTHING = /^AWS::(?:ApiGateway|ApplicationAutoScaling|Budgets|CE|CloudWatch|EC2|IAM|KMS|Lambda|Route53|SES|Serverless|Synthetics|WAFv2|ApplicationSignals|CodeDeploy|Signer)::|^AWS::(?:Backup::Backup(?:Plan|Selection)|Events::(?:Rule|EventBus)|Logs::(?:SubscriptionFilter|QueryDefinition|ResourcePolicy|MetricFilter|LogAnomalyDetector)|S3::BucketPolicy|SNS::(?:Subscription|TopicPolicy)|SQS::QueuePolicy|SecretsManager::(?:RotationSchedule|ResourcePolicy))$/
+const STORES_NOTHING = /^AWS::(?:ApiGateway|ApplicationAutoScaling|Budgets|CE|CloudWatch|EC2|IAM|KMS|Lambda|Route53|SES|Serverless|Synthetics|WAFv2|ApplicationSignals|CodeDeploy|Signer)::|^AWS::(?:Backup::Backup(?:Plan|Selection)|Events::(?:Rule|EventBus)|Logs::(?:SubscriptionFilter|LogStream|QueryDefinition|ResourcePolicy|MetricFilter|LogAnomalyDetector)|S3::BucketPolicy|SNS::(?:Subscription|TopicPolicy)|SQS::QueuePolicy|SecretsManager::(?:RotationSchedule|ResourcePolicy))$/
 
-const EVERYTHING = { CustomerKey: 'true', Backup: 'true', EmailWorker: 'extracted', CreateAuthorizer: 'true', Cache: 'valkey', LogArchive: 'true', Waf: 'true', AlarmEmail: 'a@example.com', Tracing: 'Active' }
+const EVERYTHING = { CustomerKey: 'true', Backup: 'true', EmailWorker: 'extracted', CreateAuthorizer: 'true', Cache: 'valkey', LogArchive: 'true', Waf: 'true', AlarmEmail: 'a@example.com', Tracing: 'Active', SyntheticCanary: 'true', ServiceLevelObjective: 'true', CostAnomalyUsd: '20', LambdaInsightsLayer: 'arn:aws:lambda:x' }
 
 function storageFaults (template: Template): string[] {
   return Object.entries(template.Resources).flatMap(([id, { Type, Properties }]) => {
@@ -80,7 +81,7 @@ const via = ({ Condition }: Statement) => [Condition?.StringEquals?.['kms:ViaSer
 /** The services through which a role must use the key: those that hold what it reads or writes. */
 function servicesOf (template: Template, roleId: string): string[] {
   const of: Record<string, string> = { 'AWS::DynamoDB::Table': 'dynamodb', 'AWS::SQS::Queue': 'sqs', 'AWS::S3::Bucket': 's3', 'AWS::SecretsManager::Secret': 'secretsmanager', 'AWS::Backup::BackupVault': 'backup' }
-  const used = policyOf(template, roleId).flatMap(({ Resource }) => referencesOf(Resource)).map(id => of[template.Resources[id]?.Type ?? '']).filter(service => service !== undefined)
+  const used = policyOf(template, roleId).flatMap(({ Resource }) => referencesOf(Resource)).filter(id => id !== 'CanaryBucket').map(id => of[template.Resources[id]?.Type ?? '']).filter(service => service !== undefined)
   return [...new Set(used)].sort()
 }
 

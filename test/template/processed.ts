@@ -66,7 +66,10 @@ const SWITCHES: Record<string, string>[] = [
   { Cache: 'valkey' }, { LogArchive: 'true' }, { ApiKeyRequired: 'true' }, { Waf: 'true' }, { Tracing: 'Active' }, { ManageApiGatewayAccount: 'true' }, { CorsOrigin: 'https://a.example' },
   { DomainName: 'a.example', CertificateArn: 'arn:aws:acm:x' }, { DomainName: 'a.example', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1' },
   { CustomerKey: 'true' }, { Backup: 'true' }, { CustomerKey: 'true', Backup: 'true', Cache: 'valkey', LogArchive: 'true' },
-  { AlarmEmail: 'a@a.example' }, { RegistrationAnomalyAlarm: 'true' }, { RollbackAlarms: 'false' }
+  { ApiType: 'http' }, { ApiType: 'http', DomainName: 'a.example', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1', BasePath: 'users' },
+  { AlarmEmail: 'a@a.example' }, { RegistrationAnomalyAlarm: 'true' }, { RollbackAlarms: 'false' },
+  { LambdaInsightsLayer: 'arn:aws:lambda:x' }, { LambdaInsightsLayer: 'arn:aws:lambda:x', Cache: 'valkey' }, { SyntheticCanary: 'true' }, { ServiceLevelObjective: 'true' },
+  { AlarmEmail: 'a@a.example', CostAnomalyUsd: '20' }, { AlarmEmail: 'a@a.example', CostAnomalyUsd: '20', CostAnomalyMonitorArn: 'arn:aws:ce::x' }
 ]
 
 const [embeddedFile = '', extractedFile = '', ...stageFiles] = process.argv.slice(2)

@@ -35,7 +35,7 @@ export default fp(async function email (app) {
     repository,
     // Where no receipts come, there is nothing to look up before each mail.
     addresses: receiptsQueue === undefined ? { statusAgainst: async () => undefined } : addresses,
-    sender: createSender({ config }),
+    sender: createSender({ config, traced: app.aws.traced }),
     render: renderer.render,
     codeOf: keys.codeOf,
     from
@@ -45,4 +45,4 @@ export default fp(async function email (app) {
   app.decorate('email', { enqueue: service.enqueue, follow: receipts.follow, readmit: addresses.readmit, forget: addresses.forget })
   app.consumers.add({ queue: config.EMAIL_QUEUE_URL }, worker.handleBatch)
   if (receiptsQueue !== undefined) app.consumers.add({ queue: receiptsQueue }, receipts.handleBatch)
-}, { name: 'email', dependencies: ['config', 'consumers', 'sqs', 'dynamodb', 'keys', 'metrics', 'docs'] })
+}, { name: 'email', dependencies: ['config', 'aws', 'consumers', 'sqs', 'dynamodb', 'keys', 'metrics', 'docs'] })

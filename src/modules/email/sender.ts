@@ -1,4 +1,5 @@
 import type { Transporter } from 'nodemailer'
+import type { Aws } from '../../plugins/aws/index.ts'
 import type { Config } from '../../plugins/config.ts'
 import { MailDeferred, MailRefused, MailUnconfirmed } from './errors.ts'
 
@@ -112,7 +113,7 @@ async function smtp (url: string): Promise<Way> {
 }
 
 // SES replaces our Message-ID with its own.
-async function ses ({ AWS_REGION, AWS_ENDPOINT_URL, SES_CONFIGURATION_SET }: SenderConfig): Promise<Way> {
+async function ses ({ AWS_REGION, AWS_ENDPOINT_URL, SES_CONFIGURATION_SET }: SenderConfig, traced: Aws['traced']): Promise<Way> {
   const [{ createTransport }, { SESv2Client, SendEmailCommand }] = await Promise.all([import('nodemailer'), import('@aws-sdk/client-sesv2')])
   const agent = { keepAlive: false, maxSockets: MAX_IN_FLIGHT }
   const client = new SESv2Client({
@@ -122,6 +123,7 @@ async function ses ({ AWS_REGION, AWS_ENDPOINT_URL, SES_CONFIGURATION_SET }: Sen
     maxAttempts: 1,
     requestHandler: { connectionTimeout: 3_000, httpAgent: agent, httpsAgent: agent }
   })
+  traced(client)
   return {
     async send ({ tags, ...mail }, { signal, onHandover }) {
       const sesClient = {
@@ -168,14 +170,14 @@ function createSlots (free: number) {
 type SenderConfig = Pick<Config, 'SMTP_URL' | 'AWS_REGION' | 'AWS_ENDPOINT_URL' | 'SES_CONFIGURATION_SET'>
 
 /** The configured sender: an SMTP server, or SES if none is configured. Loaded with the first mail, because most processes send none. */
-export function createSender ({ config }: { config: SenderConfig }): Sender {
+export function createSender ({ config, traced }: { config: SenderConfig, traced: Aws['traced'] }): Sender {
   let loading: Promise<Way> | undefined
   const slots = createSlots(MAX_IN_FLIGHT)
 
   async function sendNow ({ messageId, to, ...mail }: Mail, deadline: number): Promise<void> {
     const left = deadline - Date.now()
     if (left < MIN_TIME) throw new MailDeferred('no time left')
-    loading ??= config.SMTP_URL === undefined ? ses(config) : smtp(config.SMTP_URL)
+    loading ??= config.SMTP_URL === undefined ? ses(config, traced) : smtp(config.SMTP_URL)
     const way = await loading
 
     const stopping = new AbortController()

@@ -25,7 +25,7 @@ export function fixedSecret<T> (versions: readonly T[]): Secret<T> {
 
 async function fetchVersions (variable: string, arn: string, aws: Aws): Promise<string[]> {
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager')
-  const client = new SecretsManagerClient(aws.clientOptions())
+  const client = aws.traced(new SecretsManagerClient(aws.clientOptions()))
   const read = async (VersionStage: string) => {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn, VersionStage }))
     if (SecretString === undefined || !isSecret(SecretString)) throw new Error(`the ${VersionStage} version is not a text of 32 characters or more`)
