@@ -27,14 +27,13 @@ interface Queue {
   variable: string
   name: string
   /** type, message id and correlation id in a body that can be read; anything else is shown as a question mark */
-  rowOf (body: Body, message: Message): unknown[]
+  rowOf (body: Record<string, unknown>, message: Message): unknown[]
 }
 
 const MAILS: Queue = {
   variable: 'EMAIL_QUEUE_URL',
   name: 'e-mail queue',
-  // Other queues of failures have no type, and say by their form what they are about.
-  rowOf: (body, { MessageAttributes }) => [body['type'] ?? failureOf(body).kind, body['messageId'], MessageAttributes?.['correlationId']?.StringValue]
+  rowOf: ({ type, messageId }, { MessageAttributes }) => [type, messageId, MessageAttributes?.['correlationId']?.StringValue]
 }
 
 /** A receipt is an event of SES. Its tags name the mail. */
@@ -132,11 +131,16 @@ function failureOf (body: Body): { kind?: 'stream-batch' | 'sweep' | 'upload', e
   return { kind: 'upload', event: { Records: [{ eventSource: 'aws:s3', eventName: 'ObjectCreated:Post', eventTime: event['time'], s3: { bucket: { name: bucket?.name }, object: { key, size } } }] } }
 }
 
-function rowOf (queue: Queue, message: Message, now: number): string[] {
-  return [...queue.rowOf(bodyOf(message), message).map(word), ageOf(message, now), word(message.Attributes?.ApproximateReceiveCount)]
+/** A queue of failures, given by its URL. */
+const FAILURES: Pick<Queue, 'rowOf'> = {
+  rowOf: (body, { MessageAttributes }) => [body['type'] ?? failureOf(body).kind, body['messageId'], MessageAttributes?.['correlationId']?.StringValue]
 }
 
-async function list (sqs: SQSClient, queue: Queue, dlq: string, what: string): Promise<void> {
+function rowOf ({ rowOf }: Pick<Queue, 'rowOf'>, message: Message, now: number): string[] {
+  return [...rowOf(bodyOf(message), message).map(word), ageOf(message, now), word(message.Attributes?.ApproximateReceiveCount)]
+}
+
+async function list (sqs: SQSClient, queue: Pick<Queue, 'rowOf'>, dlq: string, what: string): Promise<void> {
   const messages: Message[] = []
   try {
     for await (const message of messagesOf(sqs, dlq)) messages.push(message)
@@ -204,9 +208,9 @@ async function purge (sqs: SQSClient, dlq: string): Promise<void> {
   console.log(`${count} removed`)
 }
 
-interface Options { queueUrl?: string, functionName?: string }
+interface Options { which?: string, queueUrl?: string, functionName?: string }
 
-function optionsOf (args: string[]): { verb: string | undefined, which: string | undefined, help: boolean } & Options {
+function optionsOf (args: string[]): { verb: string | undefined, help: boolean } & Options {
   try {
     const { values: { help = false, 'queue-url': queueUrl, function: functionName }, positionals: [verb, which, extra] } = parseArgs({
       args,
@@ -214,20 +218,20 @@ function optionsOf (args: string[]): { verb: string | undefined, which: string |
       allowPositionals: true
     })
     if (extra !== undefined) throw new UsageError(`Unexpected argument ${extra}: --help lists the options`)
-    return { verb, which, help, ...(queueUrl === undefined ? {} : { queueUrl }), ...(functionName === undefined ? {} : { functionName }) }
+    return { verb, help, ...(which === undefined ? {} : { which }), ...(queueUrl === undefined ? {} : { queueUrl }), ...(functionName === undefined ? {} : { functionName }) }
   } catch (error) {
     throw new UsageError(`${(error as Error).message.split('. ')[0]!}: --help lists the options`)
   }
 }
 
 async function main (args: string[]): Promise<void> {
-  const { verb, which, help, queueUrl, functionName } = optionsOf(args)
+  const { verb, help, which, queueUrl, functionName } = optionsOf(args)
   if (help) return console.log(HELP)
   if (verb === undefined || !['list', 'redrive', 'purge'].includes(verb)) throw new UsageError(`Expected list, redrive or purge.\n\n${HELP}`)
-  if (which !== undefined && (which !== 'receipts' || queueUrl !== undefined)) throw new UsageError(`Expected receipts or nothing after ${verb}, and no --queue-url with it.\n\n${HELP}`)
+  if (which !== undefined && (which !== 'receipts' || queueUrl !== undefined)) throw new UsageError(`Expected receipts, --queue-url or nothing after ${verb}.\n\n${HELP}`)
   const sqs = new SQSClient({})
   if (queueUrl !== undefined) {
-    if (verb === 'list') return await list(sqs, MAILS, queueUrl, 'queue')
+    if (verb === 'list') return await list(sqs, FAILURES, queueUrl, 'queue')
     if (verb === 'purge') return await purge(sqs, queueUrl)
     if (functionName === undefined) throw new UsageError('redrive of another queue needs --function, the function that gets its events again')
     return await redriveEvents(sqs, queueUrl, functionName)
@@ -235,10 +239,10 @@ async function main (args: string[]): Promise<void> {
   if (functionName !== undefined) throw new UsageError('--function needs --queue-url')
   const queue = which === 'receipts' ? RECEIPTS : MAILS
   environment(queue)
-  const own = process.env[queue.variable]!.trim()
-  const dlq = await deadLetterQueueOf(sqs, own)
+  const source = process.env[queue.variable]!.trim()
+  const dlq = await deadLetterQueueOf(sqs, source)
   if (verb === 'list') await list(sqs, queue, dlq, 'dead-letter queue')
-  if (verb === 'redrive') await redrive(sqs, queue, own, dlq)
+  if (verb === 'redrive') await redrive(sqs, queue, source, dlq)
   if (verb === 'purge') await purge(sqs, dlq)
 }
 

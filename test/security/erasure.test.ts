@@ -54,7 +54,7 @@ async function emptyQueues (t: Test) {
   }
 }
 
-t.test('of an account with everything it can have, deletion leaves one marker that names no one', async t => {
+t.test('of an account with everything it can have, deletion leaves a marker in two tables that names no one', async t => {
   const email = 'ada.vanishing+tag@example.com'
   const names = ['Ada Vanishing', 'Augusta Vanishing', 'Countess Vanishing', 'Lovelace Vanishing']
   // Strangers ask for codes before the account exists.
@@ -108,6 +108,9 @@ t.test('of an account with everything it can have, deletion leaves one marker th
   const erased = `erased#${createHash('sha256').update(id).digest('base64url')}`
   const marker = (await everything())['UsersTable']!.map(text => JSON.parse(text) as Record<string, unknown>).find(item => item['userId'] === erased)
   t.same(Object.keys(marker!).sort(), ['expiresAt', 'kind', 'userId'], 'the marker has no further attribute')
+  const ledger = (await everything())['AuthTable']!.map(text => JSON.parse(text) as Record<string, unknown>).find(item => item['pk'] === erased)
+  t.same(Object.keys(ledger!).sort(), ['expiresAt', 'kind', 'pk', 'sk'], 'nor has the one that outlives the table of accounts')
+  t.ok(Number(ledger!['expiresAt']) - Date.now() / 1000 > 44 * 24 * 3600, 'kept for 45 days')
   await emptyQueues(t)
   const ttl = await redis.pttl(`user:${id}`)
   t.ok(ttl > 0 && ttl <= 60_000, `the cache forgets the id within a minute: ${ttl} ms`)

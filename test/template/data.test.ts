@@ -3,6 +3,8 @@ import { matches, type Pattern } from '../../local/filters.ts'
 import { bounce, complaint, rejection } from '../modules/email/ses-events.ts'
 import { evaluate, loadTemplate, resourcesOf, type Template } from './evaluate.ts'
 
+const STAGES = ['dev', 'staging', 'prod']
+
 t.test('tables keep a point-in-time backup, expire what is old and are encrypted', async t => {
   const tables = resourcesOf(loadTemplate(), 'AWS::DynamoDB::Table')
   t.ok(tables.length >= 3)
@@ -15,6 +17,30 @@ t.test('tables keep a point-in-time backup, expire what is old and are encrypted
     }, id)
     t.equal(DeletionPolicy, 'RetainExceptOnCreate', `${id} outlives its stack`)
   }
+})
+
+/**
+ * What would make the removal of a failed first creation fail: CloudFormation deletes what the operation has created, also with
+ * RetainExceptOnCreate, and cannot delete a protected table, or a bucket with objects.
+ */
+function creationFaults (template: Template): string[] {
+  const written = new Set(resourcesOf(template, 'AWS::KinesisFirehose::DeliveryStream').map(([, { Properties }]) => Properties['ExtendedS3DestinationConfiguration'].BucketARN['Fn::GetAtt'][0] as string))
+  return Object.entries(template.Resources).filter(([, { DeletionPolicy }]) => DeletionPolicy !== 'Retain').flatMap(([id, { Properties }]) => [
+    ...(Properties?.['DeletionProtectionEnabled'] === true ? [`${id} is protected before the stack exists`] : []),
+    ...(written.has(id) ? [`${id} may hold objects`] : [])
+  ])
+}
+
+t.test('a first creation that fails can be removed, and tables of staging and prod are protected from the second deployment on', async t => {
+  for (const Stage of STAGES) {
+    const first = evaluate(loadTemplate(), { Stage, FirstDeployment: 'true', LogArchive: 'true' })
+    t.strictSame(creationFaults(first), [], Stage)
+    for (const [id, { Properties }] of resourcesOf(evaluate(loadTemplate(), { Stage }), 'AWS::DynamoDB::Table')) t.equal(Properties['DeletionProtectionEnabled'], Stage !== 'dev', `${id} in ${Stage}`)
+  }
+  const template = evaluate(loadTemplate(), { Stage: 'prod', FirstDeployment: 'true', LogArchive: 'true' })
+  template.Resources['UsersTable']!.Properties['DeletionProtectionEnabled'] = true
+  template.Resources['LogArchiveBucket']!.DeletionPolicy = 'RetainExceptOnCreate'
+  t.strictSame(creationFaults(template).sort(), ['LogArchiveBucket may hold objects', 'UsersTable is protected before the stack exists'], 'either is found')
 })
 
 /** Seconds, and times: the article's figures for the e-mail queue. */
@@ -153,6 +179,17 @@ t.test('secrets are made at deployment and are never in the template', async t =
     t.notOk('SecretString' in Properties, id)
     t.ok(Properties['GenerateSecretString'].PasswordLength >= 64, id)
   }
+})
+
+t.test('secrets are rotated by a schedule only where there is one, each of them, and not by a deployment', async t => {
+  const rotation = (parameters: Record<string, string>) => Object.keys(evaluate(loadTemplate(), parameters).Resources).filter(id => id.includes('Rotation')).sort()
+  t.strictSame(rotation({}), [])
+  t.strictSame(rotation({ SecretRotationDays: '0' }), [])
+  t.strictSame(rotation({ SecretRotationDays: '90' }), ['CodeSecretRotation', 'RootSecretRotation', 'RotationErrorsAlarm', 'RotationFunction', 'RotationLogs', 'RotationPermission', 'RotationRole'])
+  const template = loadTemplate()
+  const schedules = resourcesOf(template, 'AWS::SecretsManager::RotationSchedule')
+  t.strictSame(schedules.map(([, { Properties }]) => (Properties['SecretId'] as { Ref: string }).Ref), resourcesOf(template, 'AWS::SecretsManager::Secret').map(([id]) => id), 'each secret')
+  for (const [id, { Properties }] of schedules) t.match(Properties, { RotationRules: { AutomaticallyAfterDays: { Ref: 'SecretRotationDays' } }, RotateImmediatelyOnUpdate: false }, id)
 })
 
 t.test('a worker of its own is given the secret of codes and not the root secret, in its environment and in its role', async t => {

@@ -103,7 +103,7 @@ t.test('functions are as the article sizes them', async t => {
   }
   for (const [id, { Properties }] of resourcesOf(template, 'AWS::Serverless::Function')) {
     t.match(Properties, { AutoPublishAliasAllProperties: true, AutoPublishCodeSha256: { Ref: 'Release' } }, `${id} publishes a version for each release`)
-    t.match(Properties['DeploymentPreference'], { Type: { 'Fn::If': ['IsProd', /^Canary/, 'AllAtOnce'] }, Hooks: { PreTraffic: {} }, Alarms: {} }, `${id} is tried before it gets traffic`)
+    t.match(Properties['DeploymentPreference'], { Type: { 'Fn::If': ['ShiftsByCanary', /^Canary/, 'AllAtOnce'] }, Hooks: { PreTraffic: {} }, Alarms: {} }, `${id} is tried before it gets traffic`)
   }
   for (const [id, { Properties }] of resourcesOf(template, 'AWS::Logs::LogGroup')) t.ok(Properties['RetentionInDays'], `${id} expires`)
 })
@@ -114,6 +114,13 @@ t.test('prod is provisioned and scales, the other stages are not', async t => {
     t.equal('ProvisionedConcurrencyConfig' in Resources['ApiFunction']!.Properties, present)
     t.equal('ApiConcurrencyTarget' in Resources && 'ApiConcurrencyScaling' in Resources, present)
     t.equal(Resources['UsersTable']!.Properties['DeletionProtectionEnabled'], stage !== 'dev')
+  }
+})
+
+t.test('prod shifts by a canary, unless it must leave a bad release; the other stages at once', async t => {
+  for (const [parameters, type] of [[{ Stage: 'prod' }, 'Canary10Percent10Minutes'], [{ Stage: 'prod', Canary: 'false' }, 'AllAtOnce'], [{ Stage: 'staging' }, 'AllAtOnce']] as const) {
+    const { Resources } = evaluate(loadTemplate(), { ...parameters, EmailWorker: 'extracted' })
+    for (const id of ['ApiFunction', 'EmailFunction']) t.equal(Resources[id]!.Properties['DeploymentPreference'].Type, type, `${id} ${JSON.stringify(parameters)}`)
   }
 })
 

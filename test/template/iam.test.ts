@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { evaluate, loadTemplate, referencesOf, type Template } from './evaluate.ts'
 import { grantsOf, missing, roleOf, SERVED, USED, wildcardFaults, type Grants } from './iam.ts'
@@ -45,7 +46,17 @@ t.test('where the worker is extracted, the API function touches only records of 
 
 t.test('no permission says * where a name could stand', async t => {
   t.strictSame(wildcardFaults(loadTemplate()), [])
-  t.strictSame(wildcardFaults(evaluate(loadTemplate(), { EmailWorker: 'extracted', Tracing: 'Active', LogArchive: 'true', SyntheticCanary: 'true', LambdaInsightsLayer: 'arn' })), [])
+  t.strictSame(wildcardFaults(evaluate(loadTemplate(), { EmailWorker: 'extracted', Tracing: 'Active', LogArchive: 'true', SyntheticCanary: 'true', LambdaInsightsLayer: 'arn', SecretRotationDays: '90' })), [])
+})
+
+t.test('what rotates the secrets may write them and not read them', async t => {
+  t.strictSame(grantsOf(evaluate(loadTemplate(), { SecretRotationDays: '90' }), 'RotationRole'), {
+    RotationLogs: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+    ...Object.fromEntries(['RootSecret', 'CodeSecret'].map(secret => [secret, ['secretsmanager:DescribeSecret', 'secretsmanager:ListSecretVersionIds', 'secretsmanager:PutSecretValue', 'secretsmanager:UpdateSecretVersionStage']])),
+    '*': ['secretsmanager:GetRandomPassword']
+  })
+  const called = [...readFileSync('hooks/rotate/index.mjs', 'utf8').matchAll(/new (\w+)Command\(/g)].map(([, name]) => `secretsmanager:${name}`)
+  t.strictSame([...new Set(called)].sort(), ['secretsmanager:DescribeSecret', 'secretsmanager:GetRandomPassword', 'secretsmanager:ListSecretVersionIds', 'secretsmanager:PutSecretValue', 'secretsmanager:UpdateSecretVersionStage'])
 })
 
 t.test('an added wildcard is found', async t => {

@@ -93,7 +93,7 @@ export function roleOf (template: Template, functionId: string): string {
 }
 
 // Each with its reason: there is no resource to name, or AWS takes no narrower one.
-const UNNAMEABLE = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'cloudwatch:DescribeAlarms', 'cloudwatch:PutMetricData', 's3:ListAllMyBuckets']
+const UNNAMEABLE = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'cloudwatch:DescribeAlarms', 'cloudwatch:PutMetricData', 's3:ListAllMyBuckets', 'secretsmanager:GetRandomPassword']
 
 /** Permissions that say `*` where a name could stand. */
 export function wildcardFaults (template: Template): string[] {

@@ -29,7 +29,7 @@ const WITHOUT: Record<string, string> = {
 /** Types that store nothing of users, of operators or secret. */
 const STORES_NOTHING = /^AWS::(?:ApiGateway|ApplicationAutoScaling|Budgets|CE|CloudWatch|EC2|IAM|KMS|Lambda|Route53|SES|Serverless|Synthetics|WAFv2|ApplicationSignals|CodeDeploy|Signer)::|^AWS::(?:Backup::Backup(?:Plan|Selection)|Events::(?:Rule|EventBus)|Logs::(?:SubscriptionFilter|LogStream|QueryDefinition|ResourcePolicy|MetricFilter|LogAnomalyDetector)|S3::BucketPolicy|SNS::(?:Subscription|TopicPolicy)|SQS::QueuePolicy|SecretsManager::(?:RotationSchedule|ResourcePolicy))$/
 
-const EVERYTHING = { CustomerKey: 'true', Backup: 'true', EmailWorker: 'extracted', CreateAuthorizer: 'true', Cache: 'valkey', LogArchive: 'true', Waf: 'true', AlarmEmail: 'a@example.com', Tracing: 'Active', SyntheticCanary: 'true', ServiceLevelObjective: 'true', CostAnomalyUsd: '20', LambdaInsightsLayer: 'arn:aws:lambda:x' }
+const EVERYTHING = { CustomerKey: 'true', Backup: 'true', SecretRotationDays: '90', EmailWorker: 'extracted', CreateAuthorizer: 'true', Cache: 'valkey', LogArchive: 'true', Waf: 'true', AlarmEmail: 'a@example.com', Tracing: 'Active', SyntheticCanary: 'true', ServiceLevelObjective: 'true', CostAnomalyUsd: '20', LambdaInsightsLayer: 'arn:aws:lambda:x' }
 
 function storageFaults (template: Template): string[] {
   return Object.entries(template.Resources).flatMap(([id, { Type, Properties }]) => {

@@ -42,6 +42,15 @@ function deploymentFaults (template: Template): string[] {
   })
 }
 
+/** Roles that the transform adds carry the permissions boundary too, and its functions ask for signatures. */
+function unboundFaults (template: Template): string[] {
+  const lacks = (id: string, property: string) => template.Resources[id]!.Properties[property] === undefined ? [`${id} lacks ${property}`] : []
+  return [
+    ...resourcesOf(template, 'AWS::IAM::Role').flatMap(([id]) => lacks(id, 'PermissionsBoundary')),
+    ...resourcesOf(template, 'AWS::Lambda::Function').flatMap(([id]) => lacks(id, 'CodeSigningConfigArn'))
+  ]
+}
+
 function faultsOf (template: Template): string[] {
   return [...circles(template), ...danglingReferences(template), ...wildcardFaults(template), ...deploymentFaults(template)]
 }
@@ -77,6 +86,8 @@ const faults: string[] = []
 const variant = (file: string) => {
   const { template, parameters } = read(file)
   const evaluated = evaluate(template, parameters)
+  const bounded = evaluate(template, { ...parameters, PermissionsBoundaryArn: 'arn:boundary', CodeSigningConfigArn: 'arn:signatures' })
+  faults.push(...unboundFaults(bounded).map(fault => `${basename(file, '.json')}: ${fault}`))
   faults.push(...faultsOf(evaluated).map(fault => `${basename(file, '.json')}: ${fault}`))
   for (const given of SWITCHES) {
     const switched = evaluate(template, { ...parameters, ...given })
