@@ -74,6 +74,7 @@ const read = (file: string): { template: Template, parameters: Record<string, st
 const SWITCHES: Record<string, string>[] = [
   { Cache: 'valkey' }, { LogArchive: 'true' }, { ApiKeyRequired: 'true' }, { Waf: 'true' }, { Tracing: 'Active' }, { ManageApiGatewayAccount: 'true' }, { CorsOrigin: 'https://a.example' },
   { DomainName: 'a.example', CertificateArn: 'arn:aws:acm:x' }, { DomainName: 'a.example', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1' },
+  { CustomerKey: 'true' }, { Backup: 'true' }, { CustomerKey: 'true', Backup: 'true', Cache: 'valkey', LogArchive: 'true' },
   { ApiType: 'http' }, { ApiType: 'http', DomainName: 'a.example', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1', BasePath: 'users' },
   { AlarmEmail: 'a@a.example' }, { RegistrationAnomalyAlarm: 'true' }, { RollbackAlarms: 'false' },
   { LambdaInsightsLayer: 'arn:aws:lambda:x' }, { LambdaInsightsLayer: 'arn:aws:lambda:x', Cache: 'valkey' }, { SyntheticCanary: 'true' }, { ServiceLevelObjective: 'true' },
