@@ -7,7 +7,7 @@ export interface Switch { name: string, values: string[] }
 export type Row = Record<string, string>
 
 /** A value for each parameter that has no default, or that conditions test for being empty. */
-const SAMPLES: Row = {
+export const SAMPLES: Record<'EmailFrom' | 'SesIdentity' | 'HostedZoneId', string> & Row = {
   EmailFrom: 'Example <no-reply@example.com>',
   SesIdentity: 'example.com',
   DomainName: 'users.example.com',

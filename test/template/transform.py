@@ -4,7 +4,8 @@ usage: transform.py TEMPLATE SAMCONFIG_DIRECTORY STAGE|- [Parameter=value ...]
        transform.py TEMPLATE --rows FILE DIRECTORY
 
 With a stage, its parameters in samconfig.toml come first. With --rows, FILE is a JSON object with parameters by name, and each
-result is written to DIRECTORY/NAME.json. The release is always the letter a, forty times.
+result is written to DIRECTORY/NAME.json. The release is always the letter a, forty times. A TEMPLATE in JSON needs no SAM CLI,
+only its translator.
 """
 import copy
 import json
@@ -16,16 +17,18 @@ import sys
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 logging.disable(logging.WARNING)
 
-from samcli.cli.types import CfnParameterOverridesType  # noqa: E402
-from samcli.lib.config.samconfig import SamConfig  # noqa: E402
-from samcli.yamlhelper import yaml_parse  # noqa: E402
 from samtranslator.parser.parser import Parser  # noqa: E402
 from samtranslator.translator.translator import Translator  # noqa: E402
 
 
 def read_template(path):
     with open(path, encoding="utf-8") as file:
-        template = yaml_parse(file.read())
+        if path.endswith(".json"):
+            template = json.load(file)
+        else:
+            from samcli.yamlhelper import yaml_parse
+
+            template = yaml_parse(file.read())
     # What `sam package` would have uploaded.
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -54,6 +57,9 @@ if sys.argv[2] == "--rows":
         with open(os.path.join(directory, f"{stage}.json"), "w", encoding="utf-8") as file:
             json.dump(transform(copy.deepcopy(template), row), file)
 else:
+    from samcli.cli.types import CfnParameterOverridesType
+    from samcli.lib.config.samconfig import SamConfig
+
     config_directory, stage, *arguments = sys.argv[2:]
     source = "samconfig.toml"
     overrides = [] if stage == "-" else SamConfig(config_directory).get_all(["deploy"], "parameters", stage)["parameter_overrides"]
