@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { LOCAL_ACCOUNT, LOCAL_AWS } from './aws.ts'
+import { ConfigSchema } from '../src/plugins/config.ts'
 import type { Template } from './template.ts'
 
 /** `.env.example`, which `npm run env` generates from the configuration's schema. */
@@ -29,10 +30,11 @@ interface Engines {
 
 /**
  * The part of the environment that points to the local engines. Local tables and queues have their logical ids as names,
- * like the examples of their variables, so a new table needs no line here.
+ * like the examples of their variables, optional ones included, so a new table needs no line here.
  */
 export function engineEnv ({ template, dynamodb, sqs, smtp }: Engines): Record<string, string> {
-  const names = Object.entries(completeEnv()).flatMap(([name, example]): [string, string][] => {
+  const names = Object.entries(ConfigSchema.properties).flatMap(([name, { examples }]): [string, string][] => {
+    const example = String((examples as unknown[])[0])
     if (example in template.tables) return [[name, example]]
     const queue = example.split('/').at(-1)!
     return queue in template.queues ? [[name, `${sqs}/${LOCAL_ACCOUNT}/${queue}`]] : []

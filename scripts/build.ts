@@ -6,6 +6,7 @@ import { builtinModules } from 'node:module'
 import { basename, join, relative } from 'node:path'
 import { UI_DIRECTORY } from '../src/plugins/docs/from-routes.ts'
 import { UI_FILES } from '../src/plugins/docs/ui.ts'
+import { compiledSchemas } from './compile-schemas.ts'
 import { readOptions } from './options.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -43,6 +44,8 @@ const leftOut: Plugin = {
   setup ({ onResolve, onLoad }) {
     // Swagger UI and the generator of the documents are left out, because the artifact serves files.
     onResolve({ filter: /\/from-routes\.ts$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
+    // Schemas are compiled by the build.
+    onResolve({ filter: /^@fastify\/(?:ajv|fast-json-stringify)-compiler$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
     onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({ contents: `throw new Error('${path} is not part of the Lambda artifact')` }))
     // Lambda provides a role's credentials only in the environment, so profile files, SSO and instance metadata are not needed.
     onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, ({ resolveDir }) => ({ path: 'credentials', namespace: 'credentials', pluginData: resolveDir }))
@@ -73,11 +76,11 @@ const FUNCTION_BUNDLE = {
 
 /**
  * Builds the Lambda artifact in a directory: `index.mjs` and the files that it reads. Swagger UI is optional, because it
- * is as large as everything else together; so are mail templates of one's own.
+ * is as large as everything else together; so are mail templates of one's own. Further plugins of esbuild are for benchmarks.
  *
  * @returns the contents of the bundle, as esbuild reports them
  */
-export async function buildLambda (directory: string, { withUi = false, mailTemplates }: { withUi?: boolean, mailTemplates?: string | undefined } = {}): Promise<Metafile> {
+export async function buildLambda (directory: string, { withUi = false, mailTemplates, plugins = [] }: { withUi?: boolean, mailTemplates?: string | undefined, plugins?: Plugin[] } = {}): Promise<Metafile> {
   const { metafile, outputFiles } = await build({
     ...FUNCTION_BUNDLE,
     entryPoints: { index: 'src/lambda.ts' },
@@ -91,7 +94,7 @@ export async function buildLambda (directory: string, { withUi = false, mailTemp
     mainFields: ['module', 'main'],
     // Source maps are written beside the artifact: Lambda would not read them, and they are larger than the code.
     sourcemap: 'external',
-    plugins: [builtinsByRequire, leftOut]
+    plugins: [builtinsByRequire, leftOut, compiledSchemas(), ...plugins]
   })
   for (const made of [directory, `${directory}-maps`]) {
     await rm(made, { recursive: true, force: true })

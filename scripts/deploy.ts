@@ -1,20 +1,25 @@
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { parseTemplate } from '../local/template.ts'
+import { protect } from './protection.ts'
+import { findStack, isHost, NO_ADDRESS, type FoundStack } from './stack.ts'
+import { bootstrapOf, readStage, STAGES } from './stage.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const STAGES = ['dev', 'staging', 'prod']
 
 /**
- * Hash of all inputs of a deployment: the artifact, the smoke test, the template and every stage's parameters. SAM
- * publishes a version for each new hash. Without it, the alias would stay on a version with the old value when only a
- * parameter has changed.
+ * Hash of all inputs of a deployment: the artifact, the smoke test, the template, every stage's parameters, and those that this
+ * script adds. SAM publishes a version for each new hash. Without it, the alias would stay on a version with the old value when
+ * only a parameter has changed.
  *
  * @returns SHA-256, hex
  */
-export function releaseOf (root: string): string {
-  const hash = createHash('sha256')
+export function releaseOf (root: string, added: Record<string, string> = {}): string {
+  const hash = createHash('sha256').update(JSON.stringify(added))
   const files = ['template.yaml', 'samconfig.toml', ...['dist/lambda', 'hooks'].flatMap(directory =>
     readdirSync(join(root, directory), { recursive: true, withFileTypes: true })
       .filter(entry => entry.isFile())
@@ -26,8 +31,101 @@ export function releaseOf (root: string): string {
   return hash.digest('hex')
 }
 
+/** Why nothing is deployed, in one line that says what to do. */
+export class DeployError extends Error {}
+
+interface Template {
+  Parameters: Record<string, { Default?: string | number }>
+  Resources: Record<string, { Type: string }>
+}
+
+export interface Deployment {
+  root: string
+  /** name of the stage */
+  stage: string
+  /** further options of `sam deploy` */
+  options?: string[]
+  cloudformation: CloudFormationClient
+  /** runs `sam` with these arguments in the root; resolves to its exit code */
+  sam: (args: string[]) => number | Promise<number>
+  print: (line: string) => void
+  /** whether a host name has an address */
+  resolves?: (host: string) => Promise<boolean>
+}
+
+/** A failed operation has left the stack in a state that no deployment can change. */
+function refuseBroken (stack: string, { status, reason }: FoundStack): void {
+  const advice = 'docs/deployment.md#a-failed-deployment says what to do'
+  if (/^(?:ROLLBACK_(?:COMPLETE|FAILED)|CREATE_FAILED|DELETE_FAILED)$/.test(status)) throw new DeployError(`The creation of ${stack} has failed (${status}), and a new one needs this stack deleted: ${advice}${reason === '' ? '' : `. ${reason}`}`)
+  if (status === 'UPDATE_ROLLBACK_FAILED') throw new DeployError(`The last deployment of ${stack} could not be rolled back (${status}): ${advice}`)
+  if (status.endsWith('_IN_PROGRESS')) throw new DeployError(`${stack} is being changed (${status}): deploy when that has ended`)
+}
+
+/**
+ * Deploys the artifact to a stage. The first deployment takes two steps: the stack is created, and then gets its protection and, when it
+ * has no domain, its own address, which is not known earlier.
+ *
+ * @returns an exit code
+ * @throws DeployError
+ */
+export async function deploy ({ root, stage: name, options = [], cloudformation, sam, print, resolves = isHost }: Deployment): Promise<number> {
+  const stage = readStage(root, name)
+  const bootstrap = (await findStack(cloudformation, bootstrapOf(stage.stack)))?.outputs
+  const { ArtifactBucket: bucket, ExecutionRoleArn: role, PermissionsBoundaryArn: boundary, CodeSigningConfigArn: signatures, SigningProfileName: profile } = bootstrap ?? {}
+  if (bucket === undefined || role === undefined || boundary === undefined) throw new DeployError(`There is no stack ${bootstrapOf(stage.stack)} in ${stage.region}: deploy bootstrap.yaml first, see docs/deployment.md#bootstrap`)
+
+  const template = parseTemplate(readFileSync(join(root, 'template.yaml'), 'utf8')) as unknown as Template
+  const isProtected = name !== 'dev'
+  const hasAddress = 'PublicUrl' in stage.parameters || 'DomainName' in stage.parameters
+
+  async function step (before: FoundStack | undefined): Promise<number> {
+    const address = hasAddress ? undefined : before?.outputs['ApiUrl']
+    const added = {
+      PermissionsBoundaryArn: boundary!,
+      CodeSigningConfigArn: signatures ?? '',
+      ...(address === undefined ? {} : { PublicUrl: address })
+    }
+    const release = releaseOf(root, added)
+    // samconfig.toml lists this file first, so what it sets itself wins. Every other parameter is here with the template's
+    // default: SAM would keep the value of the last deployment, and a removed line or a changed default would have no effect.
+    const defaults = Object.entries(template.Parameters).filter(([, { Default }]) => Default !== undefined).map(([key, { Default }]) => [key, String(Default)])
+    const parameters = { ...Object.fromEntries(defaults) as Record<string, string>, ...added, Release: release, FirstDeployment: String(before === undefined) }
+    writeFileSync(join(root, 'dist/release.yaml'), stringify(parameters, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' }))
+    print(`release ${release.slice(0, 10)} to ${name}`)
+    const functions = Object.entries(template.Resources).filter(([, { Type }]) => Type === 'AWS::Serverless::Function' || Type === 'AWS::Lambda::Function').map(([id]) => id)
+    return await sam([
+      'deploy', '--config-env', name, '--s3-bucket', bucket!, '--role-arn', role!,
+      ...(profile === undefined ? [] : ['--signing-profiles', ...functions.map(id => `${id}=${profile}`)]),
+      ...options
+    ])
+  }
+
+  const before = await findStack(cloudformation, stage.stack)
+  if (before !== undefined) refuseBroken(stage.stack, before)
+  let code = await step(before)
+  if (code === 0 && options.includes('--no-execute-changeset')) return 0
+  let after = await findStack(cloudformation, stage.stack)
+  if (code === 0 && before === undefined && after !== undefined && (isProtected || after.outputs['PublicUrl'] === NO_ADDRESS)) {
+    print(`${stage.stack} exists: deploying once more, now ${[...(isProtected ? ['with protected tables'] : []), ...(hasAddress ? [] : ['with its address'])].join(' and ')}`)
+    code = await step(after)
+    after = await findStack(cloudformation, stage.stack)
+  }
+  if (code !== 0) {
+    if (after !== undefined) refuseBroken(stage.stack, after)
+    return code
+  }
+  if (after === undefined) throw new DeployError(`sam has reported success, and there is no stack ${stage.stack} in ${stage.region}`)
+  if (isProtected) for (const what of await protect(cloudformation, stage.stack)) print(`${what} is on`)
+
+  const { PublicUrl, DomainTarget } = after.outputs
+  print(`${stage.stack} answers at ${PublicUrl}`)
+  if (DomainTarget !== undefined && !await resolves(new URL(PublicUrl!).hostname)) print(`${new URL(PublicUrl!).hostname} has no address yet: make it a CNAME of ${DomainTarget}`)
+  return 0
+}
+
 const HELP = `npm run deploy -- ${STAGES.join('|')} [options of sam deploy]: deploys the artifact that npm run build wrote to dist/lambda,
-with the stage's parameters of samconfig.toml. Needs the AWS SAM CLI and credentials.
+with the stage's parameters of samconfig.toml, and prints where the stage answers. The first deployment takes two steps. Needs the
+AWS SAM CLI, credentials, and the stage's stack of bootstrap.yaml.
 `
 
 if (import.meta.main) {
@@ -40,15 +138,29 @@ if (import.meta.main) {
     console.error(`Expected a stage: npm run deploy -- ${STAGES.join('|')} [options of sam deploy]`)
     process.exit(2)
   }
+  if (options.some(option => option.startsWith('--parameter-overrides'))) {
+    console.error('--parameter-overrides would replace all of them: set parameters in samconfig.toml')
+    process.exit(2)
+  }
   if (!existsSync(join(ROOT, 'dist/lambda/index.mjs'))) {
     console.error('There is no artifact: run npm run build first')
     process.exit(1)
   }
-  const release = releaseOf(ROOT)
-  // samconfig.toml reads it from the environment, in addition to the stage's parameters.
-  writeFileSync(join(ROOT, 'dist/release.yaml'), `Release: '${release}'\n`)
-  console.log(`release ${release.slice(0, 10)} to ${stage}`)
-  const { status, error } = spawnSync('sam', ['deploy', '--config-env', stage, ...options], { cwd: ROOT, stdio: 'inherit' })
-  if (error !== undefined) console.error(`sam cannot be run (${error.message}): pip install aws-sam-cli`)
-  process.exit(status ?? 1)
+  try {
+    process.exitCode = await deploy({
+      root: ROOT,
+      stage,
+      options,
+      cloudformation: new CloudFormationClient({ region: readStage(ROOT, stage).region }),
+      sam: args => {
+        const { status, error } = spawnSync('sam', args, { cwd: ROOT, stdio: 'inherit' })
+        if (error !== undefined) throw new DeployError(`sam cannot be run (${error.message}): pip install aws-sam-cli`)
+        return status ?? 1
+      },
+      print: line => { console.log(line) }
+    })
+  } catch (error) {
+    console.error(error instanceof DeployError ? error.message : `${(error as Error).name}: ${(error as Error).message}`)
+    process.exitCode = 1
+  }
 }

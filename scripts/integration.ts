@@ -1,12 +1,37 @@
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation'
 import { readOptions } from './options.ts'
+import { addressOf, findStack } from './stack.ts'
+import { readStage, STAGES } from './stage.ts'
 
-const HELP = `npm run test:integration: tests a running service from outside. It registers users there.
+const HELP = `npm run test:integration [-- --stage NAME]: tests a running service from outside. It registers users there.
 
+  --stage ${STAGES.join('|')}  a deployed stage of samconfig.toml, at the address in its stack's outputs: its domain, or that of its API
+                           while the domain has no DNS record. Needs AWS credentials
+
+Without it:
   PUBLIC_URL  URL of the service (default: http://localhost:3000, npm start)
+
   INBOX_URL   URL of maildev's inbox (on this machine http://localhost:1080). A deployed stage has none, so tests
-              that need a code are skipped there
+              that need a code are skipped there; empty skips them everywhere
   API_KEY     for a stage that requires one
 `
 
-readOptions(HELP)
+/** The address of a stage. */
+async function stageUrl (name: string): Promise<string> {
+  const { stack, region } = readStage(`${import.meta.dirname}/..`, name)
+  const found = await findStack(new CloudFormationClient({ region }), stack)
+  if (found === undefined) throw new Error(`there is no stack ${stack} in ${region}`)
+  return await addressOf(found)
+}
+
+const { stage } = readOptions(HELP, { stage: { type: 'string' } })
+if (stage !== undefined) {
+  try {
+    process.env['PUBLIC_URL'] = await stageUrl(String(stage))
+    console.log(`# ${process.env['PUBLIC_URL']}`)
+  } catch (error) {
+    console.error(`The stage ${String(stage)} cannot be tested: ${(error as Error).message}`)
+    process.exit(1)
+  }
+}
 await import('../test/integration/service.ts')

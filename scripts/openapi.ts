@@ -5,18 +5,18 @@ import { pino } from 'pino'
 import { completeEnv } from '../local/env.ts'
 import { buildApp } from '../src/app.ts'
 import { ConfigError, loadConfig } from '../src/plugins/config.ts'
+import { DOCUMENTS_DIR } from './client/document.ts'
+import { writeModels } from './gateway-models.ts'
 import { readOptions } from './options.ts'
 
 const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json from the routes, and docs/schemas/ and docs/asyncapi.json from the events.
-It connects to nothing.
+The models with which the gateway checks bodies go into template.yaml. It connects to nothing.
 
   --release   also copies the documents to docs/released, with which \`npm run check\` compares later ones
 `
 
 const DOCS = fileURLToPath(new URL('../docs/', import.meta.url))
 
-/** The folder of the committed documents. */
-export const DOCUMENTS_DIR = join(DOCS, 'openapi/')
 /** The folder of the committed schemas of events. */
 export const SCHEMAS_DIR = join(DOCS, 'schemas/')
 
@@ -63,6 +63,7 @@ if (import.meta.main) {
     await writeFile(join(DOCS, file), text)
     console.log(`docs/${file}`)
   }
+  if (await writeModels(documents)) console.log('template.yaml')
   if (release === true) {
     await cp(DOCUMENTS_DIR, join(DOCS, 'released'), { recursive: true })
     console.log('docs/released')

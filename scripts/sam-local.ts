@@ -36,15 +36,17 @@ export function portsOf (env: Record<string, string>): number[] {
 
 /**
  * Adapts the template for `sam local`. It declares all variables, because undeclared ones would be dropped. It corrects
- * the relative path of the artifact. It sets this machine's architecture, because another one would be emulated. And the
- * API refers to the function's ARN, because `sam local` does not resolve aliases.
+ * the relative path of the artifact. It sets this machine's architecture, because another one would be emulated. The API
+ * refers to the function's ARN, because `sam local` does not resolve aliases. And the HTTP API is gone: `sam local` does not
+ * decide conditions, and would serve both APIs at once.
  */
 export function localTemplate (source: string, names: string[]): Document {
   const template = parseDocument(source.replaceAll('Function.Alias}', 'Function.Arn}'), { logLevel: 'silent' })
   const variables = ['Globals', 'Function', 'Environment', 'Variables']
   for (const name of names) if (!template.hasIn([...variables, name])) template.setIn([...variables, name], '')
   template.setIn(['Globals', 'Function', 'Architectures'], [process.arch === 'arm64' ? 'arm64' : 'x86_64'])
-  for (const [id, { Properties }] of Object.entries(template.toJS().Resources as Record<string, { Properties?: { CodeUri?: string } }>)) {
+  for (const [id, { Condition, Properties }] of Object.entries(template.toJS().Resources as Record<string, { Condition?: string, Properties?: { CodeUri?: string } }>)) {
+    if (Condition === 'IsHttpApi') template.deleteIn(['Resources', id])
     if (typeof Properties?.CodeUri === 'string') template.setIn(['Resources', id, 'Properties', 'CodeUri'], join(ROOT, Properties.CodeUri))
   }
   return template

@@ -14,10 +14,14 @@ function configOf (env: NodeJS.ProcessEnv): Config {
   }
 }
 
+const { AWS_XRAY_DAEMON_ADDRESS: daemon } = process.env
+
 // Done while Lambda initialises: that phase has more CPU than an event, and runs before the first one.
 const app = await buildApp({
   config: configOf(process.env),
-  docs: { source: 'files', directory: join(import.meta.dirname, 'openapi') }
+  docs: { source: 'files', directory: join(import.meta.dirname, 'openapi') },
+  // The runtime client sets the header anew for each invocation.
+  tracing: daemon === undefined ? undefined : { daemon, header: () => process.env['_X_AMZN_TRACE_ID'] }
 })
 
 /** The handler of every event source, see `dispatch`. */

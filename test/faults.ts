@@ -65,7 +65,7 @@ export function transactionConflict (): Error {
 export function loseOneAnswer (client: Client, command: string): { wasLost: () => boolean, stop: () => void } {
   let lost = false
   const stop = intercept(client, { command }, async ({ request, send }) => {
-    if (lost) request.body = Buffer.from(request.body).toString().replace(/"ClientRequestToken":"[^"]*"/, `"ClientRequestToken":"${crypto.randomUUID()}"`)
+    if (lost) request.body = (typeof request.body === 'string' ? request.body : new TextDecoder().decode(request.body)).replace(/"ClientRequestToken":"[^"]*"/, `"ClientRequestToken":"${crypto.randomUUID()}"`)
     const answer = await send()
     if (lost) return answer
     lost = true

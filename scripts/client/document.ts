@@ -1,5 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { DOCUMENTS_DIR } from '../openapi.ts'
+import { fileURLToPath } from 'node:url'
+
+/** The folder of the committed documents. */
+export const DOCUMENTS_DIR = fileURLToPath(new URL('../../docs/openapi/', import.meta.url))
 
 export interface Schema {
   $ref?: string

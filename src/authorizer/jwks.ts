@@ -9,8 +9,10 @@ export interface KeySource {
 const SECOND = 1000
 
 /** Milliseconds after which the set is fetched again in the background, so that retired keys leave it. */
-const REFRESH_AGE = 240 * SECOND
-/** Milliseconds for which a key is used while the set cannot be fetched. Rotations of keys are at least an hour apart. */
+const REFRESH_AGE = 45 * SECOND
+/** Milliseconds after which a token waits for that fetch: the function may have been frozen since. */
+const WAIT_AGE = 60 * SECOND
+/** Milliseconds for which a key is used while the set cannot be fetched. Rotations of keys are at least an hour apart, unless one has leaked. */
 const MAX_AGE = 3600 * SECOND
 /** Milliseconds for an answer. */
 const TIMEOUT = 2 * SECOND
@@ -79,7 +81,10 @@ export function createJwks (url: string, { now = Date.now }: { now?: () => numbe
     async find (kid) {
       const age = now() - fetchedAt
       if (keys.has(kid) && age <= MAX_AGE) {
-        if (age > REFRESH_AGE && now() - triedAt > RETRY_AFTER) fetchSet().catch(() => {})
+        const isDue = age > REFRESH_AGE && now() - triedAt > RETRY_AFTER
+        // While the service does not answer, a token every half minute waits for it.
+        const fetched = isDue ? fetchSet().catch(() => {}) : running?.catch(() => {})
+        if (age > WAIT_AGE) await fetched
         return keys.get(kid)
       }
       // A fetch that runs may find the key, or may have started before the rotation that introduced it.

@@ -122,7 +122,19 @@ function headersOf (event: HttpEvent): RequestHeaders {
   // The event has the complete body, so these headers are dropped and the length is counted.
   delete headers['content-length']
   delete headers['transfer-encoding']
+  // A compressed answer is base64, which a REST API decodes only for clients that accept one of its binary types.
+  if (!isV2(event) && !isAlb(event)) delete headers['accept-encoding']
   return headers
+}
+
+/**
+ * The body in a form that the app can check. Sources that pass JSON on as text have replaced bytes that are not UTF-8 by U+FFFD.
+ * Each becomes an invalid byte again, so that the app rejects the body, and does not store what its client never wrote.
+ */
+function bodyOf ({ body, isBase64Encoded }: HttpEvent): Pick<HttpEvent, 'body' | 'isBase64Encoded'> {
+  if (isBase64Encoded || typeof body !== 'string' || !body.includes('\uFFFD')) return { body: body ?? null, isBase64Encoded }
+  const bytes = Buffer.from(body).toString('latin1').replaceAll('\xEF\xBF\xBD', '\xFF')
+  return { body: Buffer.from(bytes, 'latin1').toString('base64'), isBase64Encoded: true }
 }
 
 /** The client's address as AWS saw it. A load balancer has no field for it, but appends it to X-Forwarded-For, with the port if configured. */
@@ -181,8 +193,7 @@ export function createHttp (app: App) {
         path: pathOf(event, publicPath) + (query === '' ? '' : `?${query}`),
         headers,
         requestContext: { identity: { sourceIp: sourceIpOf(event, headers) } },
-        body: event.body ?? null,
-        isBase64Encoded: event.isBase64Encoded
+        ...bodyOf(event)
       }
       return await proxy(request, context)
     } catch (error) {

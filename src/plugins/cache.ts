@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import fp from 'fastify-plugin'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Count } from './metrics.ts'
 
 /** A record that can be cached: it contains its own version. */
 export interface Versioned { version: number }
@@ -90,7 +91,7 @@ function inTime<T> (answer: Promise<T>): Promise<T> {
   })
 }
 
-async function redisStore (url: string, maxTtl: number, log: FastifyBaseLogger): Promise<Store> {
+async function redisStore (url: string, maxTtl: number, log: FastifyBaseLogger, count: Count): Promise<Store> {
   // Loaded only when configured, because the client and the breaker cost a cold start about 35 ms.
   const [{ Redis }, { BrokenCircuitError, circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen }] = await Promise.all([import('ioredis'), import('cockatiel')])
   const redis = new Redis(url, {
@@ -105,7 +106,10 @@ async function redisStore (url: string, maxTtl: number, log: FastifyBaseLogger):
   // Opens after five failures in a row, then tries once a second, so that reads are cached again within seconds.
   // A server that rejects a command does answer, so that is not a failure.
   const breaker = circuitBreaker(handleWhen(error => (error as Error).name !== 'ReplyError'), { halfOpenAfter: 1000, breaker: new ConsecutiveBreaker(5) })
-  breaker.onBreak(() => log.warn('cache: Redis does not answer, reading without it'))
+  breaker.onBreak(() => {
+    count('CacheUnavailable')
+    log.warn('cache: Redis does not answer, reading without it')
+  })
   breaker.onReset(() => log.info('cache: Redis answers again'))
   redis.on('error', error => log.debug({ code: (error as { code?: string }).code }, 'cache: connection error'))
 
@@ -268,6 +272,13 @@ function createCache (store: Store, shared: boolean, ttlSeconds: number): Cache 
   }
 }
 
+declare module './metrics.ts' {
+  interface MetricNames {
+    /** each time an instance stops asking a cache that does not answer: about once a second while it is used */
+    CacheUnavailable: true
+  }
+}
+
 declare module 'fastify' {
   interface FastifyInstance {
     cache: Cache
@@ -280,7 +291,7 @@ declare module 'fastify' {
  */
 export default fp(async function cache (app) {
   const { REDIS_URL, CACHE_TTL_SECONDS } = app.config
-  const store = REDIS_URL === undefined ? memoryStore() : await redisStore(REDIS_URL, CACHE_TTL_SECONDS * 1000, app.log)
+  const store = REDIS_URL === undefined ? memoryStore() : await redisStore(REDIS_URL, CACHE_TTL_SECONDS * 1000, app.log, app.metrics.count)
   app.decorate('cache', createCache(store, REDIS_URL !== undefined, CACHE_TTL_SECONDS))
   app.addHook('onClose', async () => { store.close() })
-}, { name: 'cache', dependencies: ['config'] })
+}, { name: 'cache', dependencies: ['config', 'metrics'] })

@@ -42,6 +42,8 @@ const SECRET = { example: '', minLength: 32, expected: '32 characters or more, f
 const SECRET_ARN = { pattern: '^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\\d{12}:secret:[^\\s:]+$', expected: 'the ARN of a secret in Secrets Manager' }
 // A word for logs, metric dimensions and event sources, where quotes, blanks and slashes have a meaning.
 const WORD = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 64, expected: 'letters, digits, dots, dashes and underscores, 64 at most' }
+// CloudFormation's stack names have up to 128 characters; the template puts the stack's name here.
+const ENVIRONMENT = { ...WORD, maxLength: 128, expected: 'letters, digits, dots, dashes and underscores, 128 at most' }
 const CLAIM = { pattern: '^[\\x21-\\x7e]+$', maxLength: 255, expected: 'ASCII without blanks' }
 
 /**
@@ -51,7 +53,7 @@ const CLAIM = { pattern: '^[\\x21-\\x7e]+$', maxLength: 255, expected: 'ASCII wi
 export const ConfigSchema = Type.Object({
   NODE_ENV: OneOf(['production', 'development', 'test'], { description: 'production, development or test', example: 'production', default: 'production' }),
   SERVICE_NAME: Text({ description: 'name in logs, events and metrics', example: 'user-service', default: 'user-service', ...WORD }),
-  STAGE: Text({ description: 'deployment stage, in every log line', example: 'local', default: 'local', ...WORD }),
+  STAGE: Text({ description: 'deployment, in every log line and as a dimension of metrics; on AWS the name of the stack', example: 'local', default: 'local', ...ENVIRONMENT }),
   LOG_LEVEL: OneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { description: 'trace, debug, info, warn, error, fatal or silent', example: 'info', default: 'info' }),
   PORT: Count({ minimum: 0, maximum: 65535, description: 'port of the plain server; 0 selects a free one', example: '3000', default: 3000 }),
   HOST: Text({ description: 'address the plain server binds', example: '127.0.0.1', default: '127.0.0.1', pattern: '^[A-Za-z0-9.:_%-]+$', maxLength: 253, expected: 'an address or a host name, without scheme and port' }),
@@ -130,6 +132,13 @@ export const ConfigSchema = Type.Object({
     example: 'smtp://localhost:1025',
     pattern: '^smtps?://[^\\s/?#\\\\]+/?(\\?[^\\s#]*)?$',
     expected: 'smtp://host:port or smtps://host:port, with a user name and a password if needed'
+  })),
+  SES_CONFIGURATION_SET: Type.Optional(Text({ description: 'SES configuration set of every mail, which publishes what becomes of them; unset uses none', example: 'user-service-mails', pattern: '^[A-Za-z0-9_-]{1,64}$', expected: 'the name of an SES configuration set' })),
+  MAIL_RECEIPTS_QUEUE_URL: Type.Optional(Url({
+    description: 'queue of what SES says about sent mails; unset receives none, and no address is suppressed',
+    example: 'http://localhost:4566/000000000000/MailReceiptsQueue',
+    pattern: `^${HTTP}/${PATH}$`,
+    expected: 'the URL of an SQS queue, not its name or ARN'
   })),
   ADMIN_EMAILS: List({ description: 'addresses whose owners are admins once verified, comma separated', example: 'ada@example.com', default: [], pattern: '^\\S+$', expected: 'e-mail addresses, comma separated' }),
   V1_SUNSET: Text({ description: 'date on which v1 ends, in the Sunset header', example: '2027-12-31', default: '2027-12-31', pattern: '^\\d{4}-\\d{2}-\\d{2}$', expected: 'a calendar date, YYYY-MM-DD' }),

@@ -11,7 +11,7 @@ declare module 'fastify' {
 
 /** The process's one DynamoDB document client. */
 export default fp(async function dynamodb (app) {
-  const client = new DynamoDBClient(app.aws.clientOptions({ endpoint: app.config.AWS_ENDPOINT_URL_DYNAMODB }))
+  const client = app.aws.traced(new DynamoDBClient(app.aws.clientOptions({ endpoint: app.config.AWS_ENDPOINT_URL_DYNAMODB })))
   app.decorate('dynamodb', DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } }))
   app.addHook('onClose', async () => { client.destroy() })
 }, { name: 'dynamodb', dependencies: ['config', 'aws'] })

@@ -23,17 +23,24 @@ declare module 'fastify' {
   }
 }
 
-/** Publishes domain events to EventBridge. The client is loaded only when a bus is configured. */
+/** Publishes domain events to EventBridge. The first event loads the client: a cold start that answers a request publishes none. */
 export default fp(async function eventBus (app) {
   const { EVENT_BUS_NAME, SERVICE_NAME } = app.config
   if (EVENT_BUS_NAME === undefined) {
     app.decorate('eventBus', { async publish () {} })
     return
   }
-  const { EventBridgeClient, PutEventsCommand } = await import('@aws-sdk/client-eventbridge')
-  const client = new EventBridgeClient(app.aws.clientOptions())
+
+  async function open () {
+    const { EventBridgeClient, PutEventsCommand } = await import('@aws-sdk/client-eventbridge')
+    return { client: app.aws.traced(new EventBridgeClient(app.aws.clientOptions())), PutEventsCommand }
+  }
+  let opening: ReturnType<typeof open> | undefined
+
   app.decorate('eventBus', {
     async publish (event) {
+      opening ??= open()
+      const { client, PutEventsCommand } = await opening
       const { FailedEntryCount, Entries } = await client.send(new PutEventsCommand({
         Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify(event) }]
       }))
@@ -41,5 +48,5 @@ export default fp(async function eventBus (app) {
       if (FailedEntryCount !== 0) throw new Error(`EventBridge did not accept the event: ${Entries?.[0]?.ErrorCode ?? 'no reason given'}`)
     }
   })
-  app.addHook('onClose', async () => { client.destroy() })
+  app.addHook('onClose', async () => { (await opening)?.client.destroy() })
 }, { name: 'event-bus', dependencies: ['config', 'aws'] })

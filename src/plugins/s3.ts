@@ -24,14 +24,14 @@ export default fp(async function s3 (app) {
 
   async function open (): Promise<S3Client> {
     const { S3Client } = await import('@aws-sdk/client-s3')
-    return new S3Client({
+    return app.aws.traced(new S3Client({
       ...app.aws.clientOptions({ endpoint: AWS_ENDPOINT_URL_S3, requestTimeout: REQUEST_TIMEOUT }),
       // An engine at an address has no host name for each bucket.
       forcePathStyle: (AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL) !== undefined,
       // Checksums only where S3 requires them: links with a checksum mode would not be simple GETs.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED'
-    })
+    }))
   }
 
   app.decorate('s3', {

@@ -10,7 +10,7 @@ declare module 'fastify' {
 
 /** The process's one SQS client. */
 export default fp(async function sqs (app) {
-  const client = new SQSClient(app.aws.clientOptions({ endpoint: app.config.AWS_ENDPOINT_URL_SQS }))
+  const client = app.aws.traced(new SQSClient(app.aws.clientOptions({ endpoint: app.config.AWS_ENDPOINT_URL_SQS })))
   app.decorate('sqs', client)
   app.addHook('onClose', async () => { client.destroy() })
 }, { name: 'sqs', dependencies: ['config', 'aws'] })

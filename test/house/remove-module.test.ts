@@ -7,12 +7,13 @@ import { failuresIn, makeScratch, ROOT, TYPES } from './scratch.ts'
 /** What stays of the module: the client in its place, and what it is written with. */
 const STAYS = ['client.ts', 'contract.ts', 'errors.ts', 'schemas.ts']
 
-const VARIABLES = ['EMAIL_TABLE', 'EMAIL_FROM', 'SMTP_URL', 'VERIFY_URL', 'MAIL_TEMPLATES_DIR']
+const VARIABLES = ['EMAIL_TABLE', 'EMAIL_FROM', 'SMTP_URL', 'SES_CONFIGURATION_SET', 'MAIL_RECEIPTS_QUEUE_URL', 'VERIFY_URL', 'MAIL_TEMPLATES_DIR']
 
 /** Resources of the template that are about sending, and move to the other service. The queue stays until that one owns it. */
 const RESOURCES = ['EmailQueueMapping', 'EmailFunction', 'EmailFunctionLogs', 'EmailFunctionRole', 'EmailSmokeFunction', 'EmailSmokeRole', 'EmailTable', 'SesEndpoint',
   'EmailFunctionLogSubscription', 'EmailErrorsAlarm', 'EmailCanaryErrorsAlarm', 'EmailThrottlesAlarm', 'EmailDurationAlarm', 'EmailTableThrottlesAlarm', 'BounceRateAlarm',
-  'ComplaintRateAlarm', 'MailsFailedAlarm']
+  'ComplaintRateAlarm', 'MailsFailedAlarm', 'MailReceiptsMapping', 'MailConfigurationSet', 'MailEvents', 'MailReceiptsRule', 'MailReceiptsQueue', 'MailReceiptsDeadLetterQueue',
+  'MailReceiptsPolicy', 'MailsBouncedAlarm', 'MailsComplainedAlarm', 'MailReceiptsDeadLetterAlarm', 'MailReceiptsAgeAlarm']
 
 /** Tests of other modules, which register, sign in by a mail, read, change and delete. */
 const TESTS = ['test/modules/users/profile.test.ts', 'test/modules/auth/events.test.ts']
@@ -32,6 +33,9 @@ const line = (holds: string) => new RegExp(`^.*${holds}.*\\n`, 'gm')
 /** A statement that the function has while the worker is embedded. */
 const embedded = (sid: string) => new RegExp(`^( +)- !If\\n\\1  - EmailExtracted\\n\\1  - !Ref AWS::NoValue\\n\\1  - Sid: ${sid}\\n(?:\\1 {4}.*\\n)+`, 'gm')
 
+/** A statement that the function always has. */
+const statement = (sid: string) => new RegExp(`^( +)- Sid: ${sid}\\n(?:\\1 {2}.*\\n)+`, 'gm')
+
 t.test('the e-mail module leaves by touching three files, and the other modules pass their tests with the service that it has become', { timeout: 230_000 }, async t => {
   const scratch = makeScratch(t)
   const touched: string[] = []
@@ -50,8 +54,11 @@ t.test('the e-mail module leaves by touching three files, and the other modules 
     ...RESOURCES.map(id => entry('  ', id)),
     ...VARIABLES.filter(name => text.includes(`${name}: !Ref`)).map(name => line(`${name}: !Ref`)),
     ...['ReceiveMails', 'MailRecords', 'SendMails'].map(embedded),
+    ...['ReceiveReceipts', 'MailAddresses'].map(statement),
     line('\\[EmailExtracted, .*Email(?:Smoke)?Function(?:Logs)?\\b'),
     line('EmailTableName:'),
+    line('MailReceiptsQueueUrl:'),
+    line('"title": "Mail receipts"'),
     /, "\$\{BounceRateAlarm\.Arn\}"/g,
     /, \["UserService", "Mails(?:Sent|Failed|Refused|Expired)",[^\]]*\]/g))
   t.same(touched, ['src/app.ts', 'src/plugins/config.ts', 'template.yaml'])

@@ -5,9 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { UUID_PATTERN } from '../../src/shared/ids.ts'
 
-const base = process.env['PUBLIC_URL'] ?? 'http://localhost:3000'
+// May have a path: the address of an API without a domain ends with the name of its stage.
+const base = (process.env['PUBLIC_URL'] ?? 'http://localhost:3000').replace(/\/$/, '')
 const isLocal = ['localhost', '127.0.0.1'].includes(new URL(base).hostname)
-const inbox = process.env['INBOX_URL'] ?? (isLocal ? 'http://localhost:1080' : undefined)
+const inbox = (process.env['INBOX_URL'] ?? (isLocal ? 'http://localhost:1080' : '')) || undefined
 const key = process.env['API_KEY']
 
 interface Answer { status: number, headers: Headers, body: any } // eslint-disable-line @typescript-eslint/no-explicit-any -- what came, to be matched

@@ -2,6 +2,7 @@ import type { APIGatewayProxyEvent, APIGatewayProxyEventV2, Context } from 'aws-
 import t from 'tap'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
 import { buildTestApp, startEngines } from '../helper.ts'
+import { evaluate, loadTemplate, textOf, type Template } from '../template/evaluate.ts'
 import { albEvent, functionUrlEvent, httpDomainEvent, httpEvent, httpStageEvent, restEvent, type WireRequest } from './transports.ts'
 
 const engines = await startEngines(t)
@@ -88,6 +89,47 @@ t.test('a stage or a path that is called like the one in PUBLIC_URL is left as i
   const custom = await functionAt(`https://${DOMAIN}/v1`)
   t.equal((await custom(restMapped('/v1', '/v1/health'))).statusCode, 200)
   t.equal((await custom(httpMapped('/v1', '/v1/health'))).statusCode, 200)
+})
+
+/** Where a stack's clients reach it, the path of its mapping, and its resources or routes. */
+function stackWith (parameters: Record<string, string>) {
+  const source = loadTemplate()
+  // The globals are not a resource, and are evaluated as if they were one.
+  source.Resources['Globals'] = { Type: 'Globals', Properties: source.Globals!['Function'] }
+  const { Resources } = evaluate(source as Template, parameters)
+  const definition = Resources['Api']?.Properties['DefinitionBody'] ?? Resources['HttpApi']!.Properties['Body']
+  const key = Resources['DomainMapping']!.Properties['ApiMappingKey'] as unknown
+  return {
+    publicUrl: textOf(Resources['Globals']!.Properties['Environment'].Variables.PUBLIC_URL, parameters),
+    base: key === undefined ? '' : `/${textOf(key, parameters)}`,
+    paths: Object.keys(definition.paths as object)
+  }
+}
+
+t.test('a stack with a path below its domain serves every resource and route of its API there', async t => {
+  const given = { DomainName: DOMAIN, CertificateArn: 'arn' }
+  for (const BasePath of ['', 'users-service', 'team/v1']) {
+    const rest = stackWith({ ...given, BasePath })
+    const http = stackWith({ ...given, BasePath, ApiType: 'http' })
+    t.equal(rest.publicUrl, `https://${DOMAIN}${rest.base}`)
+    t.same([http.publicUrl, http.base], [rest.publicUrl, rest.base], 'the same for both APIs')
+    const invoke = await functionAt(rest.publicUrl)
+    // A BREW is a 501 that names the path of the request.
+    const pathOf = async (event: object) => (JSON.parse((await invoke(event)).body) as { instance?: string, success?: boolean })
+    for (const resource of rest.paths) {
+      const path = resource.replace('{proxy+}', 'some/thing')
+      const event = restMapped(rest.base, path, resource, resource.includes('{proxy+}') ? { proxy: 'some/thing' } : null)
+      t.match(await pathOf({ ...event, httpMethod: 'BREW' }), path.startsWith('/v1') ? { success: false } : { instance: path }, `REST API ${rest.base} ${resource}`)
+    }
+    for (const route of http.paths) {
+      const path = route === '/$default' ? '/v2/some/thing' : route
+      const event = httpMapped(http.base, path, route === '/$default' ? '$default' : `POST ${route}`)
+      event.requestContext.http.method = 'BREW'
+      t.match(await pathOf(event), path.startsWith('/v1') ? { success: false } : { instance: path }, `HTTP API ${http.base} ${route}`)
+    }
+    t.equal((await invoke(restMapped(rest.base, '/health/live'))).statusCode, 200)
+    t.equal((await invoke(httpMapped(http.base, '/health/live'))).statusCode, 200)
+  }
 })
 
 t.test('an event of an unknown kind fails without a word of what is in it', async t => {

@@ -38,7 +38,7 @@ export const ECHO_CASES: ParityCase[] = [
   { title: 'a text body', method: 'POST', target: '/echo/a', headers: [['Content-Type', 'application/json; charset=utf-8']], body: '{"name":"Zoë 🦊"}' },
   { title: 'an empty body', method: 'POST', target: '/echo/a', headers: [['Content-Type', 'application/json']], body: '' },
   { title: 'a binary body', method: 'POST', target: '/echo/a', headers: [['Content-Type', 'application/octet-stream']], body: noise, not: TEXT_ONLY },
-  { title: 'a text body that is not UTF-8', method: 'POST', target: '/echo/a', headers: [['Content-Type', 'image/png']], body: Buffer.from([0x22, 0xff, 0xfe, 0x22]), not: TEXT_ONLY },
+  { title: 'a text body that is not UTF-8', method: 'POST', target: '/echo/a', headers: [['Content-Type', 'image/png']], body: Buffer.from([0x22, 0xff, 0xfe, 0x22]) },
   { title: 'a body of 4 MiB', method: 'PUT', target: '/echo/a', headers: [['Content-Type', 'application/octet-stream']], body: Buffer.alloc(4 * 1024 * 1024, noise), not: TEXT_ONLY },
   get('a method the path does not take', '/echo/a', { method: 'TRACE' }),
   get('a method Fastify does not route', '/echo/a', { method: 'PROPFIND' }),

@@ -2,6 +2,8 @@ import { DynamoDBClient, PutItemCommand, ScanCommand } from '@aws-sdk/client-dyn
 import { marshall } from '@aws-sdk/util-dynamodb'
 import type { SQSBatchResponse } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
@@ -26,7 +28,17 @@ if (client !== undefined) {
 
   t.test('a user registers, gets the mail, proves the address and reads the profile, each step an event of the one function', async (t) => {
     const engines = await startEngines(t)
-    const runtime = await startRuntime(t, client, { directory, env: functionEnv(engines) })
+    // Lambda's trace header, and a socket that stands for X-Ray's daemon.
+    const packets: string[] = []
+    const daemon = createSocket('udp4', message => { packets.push(message.toString()) })
+    daemon.bind(0, '127.0.0.1')
+    await once(daemon, 'listening')
+    t.teardown(() => daemon.close())
+    const runtime = await startRuntime(t, client, {
+      directory,
+      env: { ...functionEnv(engines), AWS_XRAY_DAEMON_ADDRESS: `127.0.0.1:${daemon.address().port}` },
+      traceHeader: 'Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1'
+    })
     const send = overLambda(event => runtime.invoke(event), restEvent)
     const post = async (target: string, body: object) => {
       const response = await send({ method: 'POST', target, headers: [JSON_TYPE, ['X-Correlation-Id', 'from-the-client']], body: JSON.stringify(body) })
@@ -51,6 +63,9 @@ if (client !== undefined) {
     await pump(workersOf(runtime), engines)
     t.equal(engines.mails.length, 2, 'who is known already gets another mail, and the client the same answer')
     t.ok(runtime.lines.some(line => line.includes('"correlationId":"from-the-client"') && line.includes('mail')), 'the client\'s correlation id reaches the worker')
+    await until(() => packets.length > 20)
+    t.ok(packets.every(packet => packet.includes('"trace_id":"1-5759e988-bd862e3fe1be46a994272793","parent_id":"53995c3f42cd8ad8"')), 'the calls of each event are subsegments of its trace')
+    t.notMatch(packets.join(), /zoe|Zoë|@example/)
   })
 
   t.test('of a batch with a poison message that one is reported, and the others are sent', async (t) => {

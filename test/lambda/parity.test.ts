@@ -6,7 +6,7 @@ import { buildTestApp, signIn, startEngines } from '../helper.ts'
 import { buildArtifact, functionEnv } from './artifact.ts'
 import { ECHO_CASES, echoed } from './echo-cases.ts'
 import { buildEcho } from './echo.ts'
-import { DECODED_PATH, JSON_AS_TEXT, LAST_VALUE, sameEverywhere, served, TEXT_ONLY, type ParityCase } from './parity.ts'
+import { DECODED_PATH, LAST_VALUE, sameEverywhere, served, TEXT_ONLY, UNCOMPRESSED, type ParityCase } from './parity.ts'
 import { runtimeClient, startRuntime } from './runtime.ts'
 import { overSocket, type Send } from './transports.ts'
 
@@ -107,13 +107,13 @@ async function serviceCases (socket: Send, { token, userId }: { token: string, u
     post('a body of another type', '/v2/users', 'email=a', [['Content-Type', 'application/x-www-form-urlencoded']]),
     post('a body of no type', '/v2/users', '{}', []),
     post('a binary body', '/v2/users', Buffer.from([0x7b, 0xff, 0x00, 0x7d]), [['Content-Type', 'application/octet-stream']], { not: TEXT_ONLY }),
-    post('JSON that is not UTF-8', '/v2/users', Buffer.from('{"email":"zo\xeb@example.com","name":"Zo\xeb"}', 'latin1'), [JSON_TYPE], { not: JSON_AS_TEXT }),
+    post('JSON that is not UTF-8', '/v2/users', Buffer.from('{"email":"zo\xeb@example.com","name":"Zo\xeb"}', 'latin1')),
     post('a body in another charset', '/v2/users', '{"email":"a@example.com","name":"Ab"}', [['Content-Type', 'application/json; charset=iso-8859-1']]),
     post('a body that says it is compressed', '/v1/users', '{"email":"a@example.com","name":"Ab"}', [JSON_TYPE, ['Content-Encoding', 'gzip']]),
     get('/v2/users/me', [JSON_TYPE], { title: 'a DELETE without a body that names its type', method: 'DELETE' }),
     get('/v2/users/%zz', [['Origin', 'https://app.example.com'], ['Access-Control-Request-Method', 'GET']], { title: 'a pre-flight for a malformed path', method: 'OPTIONS', not: DECODED_PATH }),
     get('/%76%31/nowhere', [], { not: DECODED_PATH }),
-    get('/openapi/v2.json', [['Accept-Encoding', 'gzip, br']], { title: 'a compressed document' }),
+    get('/openapi/v2.json', [['Accept-Encoding', 'gzip, br']], { title: 'a compressed document', not: UNCOMPRESSED }),
     post('a prototype in the body', '/v2/users', '{"email":"a@example.com","name":"Ab","__proto__":{"role":"admin"}}'),
     post('a body at the limit', '/v2/users', '{}'.padEnd(64 * KIBIBYTE)),
     post('a body over the limit', '/v2/users', '{}'.padEnd(64 * KIBIBYTE + 1)),

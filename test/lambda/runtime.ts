@@ -62,7 +62,7 @@ export async function runtimeClient (t: Test): Promise<string | undefined> {
  * A function on Lambda's runtime client, against a Runtime API as AWS documents it: one process, one event at a time.
  * It has only the environment it is given, and ends with the test.
  */
-export async function startRuntime (t: Test, client: string, options: { directory: string, env: Record<string, string | undefined>, handler?: string }): Promise<Runtime> {
+export async function startRuntime (t: Test, client: string, options: { directory: string, env: Record<string, string | undefined>, handler?: string, traceHeader?: string }): Promise<Runtime> {
   const waiting: Invocation[] = []
   const running = new Map<string, Invocation>()
   let idle: ServerResponse | undefined
@@ -78,7 +78,8 @@ export async function startRuntime (t: Test, client: string, options: { director
       'content-type': 'application/json',
       'lambda-runtime-aws-request-id': invocation.id,
       'lambda-runtime-deadline-ms': String(Date.now() + TIMEOUT * 1000),
-      'lambda-runtime-invoked-function-arn': 'arn:aws:lambda:eu-central-1:000000000000:function:user-service'
+      'lambda-runtime-invoked-function-arn': 'arn:aws:lambda:eu-central-1:000000000000:function:user-service',
+      ...(options.traceHeader === undefined ? {} : { 'lambda-runtime-trace-id': options.traceHeader })
     })
     idle.end(invocation.body)
     idle = undefined

@@ -45,3 +45,9 @@ t.test('the template for sam local names this machine\'s architecture, the artif
   t.notMatch(template.toString(), /functions\/\$\{\w+\.Alias\}/)
   t.match(template.toString(), '!GetAtt', 'and is CloudFormation still')
 })
+
+t.test('sam local serves one API, as a stack has one', async (t) => {
+  const apis = Object.entries((localTemplate(source, []).toJS() as { Resources: Record<string, { Type: string }> }).Resources)
+    .filter(([, { Type }]) => /^AWS::(?:Serverless::(?:Http)?Api|ApiGatewayV2::Api)$/.test(Type)).map(([id]) => id)
+  t.same(apis, ['Api'])
+})

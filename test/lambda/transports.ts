@@ -1,5 +1,6 @@
 import type { ALBEvent, APIGatewayProxyEvent, APIGatewayProxyEventV2 } from 'aws-lambda'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { loadTemplate } from '../template/evaluate.ts'
 
 /** A request as a client writes it: the target and the headers exactly as they go over the wire. */
 export interface WireRequest {
@@ -117,7 +118,17 @@ const pairsOf = (query: string): [string, string][] => query === ''
     return [name!, value.join('=')]
   })
 
-/** As a REST API with `binaryMediaTypes: ['*~1*']` writes it: the query decoded, every body in base64. */
+const { Api, HttpApi } = loadTemplate().Resources
+const BINARY_TYPES = (Api!.Properties['BinaryMediaTypes'] as string[]).map(type => type.replace('~1', '/'))
+const HTTP_PATHS = HttpApi!.Properties['Body'].paths as Record<string, object>
+
+/** Whether the template's REST API passes a body on as bytes. */
+function isBinary (request: WireRequest): boolean {
+  const type = headersOf(request).find(([name]) => name.toLowerCase() === 'content-type')?.[1].split(';')[0]!.trim().toLowerCase() ?? ''
+  return BINARY_TYPES.some(binary => binary === type || binary === '*/*' || (binary.endsWith('/*') && type.startsWith(binary.slice(0, -1))))
+}
+
+/** As the template's REST API writes it: the query decoded, bodies as text unless their type is binary. */
 export function restEvent (request: WireRequest, stage = 'prod'): APIGatewayProxyEvent {
   const { path, query } = split(request.target)
   const headers = grouped(headersOf(request))
@@ -148,24 +159,30 @@ export function restEvent (request: WireRequest, stage = 'prod'): APIGatewayProx
       authorizer: null,
       identity: { sourceIp: CLIENT, userAgent: null } as APIGatewayProxyEvent['requestContext']['identity']
     },
-    body: body === undefined ? null : body.toString('base64'),
-    isBase64Encoded: body !== undefined
+    body: body?.toString(isBinary(request) ? 'base64' : 'utf8') ?? null,
+    isBase64Encoded: body !== undefined && isBinary(request)
   }
 }
 
-/** As a REST API without binary types: the body as text. */
-export function restTextEvent (request: WireRequest): APIGatewayProxyEvent {
-  return { ...restEvent(request), body: bodyOf(request)?.toString() ?? null, isBase64Encoded: false }
+/** As a REST API with `binaryMediaTypes: ['*~1*']` writes it: every body in base64. */
+export function restBinaryEvent (request: WireRequest): APIGatewayProxyEvent {
+  const body = bodyOf(request)
+  return { ...restEvent(request), body: body?.toString('base64') ?? null, isBase64Encoded: body !== undefined }
 }
 
-function v2Event (request: WireRequest, path: string, { stage, domainName }: { stage: string, domainName: string }): APIGatewayProxyEventV2 {
+/** The route of the template's HTTP API that takes a request. */
+function routeKeyOf (method: string, path: string): string {
+  return method.toLowerCase() in (HTTP_PATHS[path] ?? {}) ? `${method} ${path}` : '$default'
+}
+
+function v2Event (request: WireRequest, path: string, { stage, domainName, routeKey = '$default' }: { stage: string, domainName: string, routeKey?: string }): APIGatewayProxyEventV2 {
   const { query } = split(request.target)
   const { cookie, ...headers } = grouped(headersOf(request).map(([name, value]) => [name.toLowerCase(), value]))
   const body = bodyOf(request)
   const isText = /json|^text\//.test(headers['content-type']?.[0] ?? '')
   return {
     version: '2.0',
-    routeKey: '$default',
+    routeKey,
     rawPath: path,
     rawQueryString: query,
     ...(cookie === undefined ? {} : { cookies: cookie.flatMap(value => value.split('; ')) }),
@@ -178,7 +195,7 @@ function v2Event (request: WireRequest, path: string, { stage, domainName }: { s
       domainPrefix: 'abc123',
       http: { method: request.method, path, protocol: 'HTTP/1.1', sourceIp: CLIENT, userAgent: '' },
       requestId: 'JKJaXmPLvHcESHA=',
-      routeKey: '$default',
+      routeKey,
       stage,
       time: '01/Jan/2026:00:00:00 +0000',
       timeEpoch: 1767225600000
@@ -190,16 +207,20 @@ function v2Event (request: WireRequest, path: string, { stage, domainName }: { s
 
 const EXECUTE_API = 'abc123.execute-api.eu-central-1.amazonaws.com'
 
-/** As an HTTP API's default stage writes it: the path decoded. */
-export const httpEvent: ToEvent = request => v2Event(request, decoded(split(request.target).path), { stage: '$default', domainName: EXECUTE_API })
+/** As a stage of the template's HTTP API writes it: the path decoded, and the route that takes the request. */
+const httpApiEvent = (request: WireRequest, stage: string, domainName: string, prefix = '') => {
+  const path = decoded(split(request.target).path)
+  return v2Event(request, `${prefix}${path}`, { stage, domainName, routeKey: routeKeyOf(request.method, path) })
+}
+
+/** As an HTTP API's default stage writes it. */
+export const httpEvent: ToEvent = request => httpApiEvent(request, '$default', EXECUTE_API)
 
 /** As an HTTP API's stage of a name writes it: that name in front of the path. */
-export const httpStageEvent = (stage: string): ToEvent => request =>
-  v2Event(request, `/${stage}${decoded(split(request.target).path)}`, { stage, domainName: EXECUTE_API })
+export const httpStageEvent = (stage: string): ToEvent => request => httpApiEvent(request, stage, EXECUTE_API, `/${stage}`)
 
 /** As an HTTP API under a domain of one's own writes it: the stage has a name, and the path has none of it. */
-export const httpDomainEvent = (stage: string): ToEvent => request =>
-  v2Event(request, decoded(split(request.target).path), { stage, domainName: 'api.example.com' })
+export const httpDomainEvent = (stage: string): ToEvent => request => httpApiEvent(request, stage, 'api.example.com')
 
 /** As a Function URL writes it: the path as the client wrote it. */
 export const functionUrlEvent: ToEvent = request =>

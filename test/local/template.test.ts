@@ -42,7 +42,7 @@ t.test('the template of the service gives what the local engines need', async t 
     const expired = { eventName: 'REMOVE', userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' }, dynamodb: { OldImage: { kind: { S: 'user' } } } }
     t.equal(matches(mapping.filters, expired), mapping.table === 'UsersTable', 'accounts that expired')
   }
-  t.strictSame(queueMappings, [{ queue: 'EmailQueue', batchSize: 10, reportsItemFailures: true, timeout: 10_000 }], 'the API function’s timeout: nothing is extracted here')
+  t.strictSame(queueMappings, ['EmailQueue', 'MailReceiptsQueue'].map(queue => ({ queue, batchSize: 10, reportsItemFailures: true, timeout: 10_000 })), 'the API function’s timeout: nothing is extracted here')
   t.strictSame(buckets, { UPLOADS_BUCKET: 'uploads-bucket' }, 'the variable that functions get it in')
   t.match(bucketMappings, [{ bucket: 'uploads-bucket', prefix: 'incoming/', maximumRetries: 2, failureQueue: 'RelayFailureQueue', timeout: 10_000 }])
   t.ok(sweep.interval >= 60_000)

@@ -7,6 +7,8 @@ import { completeEnv } from '../../local/env.ts'
 import { startRedis, type RedisEngine } from '../../local/redis.ts'
 import cache, { type Cache } from '../../src/plugins/cache.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
+import { createLogger } from '../../src/plugins/logging.ts'
+import metrics from '../../src/plugins/metrics.ts'
 import { until } from '../helper.ts'
 import { startTcpProxy } from '../tcp-proxy.ts'
 
@@ -18,9 +20,11 @@ const isPerson = (id: string) => (value: unknown): value is Person => {
 }
 
 /** A process's cache: one of these each for two instances of the service. */
-async function openCache (t: Test, env: Record<string, string> = {}): Promise<Cache> {
-  const app = Fastify()
-  await app.register(config, { config: loadConfig(completeEnv(env)) })
+async function openCache (t: Test, env: Record<string, string> = {}, lines: string[] = []): Promise<Cache> {
+  const settings = loadConfig(completeEnv(env))
+  const app = Fastify({ loggerInstance: createLogger(settings, { write: line => { lines.push(line) } }) })
+  await app.register(config, { config: settings })
+  await app.register(metrics)
   await app.register(cache)
   await app.ready()
   t.teardown(() => app.close())
@@ -431,4 +435,24 @@ t.test('a write that Redis missed is seen by the other instance once Redis is ba
   while (await cutOff.ping() === undefined) await sleep(20)
   await cutOff.read('late', async () => ({ id: 'late', name: 'Grace', version: 2 }), isPerson('late'))
   t.match(await other.read('late', async () => undefined, isPerson('late')), { name: 'Grace' })
+})
+
+t.test('while Redis does not answer, an instance that reads counts it about once a second, and not once it answers', async t => {
+  const redis = await openRedis(t)
+  const proxy = await startTcpProxy(t, redis.port)
+  const lines: string[] = []
+  const held = await openCache(t, { REDIS_URL: `redis://127.0.0.1:${proxy.port}` }, lines)
+  const counted = () => lines.filter(line => line.includes('"CacheUnavailable":1')).length
+  const read = async () => { await held.read('x', async () => ({ id: 'x', name: 'Ada', version: 1 }), isPerson('x')) }
+  for (let i = 0; i < 10; i++) await read()
+  t.equal(counted(), 0)
+  proxy.set('reset')
+  const began = Date.now()
+  await until(async () => { await read(); return counted() >= 2 })
+  t.ok(Date.now() - began >= 900, 'the second a second after the first')
+  proxy.set('clear')
+  while (await held.ping() === undefined) await sleep(20)
+  const before = counted()
+  for (let i = 0; i < 10; i++) await read()
+  t.equal(counted(), before)
 })

@@ -99,6 +99,8 @@ t.test('what real stages use is accepted', async t => {
     EVENT_BUS_NAME: ['default', 'stack-events', 'arn:aws:events:eu-central-1:123456789012:event-bus/users'],
     REDIS_URL: ['redis://localhost', 'rediss://user:p%40ss@cache.example.com:6380/3', 'redis://:secret@localhost:6379', 'redis://localhost:6379?family=6'],
     EMAIL_FROM: ['users@example.com', 'Users <users@example.com>', '"Users, Inc." <users@example.com>', '<users@example.com>', 'Ünser Team <users@example.com>'],
+    MAIL_RECEIPTS_QUEUE_URL: ['https://sqs.eu-central-1.amazonaws.com/123456789012/Receipts'],
+    SES_CONFIGURATION_SET: ['user-service-mails', 'A_b-9'],
     SMTP_URL: ['smtp://localhost:1025', 'smtps://user:p%40ss@smtp.example.com', 'smtp://smtp.example.com:587?requireTLS=true'],
     BRAND_NAME: ['Acme', 'Ünser & Co. "24"', '山田商店', 'دار'],
     BRAND_COLOR: ['#1f4fd8', '#FFD400'],
@@ -106,7 +108,7 @@ t.test('what real stages use is accepted', async t => {
     MAIL_TEMPLATES_DIR: ['branding', '/opt/mail-templates', 'C:\\mail templates'],
     CORS_ORIGIN: ['https://a.example,http://localhost:5173'],
     TRUST_PROXY: ['10.0.0.0/8', '127.0.0.1,::1,fd00::/8', '::ffff:10.0.0.0/104', '203.0.113.7/32'],
-    STAGE: ['prod', 'pr-17', 'v2.beta_1'],
+    STAGE: ['prod', 'pr-17', 'v2.beta_1', 'a'.repeat(128)],
     JWT_ISSUER: ['https://users.example.com/', 'user-service-prod'],
     PORT: ['0', '65535']
   }
@@ -130,7 +132,7 @@ t.test('a refused value is answered with what is expected and an example', async
 const BAD: Record<string, string[]> = {
   NODE_ENV: ['hushhush', 'Production'],
   SERVICE_NAME: ['hush hush', 'hush"hush', 'hush/hush', '-hushhush', 'h'.repeat(65)],
-  STAGE: ['hush hush', 'hush\nhush', 'hush:hush', 'hüshhush'],
+  STAGE: ['hush hush', 'hush\nhush', 'hush:hush', 'hüshhush', 'h'.repeat(129)],
   LOG_LEVEL: ['hushhush', 'INFO'],
   PORT: ['hushhush', '3000hushhush', '70000', '-1', '-0', '+3000', '03000', '3e3', '0x10', '3000.5'],
   HOST: ['http://hushhush', 'hush hush', 'hushhush/'],
@@ -169,6 +171,8 @@ const BAD: Record<string, string[]> = {
     'https://cdn.example.com', "https://cdn.example.com/'hushhush", 'https://cdn.example.com/"hushhush', 'https://cdn.example.com/a hushhush', 'https://cdn.example.com;hushhush/a.png', 'https://*/hushhush.png', 'https://cdn.example.com:hushhush/a.png'],
   MAIL_TEMPLATES_DIR: ['hush\u0000hush'],
   SMTP_URL: ['hushhush', 'localhost:25', 'http://user:hushhush@localhost', 'smtp://localhost:hushhush', 'smtp://', 'smtp://:25', 'smtp://user:hushhush@', 'smtp://localhost/hushhush', 'smtp://localhost#hushhush'],
+  SES_CONFIGURATION_SET: ['hush hush', 'hushhush/x', 'arn:aws:ses:eu-central-1:123456789012:configuration-set/hushhush', 'h'.repeat(65)],
+  MAIL_RECEIPTS_QUEUE_URL: ['hushhush', 'arn:aws:sqs:eu-central-1:123456789012:hushhush', 'https://hushhush.example'],
   ADMIN_EMAILS: ['hushhush', 'ada@example.com,hushhush', '"hushhush"@example.com', 'Hush <hush@example.com>'],
   V1_SUNSET: ['hushhush', '2027-13-01', '2027-02-30', '31.12.2027', '2027-12-31T00:00:00Z'],
   V1_ENABLED: ['hushhush', 'yes', '1', 'TRUE'],

@@ -39,7 +39,7 @@ t.test('a process that was frozen over two rotations signs with the current key,
     else {
       await app.keys.refresh()
       t.equal(currentKid(app), deriveKeys(manager.stages['AWSCURRENT']!).jwk.kid)
-      t.equal(app.keys.codeOf(challengeId), codeFor(deriveKeys(manager.stages['AWSCURRENT']!).code, challengeId))
+      t.equal(app.keys.codeOf(challengeId), codeFor(deriveKeys(manager.stages['AWSCURRENT']!).mail.code, challengeId))
     }
   }
   t.equal(await who(app, old), 401)
@@ -83,7 +83,22 @@ t.test('a process that works looks for a rotation by itself, before any request 
   const app = await buildTokenApp(t, manager.env)
   const before = currentKid(app)
   manager.rotate()
-  freeze(250_000)
+  freeze(50_000)
   t.equal(header(await app.accessTokens.sign(PERSON)).kid, before)
   await until(() => currentKid(app) === deriveKeys(manager.stages['AWSCURRENT']!).jwk.kid)
+})
+
+t.test('a token of a leaked key is accepted for a minute at most after two rotations at once', async (t) => {
+  const manager = await startSecretsManager(t)
+  const [busy, frozen] = [await buildTokenApp(t, manager.env), await buildTokenApp(t, manager.env)]
+  const forged = await busy.accessTokens.sign(PERSON)
+  manager.rotate()
+  manager.rotate()
+  t.equal(await who(busy, forged), 200, 'no process knows of it yet')
+  freeze(46_000)
+  t.equal(await who(busy, forged), 200, 'the last one: it starts the look-up')
+  await until(async () => await who(busy, forged) === 401)
+  freeze(15_000)
+  t.equal(await who(frozen, forged), 401, 'a process without a request meanwhile looks first')
+  t.equal(await who(busy, await busy.accessTokens.sign(PERSON)), 200)
 })

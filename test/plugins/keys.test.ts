@@ -18,16 +18,17 @@ t.test('one secret gives one set of keys, each for its own purpose', async (t) =
   const keys = deriveKeys(secret)
   t.same(deriveKeys(secret), keys)
   const other = deriveKeys(newSecret())
-  const all = [keys, other].flatMap(set => [set.privateKey, set.code.toString('hex'), set.pseudonym.toString('hex'), set.seal.toString('hex'), set.jwk.kid])
-  t.equal(new Set(all).size, 10)
-  for (const key of [keys.code, keys.pseudonym, keys.seal]) t.equal(key.length, 32)
+  const all = [keys, other].flatMap(set => [set.privateKey, set.mail.code.toString('hex'), set.mail.recipient.toString('hex'), set.pseudonym.toString('hex'), set.seal.toString('hex'), set.jwk.kid])
+  t.equal(new Set(all).size, 12)
+  for (const key of [keys.mail.code, keys.mail.recipient, keys.pseudonym, keys.seal]) t.equal(key.length, 32)
 })
 
 t.test('derivation stays what it is: tokens and codes outlive a deployment', async (t) => {
-  const { jwk, code, pseudonym } = deriveKeys('a root secret that never was used anywhere')
-  t.same({ jwk, code: code.toString('hex'), pseudonym: pseudonym.toString('hex') }, {
+  const { jwk, mail: { code, recipient }, pseudonym } = deriveKeys('a root secret that never was used anywhere')
+  t.same({ jwk, code: code.toString('hex'), recipient: recipient.toString('hex'), pseudonym: pseudonym.toString('hex') }, {
     jwk: { kty: 'OKP', crv: 'Ed25519', x: 'JI0n25pHQAnmex8xU9DJFBnwH8KiwgkZCIN3sVMWJdA', kid: '4CMyXZKUEXd-ffSCLuafTWP3aCRrP5YH49mXkVI_7g8', alg: 'EdDSA', use: 'sig' },
     code: 'd4036162200acd916652aa506d8df6b15b4003d2554c1189ffb7d62c89b72a42',
+    recipient: '855d4d2b15cb4c124082ccc4420aedfce55182bce3a5d994bea1432e605d5d67',
     pseudonym: '5642bf46da8562c6f7890f7bff3abfe9e60ac630b655615fa6703290b35a3a48'
   })
 })

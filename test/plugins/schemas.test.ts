@@ -4,7 +4,7 @@ import addFormats from 'ajv-formats'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { DOCUMENTS_DIR } from '../../scripts/openapi.ts'
+import { DOCUMENTS_DIR } from '../../scripts/client/document.ts'
 import { checkMessage } from '../../src/modules/email/schemas.ts'
 import { buildTestApp, startEngines } from '../helper.ts'
 

@@ -9,6 +9,7 @@ import { newId } from '../../src/shared/ids.ts'
 import { outboxEntry } from '../../src/shared/outbox.ts'
 import { intercept } from '../faults.ts'
 import { adminOf, bearerOf, buildTestApp, codeIn, pump, signIn, startEngines, TABLES } from '../helper.ts'
+import { bounce, receiptRecord } from '../modules/email/ses-events.ts'
 import { deliver, entryRecord, leaveBehind, waiting } from '../outbox.ts'
 
 const engines = await startEngines(t, { redis: true })
@@ -39,7 +40,7 @@ async function everything (): Promise<Record<string, string[]>> {
 
 /** What is left of an account: each place that names it, or by which it could be recognised. */
 async function tracesOf ({ id, emails, names, further = [] }: { id: string, emails: string[], names: string[], further?: string[] }): Promise<string[]> {
-  const pseudonyms = emails.flatMap(email => [email, mailboxOf(email)]).flatMap(value => [...app.keys.pseudonyms(value), createHash('sha256').update(value).digest('hex'), createHash('sha256').update(value).digest('base64url')])
+  const pseudonyms = emails.flatMap(email => [email, mailboxOf(email)]).flatMap(value => [...app.keys.pseudonyms(value), ...app.keys.recipients(value), createHash('sha256').update(value).digest('hex'), createHash('sha256').update(value).digest('base64url')])
   const needles = [id, id.replaceAll('-', ''), ...emails, ...emails.map(email => email.split('@')[0]!), ...names, ...pseudonyms, ...further]
   // A deleted account is remembered in the cache for a minute, so that no slower read brings it back: its id and no value.
   const isTombstone = (text: string) => new RegExp(`^user:${id} \\d+@\\d+:$`).test(text)
@@ -47,13 +48,13 @@ async function tracesOf ({ id, emails, names, further = [] }: { id: string, emai
 }
 
 async function emptyQueues (t: Test) {
-  for (const queue of ['EmailQueue', 'EmailDeadLetterQueue', 'RelayFailureQueue']) {
+  for (const queue of ['EmailQueue', 'EmailDeadLetterQueue', 'MailReceiptsQueue', 'MailReceiptsDeadLetterQueue', 'RelayFailureQueue']) {
     const { Attributes = {} } = await app.sqs.send(new GetQueueAttributesCommand({ QueueUrl: engines.queueUrl(queue), AttributeNames: ['All'] }))
     t.same([Attributes['ApproximateNumberOfMessages'], Attributes['ApproximateNumberOfMessagesNotVisible']], ['0', '0'], queue)
   }
 }
 
-t.test('of an account with everything it can have, deletion leaves one marker that names no one', async t => {
+t.test('of an account with everything it can have, deletion leaves a marker in two tables that names no one', async t => {
   const email = 'ada.vanishing+tag@example.com'
   const names = ['Ada Vanishing', 'Augusta Vanishing', 'Countess Vanishing', 'Lovelace Vanishing']
   // Strangers ask for codes before the account exists.
@@ -92,6 +93,11 @@ t.test('of an account with everything it can have, deletion leaves one marker th
   await pump(app, engines)
   await call('POST', '/v2/auth/verify', { payload: { challengeId: open.challengeId, code: wrong(open.challengeId) } })
   const code = codeIn(engines, email)
+  // The last mail bounces.
+  await app.consumers.deliver({ Records: [receiptRecord(bounce({ messageId: newId(), userId: id, type: 'SIGN_IN_CODE', email }))] })
+  await pump(app, engines)
+  t.match(await app.users.getFresh(id), { mail: { status: 'bounced' } })
+  t.ok((await tracesOf({ id, emails: [email], names })).some(trace => trace.startsWith('EmailTable')), 'a pseudonym is found')
   t.ok((await tracesOf({ id, emails: [email], names })).length > 10, 'there is something to erase')
 
   t.equal((await call('DELETE', '/v2/users/me', { token })).statusCode, 204)
@@ -102,6 +108,9 @@ t.test('of an account with everything it can have, deletion leaves one marker th
   const erased = `erased#${createHash('sha256').update(id).digest('base64url')}`
   const marker = (await everything())['UsersTable']!.map(text => JSON.parse(text) as Record<string, unknown>).find(item => item['userId'] === erased)
   t.same(Object.keys(marker!).sort(), ['expiresAt', 'kind', 'userId'], 'the marker has no further attribute')
+  const ledger = (await everything())['AuthTable']!.map(text => JSON.parse(text) as Record<string, unknown>).find(item => item['pk'] === erased)
+  t.same(Object.keys(ledger!).sort(), ['expiresAt', 'kind', 'pk', 'sk'], 'nor has the one that outlives the table of accounts')
+  t.ok(Number(ledger!['expiresAt']) - Date.now() / 1000 > 44 * 24 * 3600, 'kept for 45 days')
   await emptyQueues(t)
   const ttl = await redis.pttl(`user:${id}`)
   t.ok(ttl > 0 && ttl <= 60_000, `the cache forgets the id within a minute: ${ttl} ms`)

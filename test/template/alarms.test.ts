@@ -15,7 +15,19 @@ const TABLE = [['TableName'], ['TableName', 'GlobalSecondaryIndexName']]
 const EMITTED: Record<string, Record<string, string[][]>> = {
   // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
   'AWS/Lambda': {
-    Invocations: LAMBDA, Errors: LAMBDA, Throttles: LAMBDA, Duration: LAMBDA, ConcurrentExecutions: LAMBDA, IteratorAge: LAMBDA, ProvisionedConcurrentExecutions: [['FunctionName', 'Resource']]
+    Invocations: LAMBDA,
+    Errors: LAMBDA,
+    Throttles: LAMBDA,
+    Duration: LAMBDA,
+    ConcurrentExecutions: LAMBDA,
+    IteratorAge: LAMBDA,
+    ProvisionedConcurrentExecutions: [['FunctionName', 'Resource']],
+    ProvisionedConcurrencySpilloverInvocations: [['FunctionName', 'Resource'], ['FunctionName', 'Resource', 'ExecutedVersion']],
+    AsyncEventsDropped: LAMBDA,
+    AsyncEventAge: LAMBDA,
+    DestinationDeliveryFailures: LAMBDA,
+    // of the account and region, without dimensions
+    ClaimedAccountConcurrency: [[]]
   },
   // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
   'AWS/ApiGateway': { Count: REST_API, '4XXError': REST_API, '5XXError': REST_API, Latency: REST_API, IntegrationLatency: REST_API },
@@ -30,6 +42,10 @@ const EMITTED: Record<string, Record<string, string[][]>> = {
   'AWS/Events': { FailedInvocations: [['RuleName']] },
   // https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html
   'AWS/Firehose': { 'DeliveryToS3.DataFreshness': [['DeliveryStreamName']] },
+  // https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/serverless-metrics-events-redis.html
+  'AWS/ElastiCache': { ThrottledCmds: [['clusterId']], Evictions: [['clusterId']] },
+  // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Synthetics_Canaries_metrics.html
+  CloudWatchSynthetics: { SuccessPercent: [['CanaryName']] },
   // what src counts
   [METRICS_NAMESPACE]: Object.fromEntries(countedNames.map(name => [name, [['service', 'environment']]]))
 }
@@ -39,6 +55,14 @@ interface Metric { Namespace: string, MetricName: string, Dimensions?: { Name: s
 function metricsOf ({ Properties }: Resource): Metric[] {
   const queries = Properties['Metrics'] as { MetricStat?: { Metric: Metric } }[] | undefined
   return queries === undefined ? [Properties as Metric] : queries.flatMap(({ MetricStat }) => MetricStat?.Metric ?? [])
+}
+
+type Widget = { type: string, properties: { title: string, metrics?: (string | object)[][] } }
+
+/** The dashboard's widgets, with those of optional parts. */
+function widgetsOf (template: Template): Widget[] {
+  const [text, parts = {}] = template.Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'] as [string, Record<string, { 'Fn::If': [string, { 'Fn::Sub': string }, string] }>?]
+  return (JSON.parse(text.replace(/\$\{(\w+)\}/g, (whole, name: string) => parts[name]?.['Fn::If'][1]['Fn::Sub'] ?? whole)) as { widgets: Widget[] }).widgets
 }
 
 function metricFault ({ Namespace, MetricName, Dimensions = [] }: Metric): string | undefined {
@@ -61,6 +85,8 @@ const TARGETS: Record<string, (template: Template, value: any) => boolean> = { /
   GlobalSecondaryIndexName: (template, value) => resourcesOf(template, 'AWS::DynamoDB::Table').some(([, { Properties }]) => (Properties['GlobalSecondaryIndexes'] as { IndexName: string }[] | undefined)?.some(index => index.IndexName === value)),
   RuleName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::Events::Rule',
   DeliveryStreamName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::KinesisFirehose::DeliveryStream',
+  clusterId: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::ElastiCache::ServerlessCache',
+  CanaryName: (template, value) => template.Resources[value.Ref]?.Type === 'AWS::Synthetics::Canary',
   // The base fields of every log line, plugins/logging.ts.
   service: (template, value) => template.Globals?.['Function'].Environment.Variables.SERVICE_NAME === value,
   environment: (template, value) => JSON.stringify(template.Globals?.['Function'].Environment.Variables.STAGE) === JSON.stringify(value)
@@ -108,6 +134,36 @@ t.test('the app emits its metrics as the alarms read them, at every log level th
   }
 })
 
+// One for the account and the region: every stack sees the same values.
+const OF_THE_ACCOUNT = ['AWS/SES Reputation.BounceRate', 'AWS/SES Reputation.ComplaintRate', 'AWS/Lambda ClaimedAccountConcurrency']
+
+/** What a second stack of the same stage, in the same account and region, would share. */
+function sharedNames (template: Template): string[] {
+  // The stack's name, or a resource, which CloudFormation names.
+  const isOwn = (value: unknown) => /AWS::StackName|"Ref":"(?!Stage")\w+"|Fn::GetAtt|\$\{\w+\}:/.test(JSON.stringify(value))
+  const watched = resourcesOf(template, 'AWS::CloudWatch::Alarm').flatMap(([id, resource]) => metricsOf(resource).map(({ Namespace, MetricName, Dimensions }) => [`${id}: ${Namespace} ${MetricName}`, Dimensions] as const))
+  const shown = widgetsOf(template).flatMap(({ properties: { title, metrics = [] } }) => metrics.map(metric => [`Dashboard, ${title}: ${metric.slice(0, 2).join(' ')}`, metric] as const))
+  const tokens = Object.entries({ ...template.Globals?.['Function'].Environment.Variables, ...template.Resources['AuthorizerFunction']!.Properties['Environment'].Variables } as Record<string, unknown>)
+    .filter(([name]) => ['STAGE', 'JWT_ISSUER', 'JWT_AUDIENCE'].includes(name))
+  return [
+    ...watched.filter(([name, value]) => !OF_THE_ACCOUNT.some(metric => name.endsWith(`: ${metric}`)) && !isOwn(value)).map(([name]) => name),
+    ...shown.filter(([, metric]) => !/AWS::StackName|\$\{(?!Stage\})\w+(\.\w+)?\}/.test(JSON.stringify(metric))).map(([name]) => name),
+    ...tokens.filter(([, value]) => !isOwn(value)).map(([name]) => name)
+  ]
+}
+
+t.test('two stacks of one stage in one account share no metric, no alarm and no issuer of tokens', async t => {
+  t.strictSame(sharedNames(loadTemplate()), [])
+  const template = loadTemplate()
+  template.Globals!['Function'].Environment.Variables.STAGE = { Ref: 'Stage' }
+  template.Globals!['Function'].Environment.Variables.JWT_ISSUER = { 'Fn::Sub': 'user-service-${Stage}' } // eslint-disable-line no-template-curly-in-string -- CloudFormation's
+  template.Resources['CodeFailuresAlarm']!.Properties['Dimensions'][1].Value = { Ref: 'Stage' }
+  const dashboard = template.Resources['Dashboard']!.Properties['DashboardBody'] as { 'Fn::Sub': [string] }
+  dashboard['Fn::Sub'][0] = dashboard['Fn::Sub'][0].replace('"SignIns", "service", "user-service", "environment", "${AWS::StackName}"', '"SignIns", "service", "user-service", "environment", "${Stage}"') // eslint-disable-line no-template-curly-in-string -- CloudFormation's
+  delete (template.Resources['AuthorizerFunction']!.Properties['Environment'].Variables as Record<string, unknown>)['JWT_ISSUER']
+  t.strictSame(sharedNames(template), ['CodeFailuresAlarm: UserService CodeFailures', 'Dashboard, Users: UserService SignIns', 'STAGE', 'JWT_ISSUER'], 'what names the stage alone is found')
+})
+
 /** GitHub's anchor of a heading. */
 const anchorOf = (heading: string) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').trim().replaceAll(' ', '-')
 
@@ -135,8 +191,10 @@ t.test("the article's alarm is there: ten errors in 300 s", async t => {
 
 t.test('duration alarms ring before the time-out does', async t => {
   const template = loadTemplate()
-  for (const [alarm, seconds] of [['ApiDurationAlarm', template.Globals!['Function'].Timeout], ['EmailDurationAlarm', template.Resources['EmailFunction']!.Properties['Timeout']]] as const) {
-    t.equal(template.Resources[alarm]!.Properties['Threshold'], seconds * 1000 * 0.8, alarm)
+  const api = template.Globals!['Function'].Timeout as number
+  for (const [alarm, seconds] of [['ApiDurationAlarm', api], ['ApiCanaryDurationAlarm', api], ['EmailDurationAlarm', template.Resources['EmailFunction']!.Properties['Timeout'] as number]] as const) {
+    const stats = (template.Resources[alarm]!.Properties['Metrics'] as { MetricStat?: { Stat: string } }[]).map(({ MetricStat }) => MetricStat?.Stat)
+    t.ok(stats.includes(`PR(:${seconds * 1000 * 0.8})`), alarm)
   }
 })
 
@@ -154,9 +212,6 @@ t.test('the saved queries about what functions log read the logs of the extracte
     t.strictSame(groupsOf(id, { EmailWorker: 'extracted' }), ['ApiFunctionLogs', 'EmailFunctionLogs'], id)
   }
 })
-
-type Widget = { type: string, properties: { title: string, metrics?: (string | object)[][] } }
-const widgetsOf = (template: Template) => (JSON.parse(String(template.Resources['Dashboard']!.Properties['DashboardBody']['Fn::Sub'])) as { widgets: Widget[] }).widgets
 
 /** Metrics of the service that neither an alarm nor the dashboard reads. */
 function unseen (template: Template, counted: string[]): string[] {
@@ -181,4 +236,18 @@ t.test('the dashboard is JSON, and shows metrics that are emitted', async t => {
       t.ok(metric.slice(0, -1).every(part => typeof part === 'string'), `${title}: options come last`)
     }
   }
+})
+
+t.test('docs/cost.md counts the metrics that the alarms of each stage watch', async t => {
+  const stages = readFileSync('samconfig.toml', 'utf8')
+  const counts = ['dev', 'staging', 'prod'].map(stage => {
+    const [, section = ''] = stages.split(`[${stage}.deploy.parameters]`)
+    const parameters = Object.fromEntries([...section.split(/^\[/m)[0]!.matchAll(/^\s*["']([A-Za-z0-9]+)=(.*)["'],$/gm)].map(match => [match[1]!, match[2]!]))
+    t.ok(parameters['Stage'] === stage)
+    const template = evaluate(loadTemplate(), parameters)
+    t.equal(resourcesOf(template, 'AWS::CloudWatch::CompositeAlarm').length, 3)
+    return resourcesOf(template, 'AWS::CloudWatch::Alarm').flatMap(([, resource]) => metricsOf(resource)).length
+  })
+  const price = (metrics: number) => (metrics * 0.1 + 3 * 0.5).toFixed(2)
+  t.match(readFileSync('docs/cost.md', 'utf8'), `| alarms | ${counts[0]!}, ${counts[1]!} and ${counts[2]!} metrics watched × 0.10, three composite × 0.50 | ${counts.map(price).join(' | ')} |`, 'the row of alarms')
 })

@@ -96,10 +96,3 @@ t.test('each access is logged as JSON, by route and never by path', async t => {
   t.ok(JSON.parse(Format))
   t.notMatch(Format, /\$context\.path\b/)
 })
-
-t.test('the firewall, where there is one, refuses what the app would not read', async t => {
-  t.notOk('WebAcl' in evaluate(loadTemplate()).Resources)
-  const { Resources } = evaluate(loadTemplate(), { Waf: 'true' })
-  t.match(Resources['WebAcl']!.Properties['Rules'][0], { Statement: { SizeConstraintStatement: { ComparisonOperator: 'GT', Size: 64 * 1024 } }, Action: { Block: { CustomResponse: { ResponseCode: 413 } } } })
-  t.ok(Resources['WebAclAssociation'])
-})

@@ -19,9 +19,9 @@ t.test('it may write its log and nothing else, and has no secret', async t => {
   t.strictSame(Object.keys(variables).sort(), ['JWKS_URL', 'JWT_AUDIENCE', 'JWT_ISSUER'])
 })
 
-t.test('it believes the tokens of this stage, by the keys that this stage publishes', async t => {
+t.test('it believes the tokens of this stack, by the keys that this stack publishes', async t => {
   const common = on.Globals!['Function'].Environment.Variables as Record<string, unknown>
-  const text = (value: unknown) => String((value as { 'Fn::Sub': string })['Fn::Sub']).replace('${Stage}', 'prod').replace('${PublicUrl}', 'https://users.example.com').replace('${DomainName}', 'users.example.com') // eslint-disable-line no-template-curly-in-string -- CloudFormation's
+  const text = (value: unknown) => String((value as { 'Fn::Sub'?: string, Ref?: string })['Fn::Sub'] ?? (value as { Ref: string }).Ref.replace('AWS::StackName', 'user-service-prod')).replace('${PublicUrl}', 'https://users.example.com').replace('${DomainName}', 'users.example.com') // eslint-disable-line no-template-curly-in-string -- CloudFormation's
   for (const parameters of [{}, { DomainName: 'users.example.com' }]) {
     const { Environment } = evaluate(loadTemplate(), { CreateAuthorizer: 'true', ...parameters }).Resources['AuthorizerFunction']!.Properties as { Environment: { Variables: Record<string, unknown> } }
     const { JWKS_URL, JWT_ISSUER, JWT_AUDIENCE } = Environment.Variables
@@ -31,6 +31,6 @@ t.test('it believes the tokens of this stage, by the keys that this stage publis
 })
 
 t.test('it is watched', async t => {
-  const alarms = resourcesOf(on, 'AWS::CloudWatch::Alarm').filter(([, { Properties }]) => JSON.stringify(Properties['Dimensions'] ?? []).includes('"AuthorizerFunction"')).map(([, { Properties }]) => String(Properties['MetricName']))
-  t.strictSame(alarms.sort(), ['Duration', 'Throttles'])
+  const alarms = resourcesOf(on, 'AWS::CloudWatch::Alarm').filter(([, { Properties }]) => JSON.stringify(Properties).includes('"AuthorizerFunction"')).map(([id]) => id)
+  t.strictSame(alarms.sort(), ['AuthorizerDurationAlarm', 'AuthorizerThrottlesAlarm'])
 })

@@ -12,7 +12,7 @@ export interface Resource {
 
 export interface Template {
   Parameters: Record<string, { Type: string, Default?: string | number, AllowedValues?: unknown[], AllowedPattern?: string, Description?: string }>
-  Rules?: Record<string, { RuleCondition?: unknown, Assertions: { Assert: unknown, AssertDescription?: string }[] }>
+  Rules?: Record<string, { RuleCondition?: unknown, Assertions: { Assert: unknown, AssertDescription: string }[] }>
   Conditions: Record<string, unknown>
   Globals?: Record<string, any> // eslint-disable-line @typescript-eslint/no-explicit-any -- CloudFormation's own shapes
   Resources: Record<string, Resource>
@@ -48,6 +48,23 @@ export function createDecider (template: Pick<Template, 'Parameters' | 'Conditio
     if (kind === 'Fn::Or') return parts.some(holds)
     throw new TypeError(`not a condition: ${JSON.stringify(condition)}`)
   }
+}
+
+/** Why CloudFormation would refuse these parameters: what the template's rules say. */
+export function refusals (template: Template, parameters: Values): string[] {
+  const holds = createDecider(template, parameters)
+  return Object.values(template.Rules ?? {})
+    .filter(({ RuleCondition }) => RuleCondition === undefined || holds(RuleCondition))
+    .flatMap(({ Assertions }) => Assertions.filter(({ Assert }) => !holds(Assert)).map(({ AssertDescription }) => AssertDescription))
+}
+
+/** A text of an evaluated template, with parameters and the given values of other names filled in. */
+export function textOf (value: unknown, names: Record<string, string>): string {
+  const valueOf = (name: string) => names[name] ?? (() => { throw new Error(`no value for ${name}`) })()
+  if (typeof value === 'string') return value
+  if (isObject(value) && typeof value['Ref'] === 'string') return valueOf(value['Ref'])
+  if (isObject(value) && typeof value['Fn::Sub'] === 'string') return value['Fn::Sub'].replace(/\$\{([^}]+)\}/g, (_, name: string) => valueOf(name))
+  throw new TypeError(`not a text: ${JSON.stringify(value)}`)
 }
 
 /**

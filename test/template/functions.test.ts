@@ -62,6 +62,7 @@ t.test('the configuration made of the template is one that the service starts wi
     // What a resource is called once it is there.
     if (Ref === 'EmailQueue') return 'https://sqs.eu-central-1.amazonaws.com/123456789012/EmailQueue'
     if (Ref === 'UploadsBucket') return 'users-uploads'
+    if (Ref === 'AWS::StackName') return 'user-service-prod'
     if (Ref?.endsWith('Secret') === true) return `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${Ref}`
     if (Ref !== undefined) return String(parameters[Ref] ?? template.Parameters[Ref]?.Default ?? Ref)
     return String(sub).replace(/\$\{(\w+)([^}]*)\}/g, (_, name: string, attribute: string) => attribute.endsWith('.Port') ? '6379' : text({ Ref: name }, parameters))
@@ -102,7 +103,7 @@ t.test('functions are as the article sizes them', async t => {
   }
   for (const [id, { Properties }] of resourcesOf(template, 'AWS::Serverless::Function')) {
     t.match(Properties, { AutoPublishAliasAllProperties: true, AutoPublishCodeSha256: { Ref: 'Release' } }, `${id} publishes a version for each release`)
-    t.match(Properties['DeploymentPreference'], { Type: { 'Fn::If': ['IsProd', /^Canary/, 'AllAtOnce'] }, Hooks: { PreTraffic: {} }, Alarms: {} }, `${id} is tried before it gets traffic`)
+    t.match(Properties['DeploymentPreference'], { Type: { 'Fn::If': ['ShiftsByCanary', /^Canary/, 'AllAtOnce'] }, Hooks: { PreTraffic: {} }, Alarms: {} }, `${id} is tried before it gets traffic`)
   }
   for (const [id, { Properties }] of resourcesOf(template, 'AWS::Logs::LogGroup')) t.ok(Properties['RetentionInDays'], `${id} expires`)
 })
@@ -116,6 +117,13 @@ t.test('prod is provisioned and scales, the other stages are not', async t => {
   }
 })
 
+t.test('prod shifts by a canary, unless it must leave a bad release; the other stages at once', async t => {
+  for (const [parameters, type] of [[{ Stage: 'prod' }, 'Canary10Percent10Minutes'], [{ Stage: 'prod', Canary: 'false' }, 'AllAtOnce'], [{ Stage: 'staging' }, 'AllAtOnce']] as const) {
+    const { Resources } = evaluate(loadTemplate(), { ...parameters, EmailWorker: 'extracted' })
+    for (const id of ['ApiFunction', 'EmailFunction']) t.equal(Resources[id]!.Properties['DeploymentPreference'].Type, type, `${id} ${JSON.stringify(parameters)}`)
+  }
+})
+
 /** Properties by which a resource gets a name that a second stack of the account would want too. */
 const NAMES = ['FunctionName', 'TableName', 'QueueName', 'BucketName', 'RoleName', 'TopicName', 'AlarmName', 'LogGroupName', 'DashboardName',
   'DeliveryStreamName', 'ServerlessCacheName', 'Name']
@@ -123,7 +131,10 @@ const NAMES = ['FunctionName', 'TableName', 'QueueName', 'BucketName', 'RoleName
 function nameFaults (template: Template): string[] {
   return Object.entries(template.Resources).flatMap(([id, { Properties }]) => NAMES.filter(property => {
     const value = Properties?.[property] as unknown
-    return typeof value === 'string' || (typeof value === 'object' && value !== null && 'Fn::Sub' in value && !/\$\{AWS::StackName\}/.test(String(value['Fn::Sub'])))
+    if (typeof value === 'string') return true
+    if (typeof value !== 'object' || value === null || !('Fn::Sub' in value)) return false
+    // The stack's name, or the id of a resource that has one of its own.
+    return ![...String(value['Fn::Sub']).matchAll(/\$\{([\w:]+)\}/g)].some(([, name]) => name === 'AWS::StackName' || name! in template.Resources)
   }).map(property => `${id} has a fixed ${property}`))
 }
 

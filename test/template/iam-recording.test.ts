@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
@@ -6,6 +6,7 @@ import t from 'tap'
 import type { Tokens } from '../../src/modules/auth/contract.ts'
 import { buildTestApp, pump, startEngines, type Engines } from '../helper.ts'
 import { deliverMails, sqsRecord } from '../modules/email/records.ts'
+import { bounce, receiptRecord } from '../modules/email/ses-events.ts'
 import { png } from '../modules/uploads/pictures.ts'
 import { avatarsOf } from '../modules/uploads/support.ts'
 import { missing, USED, type Grants } from './iam.ts'
@@ -32,7 +33,10 @@ function grantsFor (target: string, path: string, body: any): [action: string, r
   if (target.startsWith('AWSEvents.')) return [[`events:${operation}`, 'EventBus']]
   if (target.startsWith('secretsmanager.')) return [[`secretsmanager:${operation}`, String(body.SecretId).split(':').at(-1)!]]
   // Version 2 of SES has one operation for both, and two names for it in policies.
-  if (path === '/v2/email/outbound-emails') return ['ses:SendEmail', 'ses:SendRawEmail'].map(action => [action, 'ses:identity/SesIdentity'])
+  if (path === '/v2/email/outbound-emails') {
+    const on = ['ses:identity/SesIdentity', ...(body.ConfigurationSetName === undefined ? [] : [`ses:configuration-set/${body.ConfigurationSetName}`])]
+    return on.flatMap(resource => ['ses:SendEmail', 'ses:SendRawEmail'].map((action): [string, string] => [action, resource]))
+  }
   throw new Error(`no action is known for ${target} ${path}`)
 }
 
@@ -103,6 +107,7 @@ async function functionBehind ({ url }: { url: string }, secrets: Record<string,
       AWS_ENDPOINT_URL_SQS: url,
       AWS_ENDPOINT_URL_S3: url,
       EMAIL_QUEUE_URL: url + new URL(engines.env['EMAIL_QUEUE_URL']!).pathname,
+      SES_CONFIGURATION_SET: 'MailConfigurationSet',
       EVENT_BUS_NAME: 'EventBus',
       ADMIN_EMAILS: 'admin@example.com',
       JWT_SECRET: undefined,
@@ -153,6 +158,7 @@ async function live (email: string) {
   await settle()
   const { accessToken, refreshToken } = (await ask('POST', '/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: tokens.refreshToken })).json<{ accessToken: string, refreshToken: string }>()
   await ask('POST', '/v2/auth/revoke', { refreshToken })
+  await api.consumers.deliver({ Records: [receiptRecord(bounce({ messageId: randomUUID(), userId: tokens.user.id, type: 'SIGN_IN_CODE', email: `moved.${email}` }))] })
   await ask('DELETE', '/v2/users/me', undefined, `Bearer ${accessToken}`)
   await api.outbox.sweep()
   await settle()

@@ -17,6 +17,8 @@ const API: Grants = {
   UploadsBucket: ['s3:ListBucket'],
   'UploadsBucket/incoming/*': ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
   'UploadsBucket/avatars/*': ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+  // What receipts say about addresses, in the table of the e-mail module.
+  EmailTable: ['dynamodb:PutItem', 'dynamodb:DeleteItem'],
   EmailQueue: ['sqs:SendMessage', 'sqs:GetQueueAttributes'],
   EventBus: ['events:PutEvents'],
   RootSecret: ['secretsmanager:GetSecretValue'],
@@ -25,9 +27,10 @@ const API: Grants = {
 
 /** What the e-mail worker calls. SES authorises the one call, SendEmail with a raw message, under both names. */
 const WORKER: Grants = {
-  EmailTable: ['dynamodb:PutItem', 'dynamodb:DeleteItem'],
+  EmailTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem'],
   EmailQueue: ['sqs:ChangeMessageVisibility', 'sqs:SendMessage'],
   'ses:identity/SesIdentity': ['ses:SendEmail', 'ses:SendRawEmail'],
+  'ses:configuration-set/MailConfigurationSet': ['ses:SendEmail', 'ses:SendRawEmail'],
   CodeSecret: ['secretsmanager:GetSecretValue']
 }
 
@@ -47,7 +50,7 @@ export const USED: Record<'embedded' | 'extracted', Record<string, Grants>> = {
 export const SERVED: Record<'embedded' | 'extracted', Record<string, Grants>> = (() => {
   const streams = ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams']
   const logs = ['logs:CreateLogStream', 'logs:PutLogEvents']
-  const api: Grants = { ...SERVICE_GRANTS, ApiFunctionLogs: logs, 'UsersTable/stream': streams, 'AuthTable/stream': streams }
+  const api: Grants = { ...SERVICE_GRANTS, ApiFunctionLogs: logs, 'UsersTable/stream': streams, 'AuthTable/stream': streams, MailReceiptsQueue: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'] }
   // The mapping asks for the queue's attributes as well.
   const receive: Grants = { EmailQueue: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'] }
   return { embedded: { ApiFunction: union(api, receive) }, extracted: { ApiFunction: api, EmailFunction: union({ EmailFunctionLogs: logs }, receive) } }
@@ -60,8 +63,8 @@ export function nameOf (resource: unknown): string {
   if (Ref !== undefined) return Ref
   if (attribute !== undefined) return attribute[1] === 'StreamArn' ? `${attribute[0]}/stream` : attribute[0]
   const text = String(sub)
-  const ses = /:ses:.*:identity\/\$\{(\w+)\}$/.exec(text)
-  return ses === null ? text.replace(/\$\{(\w+)(?:\.Arn)?\}/, '$1') : `ses:identity/${ses[1]!}`
+  const ses = /:ses:.*:(identity|configuration-set)\/\$\{(\w+)\}$/.exec(text)
+  return ses === null ? text.replace(/\$\{(\w+)(?:\.Arn)?\}/, '$1') : `ses:${ses[1]!}/${ses[2]!}`
 }
 
 interface Statement { Effect: string, Action: string | string[], Resource: unknown }
@@ -90,7 +93,7 @@ export function roleOf (template: Template, functionId: string): string {
 }
 
 // Each with its reason: there is no resource to name, or AWS takes no narrower one.
-const UNNAMEABLE = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'cloudwatch:DescribeAlarms']
+const UNNAMEABLE = ['xray:PutTraceSegments', 'xray:PutTelemetryRecords', 'cloudwatch:DescribeAlarms', 'cloudwatch:PutMetricData', 's3:ListAllMyBuckets', 'secretsmanager:GetRandomPassword']
 
 /** Permissions that say `*` where a name could stand. */
 export function wildcardFaults (template: Template): string[] {

@@ -19,7 +19,7 @@ const small = (changes: Partial<Template> = {}): Template => ({
     CertificateArn: { Type: 'String', Default: '' },
     Days: { Type: 'Number', AllowedValues: [1, 7, 30], Default: 7 }
   },
-  Rules: { Certificate: { RuleCondition: not(equals('DomainName', '')), Assertions: [{ Assert: not(equals('CertificateArn', '')) }] } },
+  Rules: { Certificate: { RuleCondition: not(equals('DomainName', '')), Assertions: [{ Assert: not(equals('CertificateArn', '')), AssertDescription: 'DomainName needs CertificateArn' }] } },
   Conditions: { IsProd: equals('Stage', 'prod'), HasDomain: not(equals('DomainName', '')), Both: { 'Fn::And': [{ Condition: 'IsProd' }, { Condition: 'HasDomain' }] } },
   Resources: {
     Topic: { Type: 'AWS::SNS::Topic', Properties: { DisplayName: { 'Fn::Sub': '${AWS::StackName} ${Stage}' }, Days: ref('Days') } },

@@ -7,7 +7,7 @@ import { releaseOf } from '../../scripts/deploy.ts'
 
 const DIRECTORY = '.github/workflows'
 
-interface Job { uses?: string, needs?: string, environment?: string, permissions?: Record<string, string>, with?: { stage?: string }, steps?: { uses?: string, run?: string, with?: Record<string, unknown> }[] }
+interface Job { uses?: string, needs?: string, environment?: string, permissions?: Record<string, string>, with?: { stage?: string }, steps?: { if?: string, uses?: string, run?: string, with?: Record<string, unknown> }[] }
 interface Workflow { on: object, permissions: Record<string, string>, jobs: Record<string, Job> }
 
 const workflows = Object.fromEntries(readdirSync(DIRECTORY).map(file => {
@@ -49,7 +49,10 @@ t.test('a stage is deployed after the one before it, prod last, with the role of
   t.equal(deploy!.environment, `\${{ inputs.stage }}`) // eslint-disable-line @stylistic/quotes -- GitHub's own braces
   const steps = deploy!.steps!.map(({ run = '' }) => run)
   const deployed = steps.findIndex(run => run.includes('npm run deploy'))
-  t.ok(deployed > 0 && steps.findIndex(run => run.includes('npm run test:integration')) > deployed, 'what was deployed is tested from outside')
+  t.ok(deployed > 0 && steps.findIndex(run => run.includes('npm run test:integration -- --stage')) > deployed, 'what was deployed is tested from outside, where its stack says that it answers')
+  const drift = deploy!.steps!.find(({ run = '' }) => run.includes('npm run drift'))!
+  t.ok(deploy!.steps!.indexOf(drift) < deployed, 'what was changed by hand stops a deployment before it starts')
+  t.equal(drift.if, "inputs.stage == 'prod' && vars.ACCEPT_DRIFT != 'true'")
   t.notOk(steps.some(run => run.includes('npm run build')), 'a stage deploys the artifact that was checked, and builds none')
 })
 
@@ -63,6 +66,11 @@ t.test('a release is another one when the artifact, the template, the smoke test
   t.match(first, /^[0-9a-f]{64}$/)
   t.equal(releaseOf(root), first, 'and the same one when nothing is')
   const seen = new Set([first])
+  for (const added of [{ PublicUrl: 'https://a.example' }, { PublicUrl: 'https://b.example' }]) {
+    const release = releaseOf(root, added)
+    t.notOk(seen.has(release), 'a parameter that npm run deploy adds')
+    seen.add(release)
+  }
   for (const file of ['template.yaml', 'samconfig.toml', 'hooks/smoke/index.mjs', 'dist/lambda/index.mjs', 'dist/lambda/openapi/v2.json']) {
     writeFileSync(join(root, file), `${readFileSync(join(root, file), 'utf8')} `)
     const release = releaseOf(root)
@@ -77,12 +85,4 @@ t.test('the name of the API, which is a CNAME, is not the domain of the mails, w
   const [domains, identities] = [valuesOf('DomainName'), valuesOf('SesIdentity')]
   t.ok(domains.length > 0 && identities.length > 0)
   t.same(domains.filter(domain => identities.includes(domain)), [])
-})
-
-t.test('the trust policy of the deployment guide accepts both forms of the subject that GitHub sends', async t => {
-  const guide = readFileSync(new URL('../../docs/deployment.md', import.meta.url), 'utf8')
-  const policy = [...guide.matchAll(/```json\n([\s\S]*?)```/g)].map(([, text]) => text!).find(text => text.includes('AssumeRoleWithWebIdentity'))!
-  const { Statement: [{ Condition }] } = JSON.parse(policy) as { Statement: [{ Condition: { StringEquals: Record<string, string[]> } }] }
-  const subjects = Condition.StringEquals['token.actions.githubusercontent.com:sub']!
-  for (const form of [/^repo:[\w-]+\/[\w-]+:environment:prod$/, /^repo:[\w-]+@\d+\/[\w-]+@\d+:environment:prod$/]) t.equal(subjects.filter(subject => form.test(subject)).length, 1, String(form))
 })

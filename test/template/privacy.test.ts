@@ -35,7 +35,7 @@ t.test('the archive of logs gets the logs of functions, and no access log', asyn
 
 t.test('a deletion is remembered for longer than backups are kept', async t => {
   const BACKUP_DAYS = 35
-  const [, days] = /ERASED_FOR = (\d+) \* 24 \* 3600/.exec(readFileSync(new URL('../../src/modules/users/repository.ts', import.meta.url), 'utf8'))!
+  const [, days] = /ERASED_FOR = (\d+) \* 24 \* 3600/.exec(readFileSync(new URL('../../src/shared/erasure.ts', import.meta.url), 'utf8'))!
   t.ok(Number(days) > BACKUP_DAYS)
   t.ok(properties('EventArchive')['RetentionDays'] > BACKUP_DAYS)
   t.match(page, `${days} days`)

@@ -4,9 +4,18 @@
 //   node test/template/processed.ts embedded.json extracted.json [stage.json ...]
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { evaluate, type Template } from './evaluate.ts'
+import { evaluate, resourcesOf, type Template } from './evaluate.ts'
 import { grantsOf, missing, roleOf, SERVED, USED } from './iam.ts'
 import { faultsOf } from './structure.ts'
+
+/** Roles that the transform adds carry the permissions boundary too, and its functions ask for signatures. */
+function unboundFaults (template: Template): string[] {
+  const lacks = (id: string, property: string) => template.Resources[id]!.Properties[property] === undefined ? [`${id} lacks ${property}`] : []
+  return [
+    ...resourcesOf(template, 'AWS::IAM::Role').flatMap(([id]) => lacks(id, 'PermissionsBoundary')),
+    ...resourcesOf(template, 'AWS::Lambda::Function').flatMap(([id]) => lacks(id, 'CodeSigningConfigArn'))
+  ]
+}
 
 function grantFaults (template: Template, worker: 'embedded' | 'extracted'): string[] {
   return Object.entries(USED[worker]).flatMap(([id, used]) => {
@@ -28,6 +37,8 @@ const faults: string[] = []
 const variant = (file: string) => {
   const { template, parameters } = read(file)
   const evaluated = evaluate(template, parameters)
+  const bounded = evaluate(template, { ...parameters, PermissionsBoundaryArn: 'arn:boundary', CodeSigningConfigArn: 'arn:signatures' })
+  faults.push(...unboundFaults(bounded).map(fault => `${basename(file, '.json')}: ${fault}`))
   faults.push(...faultsOf(evaluated, parameters).map(fault => `${basename(file, '.json')}: ${fault}`))
   console.log(`${basename(file, '.json')}: ${Object.keys(evaluated.Resources).length} resources looked at`)
   return evaluated

@@ -65,7 +65,10 @@ export function tableFaults (template: Template, variables: string[] = Object.ke
     const source = read(file)
     if (source === undefined) continue
     const reason = Metadata?.['NoPersonalData']
-    const erases = ['events', 'index', 'schemas'].some(role => ERASES.test(read(`${folder}/${role}.ts`) ?? ''))
+    // A module that may not use that of accounts has another one call it.
+    const eraser = Metadata?.['ErasedBy'] as string | undefined
+    if (eraser !== undefined && !(ERASES.test(read(eraser) ?? '') && read(eraser)!.includes(`${variable.replace(/_TABLE$/, '').toLowerCase()}.forget(`))) faults.push(`template.yaml: ErasedBy of ${id} names ${eraser}, which does not call the module's forget when an account is deleted`)
+    const erases = eraser !== undefined || ['events', 'index', 'schemas'].some(role => ERASES.test(read(`${folder}/${role}.ts`) ?? ''))
     if (!erases && reason === undefined) faults.push(`${folder}/events.ts: nothing follows user.deleted: erase there what ${id} holds of an account, or say under its Metadata.NoPersonalData in template.yaml why it holds nothing`)
     if (erases && reason !== undefined) faults.push(`template.yaml: ${id} says that it holds no personal data, and ${folder} erases some of it`)
     // A module may have further repositories of the same table, such as directory-repository.ts.

@@ -10,10 +10,10 @@ import type { AuthRepository } from './repository.ts'
 
 export interface EventsOptions {
   outbox: Pick<Outboxes, 'on'>
-  repository: Pick<AuthRepository, 'openChallenge' | 'getSession' | 'deleteSessions' | 'forgetCodes' | 'forgetUser'>
+  repository: Pick<AuthRepository, 'openChallenge' | 'getSession' | 'listSessions' | 'deleteSessions' | 'forgetCodes' | 'forgetUser'>
   service: Pick<AuthService, 'requestCode'>
-  users: Pick<UsersService, 'openAccount' | 'findByEmail' | 'getFresh' | 'ofSession' | 'follow'>
-  email: Pick<EmailService, 'enqueue'>
+  users: Pick<UsersService, 'openAccount' | 'findByEmail' | 'getFresh' | 'ofSession' | 'noteMail' | 'follow'>
+  email: Pick<EmailService, 'enqueue' | 'follow' | 'readmit' | 'forget'>
   keys: Pick<Keys, 'pseudonym' | 'pseudonyms'>
   count: Count
   now: () => Date
@@ -125,5 +125,26 @@ export function registerEvents ({ outbox, repository, service, users, email, key
   users.follow('user.deleted', async ({ subject, occurredAt, data: { email: address } }) => {
     await repository.forgetUser(subject)
     await forgetAddress(subject, address, occurredAt)
+    await email.forget(address)
   })
+
+  // ── What became of mails ───────────────────────────────────────────────────────────────────────────────────────────
+
+  email.follow(async ({ userId, email: address, status, at }, correlationId) => {
+    const account = await users.getFresh(userId)
+    if (account?.email !== address) return
+    // A session starts with a code from a mail: the owner has received a mail since, and wanted it.
+    const proofs = (await repository.listSessions(userId)).map(({ createdAt }) => new Date(createdAt)).filter(start => start > at)
+    if (proofs.length > 0) await email.readmit(address, new Date(Math.max(...proofs.map(Number))))
+    else await users.noteMail(userId, { email: address, status, at }, correlationId)
+  })
+
+  /** Sends mails to an account again, once nothing is known against it. */
+  async function readmit (present: User | undefined, occurredAt: string): Promise<void> {
+    if (present !== undefined && present.mail === undefined) await email.readmit(present.email, new Date(occurredAt))
+  }
+
+  users.follow('user.verified', async ({ occurredAt, data }, present) => { if (data.readmits === true) await readmit(present, occurredAt) })
+  users.follow('user.updated', async ({ occurredAt, data }, present) => { if (data.changed.includes('mail')) await readmit(present, occurredAt) })
+  users.follow('user.email-changed', async ({ occurredAt }, present) => { await readmit(present, occurredAt) })
 }

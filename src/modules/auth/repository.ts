@@ -6,6 +6,7 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import type { Outbox } from '../../plugins/outbox/index.ts'
 import { isRefusedAt } from '../../shared/aws-errors.ts'
 import { itemMetBy, unlessRefused } from '../../shared/conditional-write.ts'
+import { ERASED_FOR, nameless } from '../../shared/erasure.ts'
 import type { AuthEntry } from './contract.ts'
 import { Challenge, Session, SessionSummary } from './schemas.ts'
 
@@ -70,7 +71,7 @@ export interface AuthRepository {
   forgetCodes (forgotten: Forgotten): Promise<void>
   /** Deletes the sessions of a user that have ended. */
   deleteSessions (userId: string, hasEnded: (sid: string) => boolean): Promise<void>
-  /** Deletes the sessions of a user, and the challenges that change the address of the account. */
+  /** Deletes the sessions of a user, and the challenges that change the address of the account. Keeps a marker that the account was erased. */
   forgetUser (userId: string): Promise<void>
 }
 
@@ -93,6 +94,8 @@ const SESSION = 'session#'
 const sessionKey = (userId: string, sid: string) => userKey(userId, SESSION + sid)
 /** Finds the challenge of a change of address when the account is erased. */
 const CHALLENGE = 'challenge#'
+/** Says, apart from the table of accounts, that an account was erased: a backup of that table is cleaned by it (ADR 113). */
+export const erasureKey = (userId: string) => ({ pk: `erased#${nameless(userId)}`, sk: 'erased' })
 
 /**
  * A list of requested codes, newest first, each `time challengeId`. A limit of N codes in a window holds when the N-th
@@ -391,6 +394,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     },
 
     async forgetUser (userId) {
+      await dynamodb.send(new PutCommand({ TableName: table, Item: { ...erasureKey(userId), kind: 'erased', expiresAt: seconds() + ERASED_FOR } }))
       await eachOf(userId, async (sk) => {
         if (sk.startsWith(CHALLENGE)) await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: challengeKey(sk.slice(CHALLENGE.length)) })))
         await unlessRefused(() => dynamodb.send(new DeleteCommand({ TableName: table, Key: userKey(userId, sk) })))

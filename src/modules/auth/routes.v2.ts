@@ -166,8 +166,8 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       response: { 200: JsonWebKeySet }
     }
   }, async (_request, reply) => {
-    // Five minutes: a verifier fetches it again anyway when it finds an unknown kid.
-    reply.header('cache-control', 'public, max-age=300')
+    // A verifier fetches it again anyway when it finds an unknown kid. A minute, so that a key that has leaked is soon gone.
+    reply.header('cache-control', 'public, max-age=60')
     return { keys: app.keys.jwks }
   })
 

@@ -18,6 +18,10 @@ export default fp(async function email (app) {
         MessageAttributes: { correlationId: { DataType: 'String', StringValue: correlationId } }
       }))
       app.metrics.count('MailsQueued')
-    }
+    },
+    // The service that sends the mails gets their receipts, and decides about addresses by itself.
+    follow () {},
+    async readmit () {},
+    async forget () {}
   })
 }, { name: 'email', dependencies: ['config', 'sqs', 'metrics'] })

@@ -2,10 +2,30 @@ import type { EmailMessage } from './schemas.ts'
 
 export type { EmailMessage, EmailType } from './schemas.ts'
 
+/** What the mail provider reports about a mail after it was sent. */
+export interface MailReceipt {
+  /** the account for which the mail was sent */
+  userId: string
+  /** canonical: where it was sent. The account may have another address by now */
+  email: string
+  /** `bounced`: no such mailbox. `complained`: the recipient marked the mail as spam */
+  status: 'bounced' | 'complained'
+  at: Date
+}
+
+/** What a module does with a receipt. May run more than once, late and out of order. */
+export type ReceiptFollower = (receipt: MailReceipt, correlationId: string) => Promise<void>
+
 /** The interface of the email module for other modules. */
 export interface EmailService {
   /** Queues a message, with the correlation id as an attribute. */
   enqueue (message: EmailMessage, correlationId: string): Promise<void>
+  /** Registers what a module does with a receipt. */
+  follow (follower: ReceiptFollower): void
+  /** Sends mails to an address again: its owner has proved at this time that they arrive, or asked for them. Older receipts no longer count. */
+  readmit (email: string, at: Date): Promise<void>
+  /** Erases what is kept about an address. */
+  forget (email: string): Promise<void>
 }
 
 declare module 'fastify' {
@@ -24,5 +44,15 @@ declare module '../../plugins/metrics.ts' {
     MailsExpired: true
     /** mails that the mail server rejected permanently */
     MailsRefused: true
+    /** mails that could not be delivered because the mailbox does not exist */
+    MailsBounced: true
+    /** mails that their recipient marked as spam */
+    MailsComplained: true
+    /** mails that SES accepted and then gave up, without a permanent reason */
+    MailsUndelivered: true
+    /** mails that were not sent because of an earlier receipt */
+    MailsWithheld: true
+    /** receipts of mails that are not ours, or that came too late */
+    ReceiptsIgnored: true
   }
 }

@@ -4,6 +4,8 @@ import createError from '@fastify/error'
 
 /** The record is not a valid message; retrying cannot fix it. */
 export const MessageInvalid = createError('EMAIL_MESSAGE_INVALID', 'The message is not valid: %s', 400)
+/** The record is not a receipt in the form that SES documents; retrying cannot fix it. */
+export const ReceiptInvalid = createError('EMAIL_RECEIPT_INVALID', 'The receipt is not valid: %s', 400)
 /** Another delivery of the same message may be sending it now. */
 export class MessageBusy extends createError('EMAIL_MESSAGE_BUSY', 'Another delivery of this message is in progress', 409) {
   /** when the other delivery's lease expires, in milliseconds since the epoch */

@@ -1,6 +1,8 @@
 import fp from 'fastify-plugin'
+import { createAddresses } from './addresses.ts'
 import type {} from './contract.ts'
 import { createQueue } from './queue.ts'
+import { createReceipts } from './receipts.ts'
 import { createRenderer } from './renderer.ts'
 import { createRepository } from './repository.ts'
 import { createSender, mailboxOf } from './sender.ts'
@@ -24,16 +26,23 @@ export default fp(async function email (app) {
   })
   // A wrong template stops the start, and not a mail.
   if (config.MAIL_TEMPLATES_DIR !== undefined) await renderer.load()
+  const repository = createRepository({ dynamodb, table: config.EMAIL_TABLE })
+  const addresses = createAddresses({ repository, recipients: keys.recipients })
+  const receiptsQueue = config.MAIL_RECEIPTS_QUEUE_URL
   const service = createService({
     queue,
     count,
-    repository: createRepository({ dynamodb, table: config.EMAIL_TABLE }),
-    sender: createSender({ config }),
+    repository,
+    // Where no receipts come, there is nothing to look up before each mail.
+    addresses: receiptsQueue === undefined ? { statusAgainst: async () => undefined } : addresses,
+    sender: createSender({ config, traced: app.aws.traced }),
     render: renderer.render,
     codeOf: keys.codeOf,
     from
   })
   const worker = createWorker({ service, queue, keys, count, log })
-  app.decorate('email', { enqueue: service.enqueue })
+  const receipts = createReceipts({ addresses, keys, count, log })
+  app.decorate('email', { enqueue: service.enqueue, follow: receipts.follow, readmit: addresses.readmit, forget: addresses.forget })
   app.consumers.add({ queue: config.EMAIL_QUEUE_URL }, worker.handleBatch)
-}, { name: 'email', dependencies: ['config', 'consumers', 'sqs', 'dynamodb', 'keys', 'metrics', 'docs'] })
+  if (receiptsQueue !== undefined) app.consumers.add({ queue: receiptsQueue }, receipts.handleBatch)
+}, { name: 'email', dependencies: ['config', 'aws', 'consumers', 'sqs', 'dynamodb', 'keys', 'metrics', 'docs'] })

@@ -1,4 +1,5 @@
 import type { Transporter } from 'nodemailer'
+import type { Aws } from '../../plugins/aws/index.ts'
 import type { Config } from '../../plugins/config.ts'
 import { MailDeferred, MailRefused, MailUnconfirmed } from './errors.ts'
 
@@ -12,6 +13,8 @@ export interface Mail {
   text: string
   html: string
   headers: Record<string, string>
+  /** name the message in what SES publishes about it; an SMTP server does not get them */
+  tags: Record<string, string>
 }
 
 export interface Mailbox {
@@ -47,10 +50,13 @@ const HANDOVER_TIMEOUT = 8_000
 /** No mail is started when fewer milliseconds than this are left. */
 const MIN_TIME = 1_000
 
+/** A mail with what nodemailer needs besides. */
+type OutgoingMail = Mail & { envelope: { from: string, to: string[] } }
+
 /** One way to send mails. */
 interface Way {
   /** `onHandover` is called when the content of the mail begins to be sent. */
-  send (mail: object, options: { signal: AbortSignal, onHandover: () => void }): Promise<void>
+  send (mail: OutgoingMail, options: { signal: AbortSignal, onHandover: () => void }): Promise<void>
   failure (error: SendError, isHandedOver: boolean): Error
 }
 
@@ -83,7 +89,7 @@ function watchHandover (transport: Transporter, onHandover: () => void): Transpo
 async function smtp (url: string): Promise<Way> {
   const { createTransport } = await import('nodemailer')
   return {
-    async send (mail, { signal, onHandover }) {
+    async send ({ tags, ...mail }, { signal, onHandover }) {
       const transport = createTransport({
         url,
         connectionTimeout: 3_000,
@@ -107,7 +113,7 @@ async function smtp (url: string): Promise<Way> {
 }
 
 // SES replaces our Message-ID with its own.
-async function ses ({ AWS_REGION, AWS_ENDPOINT_URL }: SenderConfig): Promise<Way> {
+async function ses ({ AWS_REGION, AWS_ENDPOINT_URL, SES_CONFIGURATION_SET }: SenderConfig, traced: Aws['traced']): Promise<Way> {
   const [{ createTransport }, { SESv2Client, SendEmailCommand }] = await Promise.all([import('nodemailer'), import('@aws-sdk/client-sesv2')])
   const agent = { keepAlive: false, maxSockets: MAX_IN_FLIGHT }
   const client = new SESv2Client({
@@ -117,8 +123,9 @@ async function ses ({ AWS_REGION, AWS_ENDPOINT_URL }: SenderConfig): Promise<Way
     maxAttempts: 1,
     requestHandler: { connectionTimeout: 3_000, httpAgent: agent, httpsAgent: agent }
   })
+  traced(client)
   return {
-    async send (mail, { signal, onHandover }) {
+    async send ({ tags, ...mail }, { signal, onHandover }) {
       const sesClient = {
         config: client.config,
         send: (command: unknown) => {
@@ -126,7 +133,11 @@ async function ses ({ AWS_REGION, AWS_ENDPOINT_URL }: SenderConfig): Promise<Way
           return client.send(command as InstanceType<typeof SendEmailCommand>, { abortSignal: signal })
         }
       }
-      await createTransport({ SES: { sesClient, SendEmailCommand }, disableFileAccess: true, disableUrlAccess: true }).sendMail({ ...mail, signal })
+      // Without a configuration set SES publishes nothing, so the tags would be of no use.
+      const request = SES_CONFIGURATION_SET === undefined
+        ? {}
+        : { ConfigurationSetName: SES_CONFIGURATION_SET, EmailTags: Object.entries(tags).map(([Name, Value]) => ({ Name, Value })) }
+      await createTransport({ SES: { sesClient, SendEmailCommand }, disableFileAccess: true, disableUrlAccess: true }).sendMail({ ...mail, ses: request, signal })
     },
 
     failure (error) {
@@ -156,17 +167,17 @@ function createSlots (free: number) {
   }
 }
 
-type SenderConfig = Pick<Config, 'SMTP_URL' | 'AWS_REGION' | 'AWS_ENDPOINT_URL'>
+type SenderConfig = Pick<Config, 'SMTP_URL' | 'AWS_REGION' | 'AWS_ENDPOINT_URL' | 'SES_CONFIGURATION_SET'>
 
 /** The configured sender: an SMTP server, or SES if none is configured. Loaded with the first mail, because most processes send none. */
-export function createSender ({ config }: { config: SenderConfig }): Sender {
+export function createSender ({ config, traced }: { config: SenderConfig, traced: Aws['traced'] }): Sender {
   let loading: Promise<Way> | undefined
   const slots = createSlots(MAX_IN_FLIGHT)
 
   async function sendNow ({ messageId, to, ...mail }: Mail, deadline: number): Promise<void> {
     const left = deadline - Date.now()
     if (left < MIN_TIME) throw new MailDeferred('no time left')
-    loading ??= config.SMTP_URL === undefined ? ses(config) : smtp(config.SMTP_URL)
+    loading ??= config.SMTP_URL === undefined ? ses(config, traced) : smtp(config.SMTP_URL)
     const way = await loading
 
     const stopping = new AbortController()

@@ -4,8 +4,9 @@ import { MailDeferred, MailRefused, MailUnconfirmed, MessageBusy } from './error
 import type { EmailQueue } from './queue.ts'
 import type { EmailRepository } from './repository.ts'
 import type { Renderer } from './renderer.ts'
-import { checkMessage, type EmailMessage } from './schemas.ts'
+import { checkMessage, tagsOf, type EmailMessage } from './schemas.ts'
 import type { Mailbox, Sender } from './sender.ts'
+import type { Addresses } from './addresses.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -67,6 +68,7 @@ interface ServiceOptions {
   repository: EmailRepository
   queue: EmailQueue
   sender: Sender
+  addresses: Pick<Addresses, 'statusAgainst'>
   render: Renderer['render']
   /** called for each mail, because the secret may be rotated while the process runs */
   codeOf: (challengeId: string) => string
@@ -81,7 +83,7 @@ export type Service = ReturnType<typeof createService>
  * The rules of sending mails. Each `messageId` is sent at least once, and only once as far as possible. No mail contains
  * an expired code. While the mail server is down, mails are retried.
  */
-export function createService ({ repository, queue, sender, render, codeOf, from, count, now = Date.now }: ServiceOptions) {
+export function createService ({ repository, queue, sender, addresses, render, codeOf, from, count, now = Date.now }: ServiceOptions) {
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
 
   /** The last time at which the code of a message is still worth mailing; `Infinity` when the mail is of use without one. */
@@ -109,6 +111,7 @@ export function createService ({ repository, queue, sender, render, codeOf, from
       messageId: `${messageId}@${domain}`,
       from,
       to: { name: toName, address: email },
+      tags: tagsOf(message),
       ...mail,
       headers: {
         'X-Correlation-Id': correlationId,
@@ -159,6 +162,12 @@ export function createService ({ repository, queue, sender, render, codeOf, from
       if (isExpired && attempt === 0 && firstReceivedAt >= end) {
         count('MailsExpired')
         log.info({ type }, 'not sent: the code of the message has expired')
+        return
+      }
+      const status = await addresses.statusAgainst(delivery.message)
+      if (status !== undefined) {
+        count('MailsWithheld')
+        log.info({ type, status }, 'not sent: an earlier mail to the address bounced, or its recipient complained')
         return
       }
       const leaseId = newId()

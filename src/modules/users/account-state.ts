@@ -8,6 +8,11 @@ export function publicUser (stored: StoredUser): User {
   return user
 }
 
+/** The user without what is known of earlier mails to the address. */
+export function withoutMail ({ mail, ...user }: StoredUser): StoredUser {
+  return user
+}
+
 /**
  * Whether a session of an account has ended. A session's id carries the version of the account with which the session
  * started, so the answer needs no clock, and a sign-in that was under way when the sessions ended has ended too.

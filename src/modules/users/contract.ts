@@ -140,6 +140,8 @@ export interface UsersService extends UsersDirectory, UsersEnrolment {
   setAvatar (id: string, avatar: Required<Avatar>, correlationId: string): Promise<boolean>
   /** Shows none, and none that was requested before `at`. Throws AUTH_TOKEN_INVALID, USERS_CONFLICT. */
   removeAvatar (actor: Actor, at: Date, correlationId: string): Promise<void>
+  /** Notes on an account that a mail to its address bounced or was complained about, unless it has another address by now or a newer note. Safe to repeat. Resolves to whether it is noted. */
+  noteMail (id: string, about: { email: string, status: 'bounced' | 'complained', at: Date }, correlationId: string): Promise<boolean>
   /** Everything stored about the caller. Throws AUTH_TOKEN_INVALID. */
   exportOf (actor: Actor): Promise<UserExport>
   /** Adds a module's part to the export. Call it while the app is built. */

@@ -2,7 +2,7 @@ import { Unavailable } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
 import { untilUncontended } from '../../shared/optimistic.ts'
-import { hasEnded, isActing, openAddresses, publicUser } from './account-state.ts'
+import { hasEnded, isActing, openAddresses, publicUser, withoutMail } from './account-state.ts'
 import type { User, UsersEntry, UsersService } from './contract.ts'
 import type { UsersRepository } from './repository.ts'
 import type { FormerAddress, StoredUser } from './schemas.ts'
@@ -30,7 +30,8 @@ export function createEmailChanges ({ repository, adminEmails, now, getFresh, ne
   /** The next version of an account with another address, and its entry. */
   function moved (previous: StoredUser, email: string, changes: Partial<StoredUser>, sessions: { kept?: string }, undo: FormerAddress | undefined, correlationId: string) {
     const role = adminEmails.includes(email) ? 'admin' : changes.role ?? previous.role
-    const next = nextVersion(previous, { ...changes, email, role, sessions: { since: previous.version + 1, ...sessions } })
+    // What is known of mails is known of the previous address.
+    const next = nextVersion(withoutMail(previous), { ...changes, email, role, sessions: { since: previous.version + 1, ...sessions } })
     const entry: UsersEntry = outboxEntry('user.email-changed', {
       subject: previous.id,
       correlationId,

@@ -1,5 +1,5 @@
 import { Value } from '@sinclair/typebox/value'
-import { createHash } from 'node:crypto'
+import { nameless } from '../../shared/erasure.ts'
 import { withAvatarUrl } from './avatar-url.ts'
 import { StoredAuditLine, StoredUser, type AuditLine } from './schemas.ts'
 
@@ -7,9 +7,6 @@ import { StoredAuditLine, StoredUser, type AuditLine } from './schemas.ts'
 
 /** Seconds for which an audit line is kept: a year, and time to look at it. */
 const AUDIT_FOR = 400 * 24 * 3600
-
-/** Names an account without naming it: for what is kept after it has been erased. */
-const nameless = (userId: string) => createHash('sha256').update(userId).digest('base64url')
 
 export const claimKey = (email: string) => ({ userId: `email#${email}` })
 export const proposalsKey = (userId: string) => ({ userId: `proposals#${userId}` })
@@ -61,6 +58,12 @@ export function userIn (item: Record<string, unknown> | undefined, publicUrl: st
 /** A user's claim on an address. That of a pending user expires with the user. `expiresAt` in seconds since the epoch. */
 export const claimItem = (email: string, ownerId: string, expiresAt: number | undefined) =>
   ({ ...claimKey(email), kind: 'claim', ownerId, ...(expiresAt === undefined ? {} : { expiresAt }) })
+
+/** The addresses that an account has claimed, each with the time at which the claim expires, if it does. Times in seconds since the epoch. */
+export const claimsOf = ({ email, expiresAt, formerAddresses = [] }: StoredUser, seconds: number) => new Map<string, number | undefined>([
+  ...formerAddresses.filter(({ until }) => until > seconds).map(former => [former.email, former.until] as const),
+  [email, expiresAt]
+])
 
 /** The key is made from the line's id alone: `list` names the account, and only by a hash. */
 export const auditKey = (lineId: string) => ({ userId: `audit#${lineId}` })

@@ -3,11 +3,12 @@ import { Value } from '@sinclair/typebox/value'
 import type { Outbox } from '../../plugins/outbox/index.ts'
 import type { ConditionRefused } from '../../shared/aws-errors.ts'
 import { refusedPositions, unlessRefused } from '../../shared/conditional-write.ts'
+import { ERASED_FOR } from '../../shared/erasure.ts'
 import { idFrom, newId } from '../../shared/ids.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
 import type { UsersEntry } from './contract.ts'
 import { LastAdmin } from './errors.ts'
-import { adminsKey, auditItem, claimItem, claimKey, erasedKey, isActiveAdmin, isLive, proposalsKey, userIn, userItem } from './items.ts'
+import { adminsKey, auditItem, claimItem, claimKey, claimsOf, erasedKey, isActiveAdmin, isLive, proposalsKey, userIn, userItem } from './items.ts'
 import { Proposal, type AuditLine, type StoredUser } from './schemas.ts'
 
 type Writes = NonNullable<TransactWriteCommandInput['TransactItems']>
@@ -54,12 +55,6 @@ export interface RepositoryOptions {
   publicUrl: string
   now: () => Date
 }
-
-/**
- * Seconds for which an erased account's id stays blocked: longer than any queue or stream keeps a message that could write it
- * again, and longer than the 35 days of backups from which a table can be restored (docs/privacy.md).
- */
-const ERASED_FOR = 45 * 24 * 3600
 
 /** A condition of a transaction: the admin who asks for the change is still an admin. */
 export const stillAdmin = (table: string, adminId: string) => ({
@@ -166,18 +161,12 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
     return [{ Put: { TableName: table, Item: auditItem(line, subject) } }]
   }
 
-  /** The addresses that an account has claimed, each with the time at which the claim expires, if it does. */
-  const claimsOf = ({ email, expiresAt, formerAddresses = [] }: StoredUser) => new Map<string, number | undefined>([
-    ...formerAddresses.filter(({ until }) => until > seconds()).map(former => [former.email, former.until] as const),
-    [email, expiresAt]
-  ])
-
   const release = (user: StoredUser, email: string) => ({ Delete: { TableName: table, Key: claimKey(email), ...ifOwnedBy(user) } })
 
   /** What a change of address does to the claims. */
   function movedClaims (previous: StoredUser, next: StoredUser, displaced: StoredUser | undefined): Writes {
     if (previous.email === next.email) return []
-    const [before, after] = [claimsOf(previous), claimsOf(next)]
+    const [before, after] = [claimsOf(previous, seconds()), claimsOf(next, seconds())]
     return [
       {
         Put: {
@@ -240,7 +229,7 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
 
     remove: (user, entry, by) => transact([
       ...erasure(user, entry),
-      ...[...claimsOf(user).keys()].map(email => release(user, email)),
+      ...[...claimsOf(user, seconds()).keys()].map(email => release(user, email)),
       ...ifStillAdmin(by),
       ...audited(entry, by, 'delete'),
       ...adminsAfter(user, undefined, by)

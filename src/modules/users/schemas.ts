@@ -14,6 +14,11 @@ const Status = Type.Union([Type.Literal('PENDING_VERIFICATION'), Type.Literal('A
 })
 const Role = Type.Union([Type.Literal('user'), Type.Literal('admin')])
 
+const mailStatus = (since: ReturnType<typeof Type.String>) => Type.Optional(Type.Object({
+  status: Type.Union([Type.Literal('bounced'), Type.Literal('complained')], { description: '`bounced`: the mailbox does not exist, and no mail is sent for seven days. `complained`: the recipient marked a mail as spam; codes to sign in are still sent' }),
+  since
+}, { ...Strict, title: 'MailStatus', description: 'What became of the last mail to the address; absent while mails arrive as far as is known. A code that the address confirms removes it, and so does another address' }))
+
 /** The user as version 2 returns it. A field that is added here is stored, cached and returned. */
 export const User = Type.Object({
   id: Id,
@@ -23,6 +28,7 @@ export const User = Type.Object({
   status: Status,
   role: Role,
   avatarUrl: Type.Optional(Type.String({ format: 'uri', maxLength: 2048, description: 'Where the picture of the user is; absent without one', examples: ['https://users.example.com/avatars/3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11/1795348800000-0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'] })),
+  mail: mailStatus(Timestamp),
   createdAt: Timestamp,
   updatedAt: Timestamp,
   version: Type.Integer({ minimum: 1, maximum: MAX_VERSION, description: 'Increases by one with each change; part of the ETag' })
@@ -44,6 +50,7 @@ export const StoredUser = Type.Object({
   // TypeBox itself checks items read from the table. It knows no `format`, and counts UTF-16 units where JSON Schema counts
   // characters.
   name: Type.String(),
+  mail: mailStatus(Type.String()),
   createdAt: Type.String(),
   updatedAt: Type.String(),
   avatarUrl: Type.Optional(Type.String({ description: 'made of the avatar when the item is read; not in the table' })),
@@ -72,12 +79,13 @@ export const Registration = Type.Object({
 }, { ...Strict, $id: 'Registration', title: 'Registration' })
 export type Registration = Static<typeof Registration>
 
-/** The fields of a user that may be changed, as a merge patch (RFC 7396); an empty one changes nothing. Every property is a field of `User` and is stored as given. */
+/** The fields of a user that may be changed, as a merge patch (RFC 7396); an empty one changes nothing. Every property is a field of `User` and is stored as given; `mail` can only be removed. */
 export const UserPatch = Type.Object({
   name: Type.Optional(PersonName),
   locale: Type.Optional(Locale),
   status: Type.Optional(Type.Union([Type.Literal('ACTIVE'), Type.Literal('SUSPENDED')], { description: 'Admins only' })),
-  role: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('admin')], { description: 'Admins only' }))
+  role: Type.Optional(Type.Union([Type.Literal('user'), Type.Literal('admin')], { description: 'Admins only' })),
+  mail: Type.Optional(Type.Null({ description: 'Removes the mark that mails do not arrive: they are sent again at once' }))
 }, { ...Strict, title: 'UserPatch', examples: [{ name: 'Ada King' }] })
 export type UserPatch = Static<typeof UserPatch>
 
@@ -201,7 +209,8 @@ export const USERS_ENTRIES = {
   'user.registered': Type.Object({ user: Snapshot, welcome: Type.Boolean(), invitedBy: InvitedBy }, { description: 'An account was opened. Its address is not confirmed yet' }),
   /** a pending account is invited once more; for other modules, and not published */
   'user.invited': Type.Object({ invitedBy: InvitedBy }),
-  'user.verified': Type.Object({ user: Snapshot }, { description: 'The address of an account was confirmed' }),
+  /** `readmits`: an earlier mail to the address had bounced or was complained about; in no published event */
+  'user.verified': Type.Object({ user: Snapshot, readmits: Type.Optional(Type.Literal(true)) }, { description: 'The address of an account was confirmed' }),
   'user.updated': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }, { description: 'Fields of an account were changed' }),
   'user.suspended': Type.Object({ user: Snapshot, changed: Type.Array(Type.String()) }, { description: 'An admin suspended an account. Its sessions have ended' }),
   /** `previousEmail` and `undo` are in no published event. `undo`: how the owner of the previous address undoes the change, and until when (ISO 8601) */

@@ -8,18 +8,20 @@ import { outboxEntry } from '../../shared/outbox.ts'
 import { normalName } from '../../shared/person-name.ts'
 import type { Cache } from '../../plugins/cache.ts'
 import type { Count } from '../../plugins/metrics.ts'
-import { accountNow, isActing, openAddresses, publicUser } from './account-state.ts'
+import { accountNow, isActing, openAddresses, publicUser, withoutMail } from './account-state.ts'
 import { createAvatars } from './avatars.ts'
 import type { Actor, Expectation, Registration, User, UserExport, UserPatch, UsersDirectory, UsersEnrolment, UsersEntry, UsersService } from './contract.ts'
 import { createEmailChanges } from './email-change.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
+import { createMail } from './mail.ts'
 import type { By, UsersRepository, WriteOutcome } from './repository.ts'
 import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
 
 /** Seconds after which an account expires whose address was never confirmed. */
 const PENDING_LIFETIME = 7 * 24 * 3600
 
-const PATCH_FIELDS = Object.keys(UserPatchSchema.properties) as (keyof UserPatch)[]
+/** `mail` is removed and not stored. */
+const PATCH_FIELDS = (Object.keys(UserPatchSchema.properties) as (keyof UserPatch)[]).filter(field => field !== 'mail')
 
 /** A change of the caller's own account. */
 const OWN: By = { adminId: undefined }
@@ -174,6 +176,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
 
   return {
     ...createAvatars({ publicUrl, get: getFresh, getCached, isActing, publicUser, nextVersion, save, now }),
+    ...createMail({ get: getFresh, nextVersion, save, now }),
     findByEmail,
     follow,
     contribute,
@@ -236,12 +239,14 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
         if (previous === undefined || !isOf(previous.email)) return { user: undefined }
         const isFirst = previous.status === 'PENDING_VERIFICATION'
         const role = adminEmails.includes(previous.email) ? 'admin' : previous.role
-        if (!isFirst && role === previous.role) return { user: publicUser(previous) }
-        const next = nextVersion(previous, isFirst ? { role, status: 'ACTIVE', ...await repository.proposalOf(userId, challengeId) } : { role })
+        // The code came in a mail, so mails to the address arrive.
+        const wasMarked = previous.mail !== undefined
+        if (!isFirst && role === previous.role && !wasMarked) return { user: publicUser(previous) }
+        const next = nextVersion(withoutMail(previous), isFirst ? { role, status: 'ACTIVE', ...await repository.proposalOf(userId, challengeId) } : { role })
         const announcement = { subject: userId, correlationId, now: now() }
         const user = await save(previous, next, isFirst
-          ? outboxEntry('user.verified', { ...announcement, data: { user: publicUser(next) } })
-          : outboxEntry('user.updated', { ...announcement, data: { user: publicUser(next), changed: ['role'] } }))
+          ? outboxEntry('user.verified', { ...announcement, data: { user: publicUser(next), ...(wasMarked ? { readmits: true as const } : {}) } })
+          : outboxEntry('user.updated', { ...announcement, data: { user: publicUser(next), changed: [...(role === previous.role ? [] : ['role']), ...(wasMarked ? ['mail'] : [])] } }))
         if (user === undefined) return undefined
         if (isFirst) count('UsersVerified')
         return { user }
@@ -269,12 +274,14 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
         const isAdmin = by.adminId !== undefined || previous.role === 'admin'
         if (!isAdmin && ADMIN_FIELDS.some(field => changes[field] !== undefined)) throw new Forbidden()
         expect(previous, isExpected)
-        const changed = PATCH_FIELDS.filter(field => changes[field] !== undefined && changes[field] !== previous[field])
+        const fields = PATCH_FIELDS.filter(field => changes[field] !== undefined && changes[field] !== previous[field])
+        const isReadmitted = changes.mail === null && previous.mail !== undefined
+        const changed = [...fields, ...(isReadmitted ? ['mail'] : [])]
         if (changed.length === 0) return publicUser(previous)
         const isSuspended = changed.includes('status') && changes.status === 'SUSPENDED'
         // For good: a session from before stays ended when the account is active again.
         const ended = isSuspended ? { sessions: { since: previous.version + 1 } } : {}
-        const next = nextVersion(previous, { ...Object.fromEntries(changed.map(field => [field, changes[field]])), ...ended })
+        const next = nextVersion(isReadmitted ? withoutMail(previous) : previous, { ...Object.fromEntries(fields.map(field => [field, changes[field]])), ...ended })
         const type = isSuspended ? 'user.suspended' : 'user.updated'
         return await save(previous, next, outboxEntry(type, { subject: id, correlationId, data: { user: publicUser(next), changed }, now: now() }), by)
       })

@@ -21,6 +21,25 @@ export interface Aws {
     retryMode: string
     requestHandler: ReturnType<typeof createRequestHandler>
   }
+  /**
+   * Makes each call of a client a subsegment of the trace that Lambda is in, if that is sampled. Returns the client; without
+   * tracing it is unchanged. See docs/adr/0108-subsegments-without-an-sdk.md.
+   */
+  traced<C extends Client> (client: C): C
+}
+
+/** The part of an AWS client that tracing needs. */
+interface Client {
+  middlewareStack: { add (middleware: Middleware, options: { step: 'initialize', name: string }): void }
+}
+type Middleware = (next: (args: any) => Promise<any>, context: object) => (args: any) => Promise<any> // eslint-disable-line @typescript-eslint/no-explicit-any -- the SDK's own types differ by client
+
+/** Where traces go. */
+export interface Tracing {
+  /** address of X-Ray's daemon, `host:port` */
+  daemon: string
+  /** X-Ray's header of the running invocation */
+  header: () => string | undefined
 }
 
 declare module 'fastify' {
@@ -37,8 +56,21 @@ declare module 'fastify' {
  * its p99.99 and the first TLS handshake. The connection timeout includes the wait for a free socket, so it is not much
  * shorter.
  */
-export default fp(async function aws (app) {
+export default fp<{ tracing?: Tracing | undefined }>(async function aws (app, { tracing }) {
   const { AWS_REGION, AWS_ENDPOINT_URL } = app.config
+
+  type Recorder = ReturnType<typeof import('./traces.ts').createRecorder>
+  let recorder: Promise<Recorder> | undefined
+
+  const middleware = ({ daemon, header }: Tracing): Middleware => (next, context) => async args => {
+    const held = header()
+    if (held?.includes('Sampled=1') !== true) return await next(args)
+    // Loaded with the first call that is traced: most are not.
+    recorder ??= import('./traces.ts').then(({ createRecorder }) => createRecorder(daemon, AWS_REGION))
+    return await (await recorder).record(held, { context, input: (args as { input: unknown }).input }, () => next(args))
+  }
+  if (tracing !== undefined) app.addHook('onClose', async () => { (await recorder)?.close() })
+
   app.decorate('aws', {
     clientOptions ({ endpoint = AWS_ENDPOINT_URL, maxAttempts = 3, connectionTimeout = 500, requestTimeout = 700 } = {}) {
       return {
@@ -49,6 +81,10 @@ export default fp(async function aws (app) {
         retryMode: 'standard',
         requestHandler: createRequestHandler({ connectionTimeout, requestTimeout, isRepeatable: maxAttempts > 1 })
       }
+    },
+    traced (client) {
+      if (tracing !== undefined) client.middlewareStack.add(middleware(tracing), { step: 'initialize', name: 'trace' })
+      return client
     }
   })
 }, { name: 'aws', dependencies: ['config'] })

@@ -3,6 +3,13 @@ import { createHash, createHmac, createPrivateKey, createPublicKey, hkdfSync, ti
 /** A public signing key as RFC 8037 writes it. */
 export interface PublicJwk { kty: 'OKP', crv: 'Ed25519', x: string, kid: string, alg: 'EdDSA', use: 'sig' }
 
+/** What a process that only sends mails needs, derived from the secret of codes or the root secret. */
+export interface MailKeys {
+  code: Buffer
+  /** for pseudonyms of the addresses to which mails are sent */
+  recipient: Buffer
+}
+
 /** Everything derived from one root secret. */
 export interface KeySet {
   /** PEM, PKCS #8 */
@@ -10,7 +17,7 @@ export interface KeySet {
   /** PEM, SPKI */
   publicKey: string
   jwk: PublicJwk
-  code: Buffer
+  mail: MailKeys
   pseudonym: Buffer
   seal: Buffer
 }
@@ -20,8 +27,8 @@ const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 const derive = (secret: string, label: string) => Buffer.from(hkdfSync('sha256', secret, 'user-service', label, 32))
 
-/** The key that codes are derived with, made from the secret of codes or the root secret. */
-export const deriveCodeKey = (secret: string): Buffer => derive(secret, 'challenge-code')
+/** The keys of mails, made from the secret of codes or the root secret. */
+export const deriveMailKeys = (secret: string): MailKeys => ({ code: derive(secret, 'challenge-code'), recipient: derive(secret, 'mail-recipient') })
 
 /** Derives the keys of one root secret by HKDF (RFC 5869), with one label for each purpose. */
 export function deriveKeys (rootSecret: string): KeySet {
@@ -35,7 +42,7 @@ export function deriveKeys (rootSecret: string): KeySet {
     privateKey: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
     publicKey: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
     jwk: { kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'EdDSA', use: 'sig' },
-    code: deriveCodeKey(rootSecret),
+    mail: deriveMailKeys(rootSecret),
     pseudonym: derive(rootSecret, 'pseudonym'),
     seal: derive(rootSecret, 'seal')
   }

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type {} from '../aws/index.ts'
-import { codeFor, deriveCodeKey, deriveKeys, isCodeFor, openWith, pseudonymFor, sealWith, type KeySet, type PublicJwk } from './derive.ts'
+import { codeFor, deriveKeys, deriveMailKeys, isCodeFor, openWith, pseudonymFor, sealWith, type KeySet, type MailKeys, type PublicJwk } from './derive.ts'
 import { fixedSecret, managedSecret, type Secret } from './secret.ts'
 
 /** Operations with the secrets. None of them exposes a key. */
@@ -13,6 +13,11 @@ export interface Keys {
   pseudonym (value: string): string
   /** The pseudonyms under each valid key, current first. Data written before a rotation has the second one. */
   pseudonyms (value: string): string[]
+  /**
+   * The pseudonyms of the recipient of a mail under each valid key, current first. Unlike `pseudonyms`, a process that has
+   * only the secret of codes can make them.
+   */
+  recipients (address: string): string[]
   /** A text with a signature, safe in URLs, for what clients hand back unchanged. Clients can read it. */
   seal (text: string): string
   /** The text of `seal`, under the current or the previous key; `undefined` for anything else. Rejects with a 503 when that is unknown. */
@@ -67,25 +72,28 @@ export default fp(async function keys (app) {
       ? fixedSecret([JWT_SECRET, JWT_SECRET_PREVIOUS].filter(secret => secret !== undefined).map(deriveKeys))
       : noRootSecret()
   const own = CODE_SECRET_ARN !== undefined
-    ? managed('CODE_SECRET_ARN', CODE_SECRET_ARN, deriveCodeKey)
-    : CODE_SECRET !== undefined ? fixedSecret([deriveCodeKey(CODE_SECRET)]) : undefined
-  const codes: Pick<Secret<Buffer>, 'held' | 'recent' | 'renew'> = own ?? {
-    held: () => root.held().map(set => set.code),
-    recent: async () => (await root.recent()).map(set => set.code),
+    ? managed('CODE_SECRET_ARN', CODE_SECRET_ARN, deriveMailKeys)
+    : CODE_SECRET !== undefined ? fixedSecret([deriveMailKeys(CODE_SECRET)]) : undefined
+  const mail: Pick<Secret<MailKeys>, 'held' | 'recent' | 'renew'> = own ?? {
+    held: () => root.held().map(set => set.mail),
+    recent: async () => (await root.recent()).map(set => set.mail),
     renew: isAnswered => root.renew(isAnswered)
   }
 
+  const codeKeys = (keys: readonly MailKeys[]) => keys.map(({ code }) => code)
+
   app.decorate('keys', {
-    codeOf: challengeId => codeFor(codes.held()[0]!, challengeId),
+    codeOf: challengeId => codeFor(mail.held()[0]!.code, challengeId),
     async isCode (challengeId, code) {
-      if (isCodeFor(await codes.recent(), challengeId, code)) return true
-      const isRight = () => isCodeFor(codes.held(), challengeId, code)
+      if (isCodeFor(codeKeys(await mail.recent()), challengeId, code)) return true
+      const isRight = () => isCodeFor(codeKeys(mail.held()), challengeId, code)
       // The worker that mailed the code may have seen a rotation that this process has not.
-      await codes.renew(isRight)
+      await mail.renew(isRight)
       return isRight()
     },
     pseudonym: value => pseudonymFor(root.held()[0]!.pseudonym, value),
     pseudonyms: value => root.held().map(set => pseudonymFor(set.pseudonym, value)),
+    recipients: address => mail.held().map(keys => pseudonymFor(keys.recipient, address)),
     seal: text => sealWith(root.held()[0]!.seal, text),
     async open (sealed) {
       const find = () => openWith(root.held().map(set => set.seal), sealed)
@@ -96,7 +104,7 @@ export default fp(async function keys (app) {
     },
     get jwks () { return root.held().map(set => set.jwk) },
     async refresh () {
-      await Promise.all([codes.recent(), hasRoot ? root.recent() : undefined])
+      await Promise.all([mail.recent(), hasRoot ? root.recent() : undefined])
     }
   })
 

@@ -25,7 +25,7 @@ export function fixedSecret<T> (versions: readonly T[]): Secret<T> {
 
 async function fetchVersions (variable: string, arn: string, aws: Aws): Promise<string[]> {
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager')
-  const client = new SecretsManagerClient(aws.clientOptions())
+  const client = aws.traced(new SecretsManagerClient(aws.clientOptions()))
   const read = async (VersionStage: string) => {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn, VersionStage }))
     if (SecretString === undefined || !isSecret(SecretString)) throw new Error(`the ${VersionStage} version is not a text of 32 characters or more`)
@@ -49,14 +49,17 @@ async function fetchVersions (variable: string, arn: string, aws: Aws): Promise<
 const SECOND = 1_000
 
 /** Milliseconds after which a secret is looked up again in the background. */
-const REFRESH_AGE = 240 * SECOND
-/** Milliseconds after which callers wait for the lookup. A process that is not frozen has looked it up before. */
-const MAX_AGE = 300 * SECOND
+const REFRESH_AGE = 45 * SECOND
+/**
+ * Milliseconds after which callers wait for the lookup. A process that is not frozen has looked it up before. This is for how
+ * long a leaked key is accepted after two rotations (ADR 112).
+ */
+const MAX_AGE = 60 * SECOND
 /** Milliseconds between two failed lookups. */
 const RETRY_AFTER = 30 * SECOND
 /**
  * Milliseconds for which a cached version counts as current or previous while lookups fail. Rotations are at least an hour
- * apart (docs/runbook.md), so at most one has happened since.
+ * apart unless a key has leaked (docs/runbook.md), so at most one has happened since.
  */
 const MAX_HELD = 3600 * SECOND
 

@@ -12,7 +12,7 @@ t.test('the public keys, current and previous, are for everybody to keep for a w
   const calls = recordCalls(rotated)
   const answer = await rotated.inject({ url: '/.well-known/jwks.json' })
   t.equal(answer.statusCode, 200)
-  t.match(answer.headers, { 'content-type': /^application\/json/, 'cache-control': 'public, max-age=300' })
+  t.match(answer.headers, { 'content-type': /^application\/json/, 'cache-control': 'public, max-age=60' })
   t.same(answer.json(), { keys: [rotated.keys.jwks[0], app.keys.jwks[0]] })
   t.same((await app.inject({ url: '/.well-known/jwks.json' })).json(), { keys: app.keys.jwks })
   t.same(calls.stop(), [])

@@ -41,7 +41,8 @@ function createWorld (t: Test, { smtpUrl = smtp.url } = {}) {
     count,
     now,
     repository: createRepository({ dynamodb: app.dynamodb, table: 'EmailTable', now }),
-    sender: createSender({ config: { ...app.config, SMTP_URL: smtpUrl } }),
+    sender: createSender({ config: { ...app.config, SMTP_URL: smtpUrl }, traced: app.aws.traced }),
+    addresses: { statusAgainst: async () => undefined },
     codeOf: id => id.replaceAll(/\D/g, '').padEnd(8, '0').slice(0, 8),
     render: createRenderer({ brand: 'Acme', contact: 'no-reply@example.com', verifyUrl: 'https://acme.example/verify' }).render,
     from: { name: 'Acme', address: 'no-reply@example.com' }

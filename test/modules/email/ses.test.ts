@@ -11,6 +11,8 @@ import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 interface SendEmail {
   FromEmailAddress: string
   Destination: object
+  ConfigurationSetName?: string
+  EmailTags?: { Name: string, Value: string }[]
   Content: { Raw: { Data: string } }
 }
 
@@ -36,12 +38,27 @@ t.test('without an SMTP server a mail goes to SES, whole, for one recipient', as
   t.same(more, [])
   t.equal(`${method} ${path}`, 'POST /v2/email/outbound-emails')
   t.same(body.Destination, { ToAddresses: [message.email] })
+  t.equal(body.ConfigurationSetName, undefined)
+  t.equal(body.EmailTags, undefined, 'without a configuration set nothing reads them')
   t.equal(body.FromEmailAddress, 'User Service <users@example.com>')
   const mail = await simpleParser(Buffer.from(body.Content.Raw.Data, 'base64'))
   t.match(mail, { subject: 'Your sign-in code', messageId: `<${message.messageId}@example.com>`, to: { value: [{ address: message.email, name: 'Ada Lovelace' }] } })
   t.equal(mail.headers.get('x-correlation-id'), 'via-ses')
   t.match(mail.text, /\b\d{8}\b/)
   t.match(mail.html, /verify#/)
+})
+
+t.test('with a configuration set a mail carries tags that name it, and no address', async t => {
+  const tagged = await buildTestApp(t, engines, { env: { SMTP_URL: undefined, SES_CONFIGURATION_SET: 'mails', AWS_ENDPOINT_URL: `http://127.0.0.1:${(ses.address() as AddressInfo).port}` } })
+  const message = emailMessage()
+  t.same(await deliverMails(tagged, { Records: [sqsRecord(message)] }), { batchItemFailures: [] })
+  const [{ body }] = requests.splice(0) as [typeof requests[0]]
+  t.equal(body.ConfigurationSetName, 'mails')
+  t.same(body.EmailTags, [{ Name: 'messageId', Value: message.messageId }, { Name: 'userId', Value: message.userId }, { Name: 'type', Value: message.type }])
+  // What SES allows in a tag: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
+  for (const { Name, Value } of body.EmailTags!) t.match(Name + Value, /^[A-Za-z0-9_-]{1,256}$/)
+  const mail = await simpleParser(Buffer.from(body.Content.Raw.Data, 'base64'))
+  t.equal([...mail.headers.keys()].some(name => name.startsWith('x-ses')), false, 'and shows the recipient none of it')
 })
 
 const counted = (metric: string) => app.logLines.reduce((sum, line) => sum + Number(line[metric] ?? 0), 0)

@@ -246,8 +246,9 @@ t.test('`me` is no id in version 1', async (t) => {
 t.test('every field of a patch is stored, answered and announced as changed', async (t) => {
   const ada = await newUser()
   const root = await adminOf(app)
-  const values: Record<keyof typeof UserPatch.properties, string> = { name: 'Ada King', locale: 'de-AT', status: 'SUSPENDED', role: 'admin' }
-  t.same(Object.keys(values).sort(), Object.keys(UserPatch.properties).sort())
+  // `mail` can only be removed, see test/modules/email/receipts.test.ts.
+  const values: Record<Exclude<keyof typeof UserPatch.properties, 'mail'>, string> = { name: 'Ada King', locale: 'de-AT', status: 'SUSPENDED', role: 'admin' }
+  t.same(Object.keys(values).sort(), Object.keys(UserPatch.properties).filter(field => field !== 'mail').sort())
   for (const [field, value] of Object.entries(values)) {
     const changed = await app.users.update(root, ada.id, { [field]: value }, 'c')
     t.equal(changed[field as keyof UserType], value)

@@ -5,6 +5,17 @@ export type ClientOptions = {
 };
 
 /**
+ * MailStatus
+ */
+export type MailStatus = {
+    /**
+     * `bounced`: the mailbox does not exist, and no mail is sent for seven days. `complained`: the recipient marked a mail as spam; codes to sign in are still sent
+     */
+    status: 'bounced' | 'complained';
+    since: string;
+};
+
+/**
  * User
  */
 export type User = {
@@ -30,6 +41,7 @@ export type User = {
      * Where the picture of the user is; absent without one
      */
     avatarUrl?: string;
+    mail?: MailStatus;
     createdAt: string;
     updatedAt: string;
     /**
@@ -117,6 +129,10 @@ export type UserPatch = {
      * Admins only
      */
     role?: 'user' | 'admin';
+    /**
+     * Removes the mark that mails do not arrive: they are sent again at once
+     */
+    mail?: null;
 };
 
 /**

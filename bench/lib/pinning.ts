@@ -1,0 +1,12 @@
+import { spawnSync } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+
+/** Whether a process can be kept on one core, so that the load generator does not take time from the server. */
+const isPossible = process.platform === 'linux' && availableParallelism() > 1 && spawnSync('taskset', ['-c', '0', 'true']).status === 0
+
+/** The command that runs Node on one core, where that is possible. */
+export function pinnedNode (core: 0 | 1, args: string[]): [command: string, args: string[]] {
+  return isPossible ? ['taskset', ['-c', String(core), process.execPath, ...args]] : [process.execPath, args]
+}
+
+export const PINNING = isPossible ? 'The server has one core, and the load generator another.' : 'Server and load generator share all cores: there is no taskset here, or one core only.'

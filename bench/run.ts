@@ -1,0 +1,129 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { calls } from './calls.ts'
+import { cold } from './cold.ts'
+import { BenchError, type Benchmark, type Context, type Table } from './lib/bench.ts'
+import { installPackages } from './lib/install.ts'
+import { BUILD, ROOT } from './lib/paths.ts'
+import { renderPage, renderPictures, renderText } from './lib/report.ts'
+import { losses, readResults, section, writeResults, type Results } from './lib/results.ts'
+import { server } from './server.ts'
+import { warm } from './warm.ts'
+
+/** Every benchmark, in the order in which they run. A new one is a file, and a line here. */
+const BENCHMARKS: Record<string, Benchmark> = { calls, cold, warm, server }
+
+const HELP = `npm run bench [-- COMMAND …] [--small] [--only NAMES] [--bundle DIR]: this service beside other ways to write it.
+
+${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join('\n')}
+
+Without a command, all of them run, in about ten minutes. The results are written to bench/results.json and
+docs/benchmarks.md. The contenders' packages are installed into bench/node_modules first.
+
+  --small        a short run of each, in less than a minute: writes nothing, and prints a warning for each ratio
+                 that is more than a quarter worse than the committed one
+  --only NAMES   these contenders only, comma separated, for example --only hono,service; writes nothing
+  --bundle DIR   a contender of your own for cold: a directory with an index.mjs that exports a handler and
+                 answers POST /users and GET /health like the others; writes nothing
+`
+
+interface Request { names: string[], isSmall: boolean, only: Set<string> | undefined, bundles: string[] }
+
+/** Reads the arguments. A wrong one ends the script with one line and exit code 2. */
+function readArguments (): Request {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { help: { type: 'boolean', short: 'h' }, small: { type: 'boolean' }, only: { type: 'string' }, bundle: { type: 'string', multiple: true } }
+    })
+    if (values.help === true) {
+      process.stdout.write(HELP)
+      process.exit(0)
+    }
+    const unknown = positionals.find(name => !(name in BENCHMARKS))
+    if (unknown !== undefined) throw new Error(`Unknown benchmark '${unknown}'`)
+    return {
+      names: positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals,
+      isSmall: values.small === true,
+      only: values.only === undefined ? undefined : new Set(values.only.split(',')),
+      bundles: values.bundle ?? []
+    }
+  } catch (error) {
+    console.error(`${(error as Error).message.split('. ')[0]}: --help lists the commands and options`)
+    process.exit(2)
+  }
+}
+
+const isTerminal = process.stderr.isTTY
+
+/** On a terminal the progress is one line that changes. In a log, each step is a line. */
+function say (text: string): void {
+  process.stderr.write(isTerminal ? `\r\u001b[K${text} …` : `${text} …\n`)
+}
+const clearLine = () => { if (isTerminal) process.stderr.write('\r\u001b[K') }
+
+const teardowns: (() => unknown)[] = []
+async function tearDown () {
+  for (const step of teardowns.splice(0).reverse()) await step()
+}
+
+async function write (sections: Results): Promise<void> {
+  const results = await writeResults(sections)
+  const page = join(ROOT, 'docs/benchmarks.md')
+  const pictures = join(dirname(page), 'benchmarks')
+  await mkdir(pictures, { recursive: true })
+  await writeFile(page, renderPage(results))
+  for (const [name, picture] of Object.entries(renderPictures(results))) await writeFile(join(pictures, name), picture)
+}
+
+/** Runs one benchmark, and ends what it has started. */
+async function run (name: string, { small, only, bundles }: Pick<Context, 'small' | 'only' | 'bundles'>): Promise<Table[]> {
+  const benchmark = BENCHMARKS[name]!
+  const context: Context = { small, only, bundles, say: text => say(`${name}${small ? ', small' : ''}: ${text}`), teardown: step => { teardowns.push(step) } }
+  try {
+    if (benchmark.needsPackages(context)) await installPackages(context)
+    return await benchmark.run(context)
+  } finally {
+    await tearDown()
+    clearLine()
+  }
+}
+
+async function main ({ names, isSmall, only, bundles }: Request): Promise<void> {
+  const began = performance.now()
+  await mkdir(BUILD, { recursive: true })
+  const writes = !isSmall && only === undefined && bundles.length === 0
+  const warnings: string[] = []
+  for (const name of names) {
+    const tables = await run(name, { small: isSmall, only, bundles })
+    console.log(`${tables.map(renderText).join('\n\n')}\n`)
+    if (isSmall) warnings.push(...losses(tables, readResults()[name]?.small ?? {}))
+    if (writes) await write({ [name]: section(name, tables, await run(name, { small: true, only, bundles })) })
+  }
+  if (writes) console.log('written to bench/results.json and docs/benchmarks.md')
+  for (const warning of warnings) console.log(`WARNING: worse than committed: ${warning}`)
+  console.log(`${names.join(', ')}: ${Math.round((performance.now() - began) / 1000)} s`)
+}
+
+let isStopping = false
+function stop (signal: NodeJS.Signals): void {
+  if (isStopping) process.exit(130)
+  isStopping = true
+  clearLine()
+  console.error(signal === 'SIGINT' ? 'interrupted' : 'terminated')
+  void tearDown().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)
+
+try {
+  await main(readArguments())
+  process.exitCode = 0
+} catch (error) {
+  if (isStopping) await new Promise(() => {}) // what the signal ended has failed; the signal's handler exits
+  clearLine()
+  console.error(error instanceof BenchError ? `bench: ${error.message}` : error)
+  process.exitCode = 1
+} finally {
+  await tearDown()
+}

@@ -1,0 +1,54 @@
+import { PutCommand, ScanCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { LOCAL_AWS } from '../local/aws.ts'
+import { createTables } from '../local/dynamodb.ts'
+import { readTemplate } from '../local/template.ts'
+import type { Engines } from './helper.ts'
+
+// What an operator does in a test: runs the commands of the runbook, and has backups of tables.
+
+export interface Run { code: number, stdout: string, stderr: string }
+
+/** Runs a script of the project as a process of its own, without a terminal. */
+export async function runScript (name: string, args: string[], env: Record<string, string | undefined>): Promise<Run> {
+  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, '../scripts', `${name}.ts`), ...args], { env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env }, maxBuffer: 2 ** 26 })
+  return await run.then(({ stdout, stderr }) => ({ code: 0, stdout, stderr }), (error: Run) => error)
+}
+
+/** The environment of a command that works on the tables of local engines. */
+export const tablesEnv = (engines: Pick<Engines, 'dynamodbEndpoint'>): Record<string, string> => ({
+  AWS_REGION: LOCAL_AWS.region,
+  AWS_ACCESS_KEY_ID: LOCAL_AWS.credentials.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: LOCAL_AWS.credentials.secretAccessKey,
+  AWS_ENDPOINT_URL_DYNAMODB: engines.dynamodbEndpoint,
+  USERS_TABLE: 'UsersTable',
+  AUTH_TABLE: 'AuthTable',
+  EMAIL_TABLE: 'EmailTable'
+})
+
+/** Every item of a table. */
+export async function everyItem (dynamodb: DynamoDBDocumentClient, TableName: string): Promise<Record<string, unknown>[]> {
+  const items: Record<string, unknown>[] = []
+  let ExclusiveStartKey: Record<string, unknown> | undefined
+  do {
+    const page = await dynamodb.send(new ScanCommand({ TableName, ConsistentRead: true, ExclusiveStartKey }))
+    items.push(...page.Items ?? [])
+    ExclusiveStartKey = page.LastEvaluatedKey
+  } while (ExclusiveStartKey !== undefined)
+  return items
+}
+
+/**
+ * What a point-in-time restore would give later: a new table with the items of now. No local engine has backups.
+ *
+ * @returns the name of the restored table
+ */
+export async function backUp (dynamodb: DynamoDBDocumentClient, engines: Pick<Engines, 'dynamodbEndpoint'>, table: string): Promise<string> {
+  const name = `${table}-restored`
+  const { StreamSpecification, TimeToLiveSpecification, ...definition } = readTemplate().tables[table]!
+  await createTables(engines.dynamodbEndpoint, { [name]: definition })
+  for (const Item of await everyItem(dynamodb, table)) await dynamodb.send(new PutCommand({ TableName: name, Item }))
+  return name
+}
