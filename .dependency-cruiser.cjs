@@ -26,7 +26,7 @@ module.exports = {
       { path: '^src/modules/(users|email|health)/' }, { path: '^src/modules/', pathNot: '^src/modules/$1/' }),
     { ...forbid('no-cycle-of-modules', 'two modules that need each other cannot be extracted; contracts and types count', { path: MODULE }, { path: MODULE, circular: true }), scope: 'folder' },
     forbid('no-cycle', 'imports go in one direction: routes, service, repository',
-      { path: '^(src|local|scripts)/' }, { circular: true }),
+      { path: '^(src|local|scripts|bench)/' }, { circular: true }),
     forbid('aws-only-at-the-edges', 'the rules of a module must not depend on how data is stored or sent',
       { path: '^src/', pathNot: ['^src/plugins/', '^src/modules/[^/]+/(repository|[a-z]+-repository|queue|sender|client|probes)\\.ts$'] }, { path: AWS }),
     forbid('rules-know-no-framework', 'services and event handlers are plain functions over a repository',
@@ -34,11 +34,12 @@ module.exports = {
     forbid('no-dev-dependency-in-src', 'the artifact has no devDependencies',
       { path: '^src/' }, { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] }),
     forbid('no-unresolvable', 'a rule cannot judge an import it cannot follow',
-      { path: '^(src|local|scripts|test)/' }, { couldNotResolve: true })
+      { path: '^(src|local|scripts|test|bench)/' }, { couldNotResolve: true })
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^test/.*/fixtures/' }, // files of scratch copies
+    // Files of scratch copies, and the benchmarks' contenders, whose packages are installed by the benchmarks only.
+    exclude: { path: ['^test/.*/fixtures/', '^bench/(peers|node_modules|\\.build)/'] },
     tsPreCompilationDeps: true, // type-only imports count
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] }

@@ -124,8 +124,8 @@ async function validate (starts: Start[], loader: string, { say, teardown }: Con
 }
 
 const NOTES: Record<Start['table'], string> = {
-  post: 'CPU time (user and system, all threads) of a new process from its start to the answer of its first registration, and its resident memory then. Peers write one item and send one message; this service writes once, and its outbox sends. The ratio is to the article’s handler in the same round; half of the rounds lie between the two figures of the spread.',
-  static: 'The same with a static route as first request, ÷ the same route of the article’s handler. This service reads its secrets first, as deployed.'
+  post: 'CPU time (user and system, all threads) of a new process from its start to the answer of its first registration, and its resident memory then. Peers write one item and send one message; this service writes once, and its outbox sends. The ratio is to the article’s handler in the same round; half of the rounds lie between the two figures behind it. Code and zip count everything in the bundle’s directory, lazily loaded files included.',
+  static: 'The same with a static route as first request, divided by the same route of the article’s handler. This service reads its secrets first, as deployed.'
 }
 
 async function run (context: Context): Promise<Table[]> {

@@ -12,11 +12,11 @@ import { BenchError, isSelected, type Benchmark, type Context, type Table } from
 import { buildServerPeer } from './lib/build.ts'
 import { cpuTime } from './lib/cpu-time.ts'
 import { startBenchEngines, type BenchEngines } from './lib/engines.ts'
+import type { LoadDone, LoadOrder } from './lib/load-order.ts'
 import { BENCH, BUILD, ROOT } from './lib/paths.ts'
 import { PINNING, pinnedNode } from './lib/pinning.ts'
 import { median, pairedRatio, shuffled } from './lib/stats.ts'
 import { peerTasks, serviceTasks, USER_ITEM, type Task } from './lib/work.ts'
-import type { LoadDone, LoadOrder } from './peers/load.ts'
 
 const CONNECTIONS = 64
 

@@ -122,7 +122,7 @@ async function run (context: Context): Promise<Table[]> {
   const contenders = await prepare(context)
   await validate(contenders, context)
   // Invocations. V8 has optimised the hot code after some thousands.
-  const [warmUp, count, rounds] = context.small ? [3000, 700, 3] : [20_000, 2000, 21]
+  const [warmUp, count, rounds] = context.small ? [2000, 500, 3] : [6000, 1000, 11]
   const series = new Map<string, { time: number, cpu: number }[]>()
   const each = (kind: Kind) => contenders.filter(({ tasks }) => tasks[kind] !== undefined)
   for (const kind of KINDS) {

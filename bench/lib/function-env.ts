@@ -1,18 +1,11 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { LOCAL_ACCOUNT } from '../../local/aws.ts'
-import { parseTemplate, readTemplate } from '../../local/template.ts'
+import { readTemplate } from '../../local/template.ts'
+import { evaluate, loadTemplate, textOf } from '../../test/template/evaluate.ts'
 import { BenchError } from './bench.ts'
-import { ROOT } from './paths.ts'
 
-interface Template {
-  Parameters: Record<string, { Default?: string | number }>
-  Globals: { Function: { Environment: { Variables: Record<string, unknown> } } }
-  Resources: Record<string, { Type: string, Properties?: { Environment?: { Variables?: Record<string, unknown> } } }>
-}
-
-/** Parameters without a default, as a first deployment gives them. */
+/** What a first deployment gives: the parameters without a default, and CloudFormation's own. */
 const PARAMETERS: Record<string, string> = { EmailFrom: 'users@example.com' }
+const OWN: Record<string, string> = { 'AWS::StackName': 'user-service', 'AWS::Region': 'us-east-1', 'AWS::AccountId': LOCAL_ACCOUNT, 'AWS::Partition': 'aws' }
 
 /**
  * The variables that template.yaml gives the API function of a dev stack with default parameters: no domain, no cache.
@@ -22,28 +15,29 @@ const PARAMETERS: Record<string, string> = { EmailFrom: 'users@example.com' }
  */
 export function functionEnv (queueUrl: (id: string) => string): Record<string, string> {
   const { buckets } = readTemplate()
-  const { Parameters, Globals, Resources } = parseTemplate(readFileSync(join(ROOT, 'template.yaml'), 'utf8')) as unknown as Template
+  const template = loadTemplate()
+  const shared = template.Globals?.['Function'].Environment.Variables as Record<string, unknown>
+  const own = template.Resources['ApiFunction']!.Properties['Environment'].Variables as Record<string, unknown>
+  // Only resources are evaluated, so the variables stand in for one.
+  const { Resources } = evaluate({ ...template, Resources: { Variables: { Type: 'Variables', Properties: { ...shared, ...own } } }, Outputs: {} }, PARAMETERS)
 
-  function reference (variable: string, id: string): string {
-    const parameter = Parameters[id]
-    if (parameter !== undefined) return PARAMETERS[id] ?? String(parameter.Default ?? '')
-    const type = Resources[id]?.Type
-    if (type === 'AWS::SQS::Queue') return queueUrl(id)
-    if (type === 'AWS::SecretsManager::Secret') return `arn:aws:secretsmanager:us-east-1:${LOCAL_ACCOUNT}:secret:${id}-AbCdEf`
-    if (type === 'AWS::S3::Bucket') return buckets[variable]!
+  /** what a Ref to a resource gives */
+  function reference (id: string, { Type }: { Type: string }): string {
+    if (Type === 'AWS::SQS::Queue') return queueUrl(id)
+    if (Type === 'AWS::SecretsManager::Secret') return `arn:aws:secretsmanager:us-east-1:${LOCAL_ACCOUNT}:secret:${id}-AbCdEf`
     return id
   }
-
-  function value (variable: string, given: unknown): string {
-    if (typeof given !== 'object' || given === null) return String(given)
-    const { Ref, 'Fn::Sub': sub, 'Fn::If': branches } = given as { Ref?: string, 'Fn::Sub'?: string, 'Fn::If'?: [string, unknown, unknown] }
-    if (Ref !== undefined) return reference(variable, Ref)
-    if (typeof sub === 'string') return sub.replace(/\$\{(\w+)\}/g, (_, id: string) => reference(variable, id))
-    // No condition holds in a stack with default parameters.
-    if (branches !== undefined) return value(variable, branches[2])
-    throw new BenchError(`${variable} of template.yaml cannot be read: bench/lib/function-env.ts does not know ${Object.keys(given).join()}`)
+  const names = {
+    ...OWN,
+    ...Object.fromEntries(Object.entries(template.Parameters).map(([name, { Default = '' }]) => [name, PARAMETERS[name] ?? String(Default)])),
+    ...Object.fromEntries(Object.entries(template.Resources).map(([id, resource]) => [id, reference(id, resource)]))
   }
-
-  const variables = { ...Globals.Function.Environment.Variables, ...Resources['ApiFunction']?.Properties?.Environment?.Variables }
-  return Object.fromEntries(Object.entries(variables).map(([name, given]) => [name, value(name, given)]))
+  const variables = Object.entries(Resources['Variables']!.Properties).map(([name, value]) => {
+    try {
+      return [name, typeof value === 'object' ? textOf(value, names) : String(value)]
+    } catch (error) {
+      throw new BenchError(`${name} of template.yaml cannot be read: ${(error as Error).message}`)
+    }
+  })
+  return { ...Object.fromEntries(variables) as Record<string, string>, ...buckets }
 }

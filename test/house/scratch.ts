@@ -11,7 +11,7 @@ export const ROOT = resolve(import.meta.dirname, '../..')
 export type Edits = Record<string, [find: string, replacement: string][]>
 
 /** Not copied: what .gitignore names, and what git keeps. */
-const LEFT_OUT = new Set(['node_modules', '.git', 'dist', '.local', '.tap', '.aws-sam', '.cache', 'coverage', '.env'])
+const LEFT_OUT = new Set(['node_modules', '.git', 'dist', '.local', '.tap', '.aws-sam', '.cache', '.build', 'coverage', '.env'])
 
 export interface Scratch {
   dir: string

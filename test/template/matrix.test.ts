@@ -4,7 +4,7 @@ import { createCompleter, tuplesOf } from './covering.ts'
 import { evaluate, loadTemplate, type Template } from './evaluate.ts'
 import { planOf } from './matrix.ts'
 import { instantiate, isPermitted, parametersOfRules, switchesOf } from './parameters.ts'
-import { createSolver, danglingReferences, openCircles, openDanglingReferences } from './structure.ts'
+import { createSolver, danglingReferences, logFaults, openCircles, openDanglingReferences } from './structure.ts'
 import { verdictOf } from './verdict.ts'
 
 const ref = (Ref: string) => ({ Ref })
@@ -125,6 +125,19 @@ t.test('the proof for all combinations finds what single combinations show', asy
   const outputs = new Set(Object.keys(template.Outputs))
   const normal = (pairs: Set<string>) => new Set([...pairs].map(pair => outputs.has(pair.split(' → ')[0]!) ? `Outputs → ${pair.split(' → ')[1]}` : pair))
   t.strictSame(normal(seen), normal(proved))
+})
+
+t.test('a function whose log group keeps everything is found', async t => {
+  const functionOf = (LoggingConfig: object): Template => small({
+    Resources: {
+      Logs: { Type: 'AWS::Logs::LogGroup', Properties: { RetentionInDays: 30 } },
+      Others: { Type: 'AWS::Logs::LogGroup', Properties: {} },
+      Job: { Type: 'AWS::Lambda::Function', Properties: { LoggingConfig } }
+    }
+  })
+  t.strictSame(logFaults(functionOf({ LogGroup: ref('Logs') })), [])
+  t.strictSame(logFaults(functionOf({ LogGroup: ref('Others') })), ['Job: its log group has no retention'])
+  t.strictSame(logFaults(functionOf({})), ['Job: its log group has no retention'])
 })
 
 t.test('a finding is a fault, a suppressed one is not, and a suppression that is not needed is one', async t => {

@@ -40,8 +40,16 @@ export function deploymentFaults (template: Template, rollsBack = true): string[
   })
 }
 
+/** A function without a log group of its own would create one that keeps everything, and is allowed to by no role here. */
+export function logFaults (template: Template): string[] {
+  return resourcesOf(template, 'AWS::Lambda::Function').flatMap(([id, { Properties }]) => {
+    const group = template.Resources[Properties['LoggingConfig']?.LogGroup?.Ref ?? '']
+    return group?.Properties['RetentionInDays'] === undefined ? [`${id}: its log group has no retention`] : []
+  })
+}
+
 export function faultsOf (template: Template, parameters: Row = {}): string[] {
-  return [...circles(template), ...danglingReferences(template), ...wildcardFaults(template), ...deploymentFaults(template, parameters['RollbackAlarms'] !== 'false')]
+  return [...circles(template), ...danglingReferences(template), ...wildcardFaults(template), ...logFaults(template), ...deploymentFaults(template, parameters['RollbackAlarms'] !== 'false')]
 }
 
 // ── Of a template whose conditions are open: for every combination of its parameters ─────────────────────────────────
