@@ -289,6 +289,10 @@ t.test('the policies are not larger than IAM accepts', async t => {
   t.strictSame(tooLarge(bootstrap), ['Boundary'])
 })
 
+t.test('bootstrap.yaml is small enough to be deployed without a bucket, which it creates', async t => {
+  t.ok(readFileSync(new URL('../../bootstrap.yaml', import.meta.url)).length <= 51_200, 'the size of a template that is sent with the call')
+})
+
 t.test('the artifact bucket is private, encrypted, versioned, reached over TLS only, and forgets', async t => {
   const { Artifacts, ArtifactsOverTlsOnly } = loadBootstrap().Resources
   t.strictSame(Object.values(Artifacts!.Properties['PublicAccessBlockConfiguration']), [true, true, true, true])
