@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path'
 import { readOptions } from './options.ts'
 
-/** An emulator of many AWS services, and the AWS CLI to call it with the commands of the documentation. */
-const PINS = ['moto[server]==5.2.5', 'awscli==1.46.3']
+/** An emulator of many AWS services, the AWS CLI to call it with the commands of the documentation, and the SAM transform for its CloudFormation. */
+const PINS = ['moto[server]==5.2.5', 'awscli==1.46.3', 'aws-sam-translator==1.115.0']
 
 const CACHE = join(import.meta.dirname, '../.cache')
-const VENV = join(CACHE, 'venv-moto')
+const VENV = join(CACHE, 'venv-aws')
 const MARK = join(VENV, 'pins')
 
 const isInstalled = () => existsSync(MARK) && readFileSync(MARK, 'utf8') === PINS.join(' ')
@@ -54,6 +54,6 @@ kept in .cache, and the directory with their programs is printed. Needs python3 
 
 if (import.meta.main) {
   readOptions(HELP)
-  if (!isInstalled()) console.error(`Installing ${PINS.join(' and ')}, which takes about a minute …`)
+  if (!isInstalled()) console.error(`Installing ${PINS.join(', ')}, which takes about a minute …`)
   console.log(installMoto())
 }

@@ -58,7 +58,8 @@ export function served ({ status, headers, cookies, body }: WireResponse): objec
     .replace(/"(accessToken|refreshToken)":"[^"]+"/g, '"$1":"<token>"')
     .replace(/"(Policy|X-Amz-Date|X-Amz-Signature|key|nextCursor)":"[^"]*"/g, '"$1":"<signed>"')
     .replace(/"(latencyMs|version)":[\d.]+/g, '"$1":"<number>"')
-  const counted = ['ratelimit', 'ratelimit-remaining', 'ratelimit-reset', 'x-correlation-id', 'location', 'etag']
+  // The seconds until a limit ends go by between two requests.
+  const counted = ['ratelimit', 'ratelimit-remaining', 'ratelimit-reset', 'x-correlation-id', 'location', 'etag', ...(status === 429 ? ['retry-after'] : [])]
   return {
     status,
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => {

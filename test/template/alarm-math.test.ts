@@ -11,10 +11,12 @@ interface Minute { requests: number, failed?: number, slow?: number }
 /** What API Gateway and Lambda report of traffic in each minute. Slow answers take nine seconds, others 50 ms. */
 function seriesOf (minutes: Minute[]): Series {
   const each = (of: (minute: Minute) => number[]) => minutes.map(of)
+  const failures = each(({ requests, failed = 0 }) => Array.from({ length: requests }, (_, i) => i < failed ? 1 : 0))
   const durations = each(({ requests, slow = 0 }) => Array.from({ length: requests }, (_, i) => i < slow ? 9000 : 50))
   return {
     'AWS/ApiGateway Count': each(({ requests }) => Array.from({ length: requests }, () => 1)),
-    'AWS/ApiGateway 5XXError': each(({ requests, failed = 0 }) => Array.from({ length: requests }, (_, i) => i < failed ? 1 : 0)),
+    'AWS/ApiGateway 5XXError': failures,
+    'AWS/ApiGateway 5xx': failures,
     'AWS/ApiGateway Latency': durations,
     'AWS/Lambda Duration': durations,
     'AWS/Lambda Invocations': each(({ requests }) => Array.from({ length: requests }, () => 1)),
@@ -37,7 +39,7 @@ function unguarded (): Template {
   const copy = structuredClone(template)
   for (const [, { Properties }] of resourcesOf(copy, 'AWS::CloudWatch::Alarm')) {
     for (const query of (Properties['Metrics'] ?? []) as { Expression?: string }[]) {
-      if (typeof query.Expression === 'string') query.Expression = query.Expression.replace(/^IF\(.+?, (.+), 0\)$/, '$1')
+      if (typeof query.Expression === 'string') query.Expression = query.Expression.replace(/^IF\((?:failed|slow) >= [\d.]+, (.+), 0\)$/, '$1')
     }
   }
   return copy
@@ -90,6 +92,45 @@ for (const [what, series, alarm, within] of DETECTED) {
     if (String(ServiceImpairedAlarm!.Properties['AlarmRule']['Fn::Sub']).includes(alarm)) t.ok(redAfter(template, 'ServiceImpairedAlarm', series)! - 30 <= within, 'and says that users are affected')
   })
 }
+
+t.test('the alarms of an HTTP API are as quick and as quiet', async t => {
+  const http = evaluate(loadTemplate(), { ApiType: 'http' })
+  t.equal(redAfter(http, 'Api5xxAlarm', outage(() => 5, { failed: 1 })), 32)
+  t.equal(redAfter(http, 'FastBurnAlarm', outage(() => 1, { failed: 1 })), 35)
+  t.equal(redAfter(http, 'ApiLatencyAlarm', outage(() => 1, { slow: 1 }))! <= 45, true)
+  t.strictSame(everRed(http, quiet(minute => minute === 30 ? { failed: 1, slow: 1 } : {})).filter(id => !id.endsWith('ShortAlarm')), [])
+})
+
+/** Hours in which requests come and users register and sign in as often as is given, spread over the hour. */
+const business = (hours: { requests: number, registrations?: number, signIns?: number }[]): Series => {
+  const of = (key: 'requests' | 'registrations' | 'signIns') => hours.flatMap(hour => Array.from({ length: 60 }, (_, minute) => {
+    const count = hour[key] ?? 0
+    // The metrics come without a value where nothing was counted.
+    return Array.from({ length: Math.floor((minute + 1) * count / 60) - Math.floor(minute * count / 60) }, () => 1)
+  }))
+  return { 'AWS/ApiGateway Count': of('requests'), 'UserService RegistrationsRequested': of('registrations'), 'UserService SignIns': of('signIns') }
+}
+
+t.test('sign-ins that fall to none while requests go on are an alarm, and a quiet night is none', async t => {
+  const busy = { requests: 12_000, registrations: 4, signIns: 30 }
+  t.equal(redAfter(template, 'SignInsMissingAlarm', business([busy, busy, busy])), undefined)
+  for (const gone of [{ signIns: 0 }, { registrations: 0 }, { signIns: 0, registrations: 0 }]) {
+    const after = redAfter(template, 'SignInsMissingAlarm', business([busy, { ...busy, ...gone }, { ...busy, ...gone }]))
+    t.ok(after !== undefined && after > 60 && after <= 125, `${JSON.stringify(gone)}: within an hour and five minutes, ${String(after! - 60)}`)
+  }
+  t.equal(redAfter(template, 'SignInsMissingAlarm', business([busy, { requests: 2000 }, { requests: 2000 }])), undefined, 'few requests prove nothing')
+})
+
+t.test('spill-over rings when it lasts, and not in a rush that the scaling follows', async t => {
+  const prod = evaluate(loadTemplate(), { Stage: 'prod' })
+  const spilling = (share: (minute: number) => number): Series => ({
+    'AWS/Lambda Invocations': Array.from({ length: 40 }, () => [100]),
+    'AWS/Lambda ProvisionedConcurrencySpilloverInvocations': Array.from({ length: 40 }, (_, minute) => [Math.round(100 * share(minute))])
+  })
+  t.equal(redAfter(prod, 'ApiSpilloverAlarm', spilling(minute => minute >= 10 && minute < 16 ? 0.9 : 0)), undefined, 'six minutes')
+  t.equal(redAfter(prod, 'ApiSpilloverAlarm', spilling(() => 0.02)), undefined)
+  t.ok(redAfter(prod, 'ApiSpilloverAlarm', spilling(minute => minute < 10 ? 0 : 0.3))! <= 25)
+})
 
 t.test('a version whose invocations fail is rolled back within five minutes at one a minute, and not for one failure', async t => {
   const errors = (of: (minute: number) => number): Series => ({ 'AWS/Lambda Errors': Array.from({ length: 20 }, (_, minute) => [of(minute)]) })

@@ -14,14 +14,16 @@ const UNUSED: [reason: string, ...actions: RegExp[]][] = [
   ['of tables: no import, no replica, no stream to Kinesis', /^kinesis:/, /^dynamodb:(?:AssociateTableReplica|CreateTableReplica|ImportTable|DescribeImport|.*KinesisStreamingDestination)$/, /^s3:GetObjectMetadata$/, /^logs:(?:CreateLogStream|PutLogEvents)$/],
   ['of items, by which replicas are made: CloudFormation needs none', /^dynamodb:(?:BatchWriteItem|(?:Delete|Get|Put|Update)Item|Query|Scan)$/],
   ['of buckets: no replication, website, object lock, ACL, inventory table', /^s3:(?:Delete|Put)BucketWebsite$/, /^s3:(?:DeleteObject|PutObjectAcl|PutObjectLockConfiguration|PutReplicationConfiguration|UpdateBucketMetadata.*|(?:Create|Delete|Get)BucketMetadataTableConfiguration)$/, /^s3tables:/],
-  ['of functions: no file system, capacity provider, layer', /^elasticfilesystem:/, /^s3files:/, /^lambda:(?:PassCapacityProvider|GetLayerVersion|AssociateRuntimeAlias)$/],
+  ['of functions: no file system, capacity provider', /^elasticfilesystem:/, /^s3files:/, /^lambda:(?:PassCapacityProvider|AssociateRuntimeAlias)$/],
+  ['of objectives: no monitor of browsers', /^rum:/],
+  ['of logs of web ACLs: no organization, no Firehose', /^iam:DescribeOrganization$/, /^firehose:ListDeliveryStreams$/],
   ['of log groups: no delivery to other services, no bearer tokens, no deletion protection', /^firehose:TagDeliveryStream$/, /^s3:REST\.PUT\.OBJECT$/, /^logs:(?:PutBearerTokenAuthentication|PutLogGroupDeletionProtection)$/],
   ['of VPCs: no lattice, tenancy, encryption control', /^vpc-lattice:/, /^vpce:/, /^ec2:(?:ModifyVpcTenancy|CreateVpcEncryptionControl)$/],
   ['of secrets: no replica', /^secretsmanager:(?:RemoveRegionsFromReplication|ReplicateSecretToRegions)$/],
   ['of web ACLs: only API Gateway is protected', /^(?:amplify|apprunner|appsync|bedrock-agentcore|cognito-idp|elasticloadbalancing|payments):/, /^ec2:.*VerifiedAccess/],
   ['of deployment groups: Lambda only', /^codedeploy:RegisterOnPremisesInstance$/],
   ['of roles: the boundary stays', /^iam:DeleteRolePermissionsBoundary$/],
-  ['of buses: the name of the action that the schema means is ReEncryptFrom', /^kms:ReEncrypt$/]
+  ['IAM has no such actions: tags of APIs are POST and DELETE', /^kms:ReEncrypt$/, /^apigateway:(?:Tag|Untag)Resource$/, /^synthetics:ReplicateCanary$/]
 ]
 const isUnused = (action: string) => UNUSED.some(([, ...patterns]) => patterns.some(pattern => pattern.test(action)))
 
@@ -41,7 +43,7 @@ function contextOf (action: string, bootstrap: Template): Record<string, string>
 
 const serviceOf = (action: string) => action.split(':')[0]
 /** Actions that have no resource, or whose resource is another one than that of the type whose handler calls them. */
-const ELSEWHERE = /^(?:iam:PassRole|iam:CreateServiceLinkedRole|secretsmanager:GetRandomPassword|cloudwatch:GetMetricData|codedeploy:.*|lambda:GetCodeSigningConfig|logs:.*Polic(?:y|ies)|logs:CreateLogDelivery|events:.*|s3:GetObject(?:Version)?)$/
+const ELSEWHERE = /^(?:iam:PassRole|iam:CreateServiceLinkedRole|secretsmanager:GetRandomPassword|cloudwatch:GetMetricData|codedeploy:.*|lambda:(?:GetCodeSigningConfig|GetLayerVersion)|logs:.*Polic(?:y|ies)|logs:CreateLogDelivery|events:.*|s3:GetObject(?:Version)?)$/
 
 /** What of the handlers' calls a role may not do, by resource type. */
 function lacking (statements: Statement[], bootstrap: Template, kinds: ('write' | 'read')[], types = Object.keys(handlers)): string[] {
@@ -77,6 +79,19 @@ function reach (statements: Statement[], bootstrap: Template): string[] {
     return write.filter(action => arn.split(':')[2] === serviceOf(action) && allows(statements, action, arn, context)).map(action => `${type}: ${action}`)
   })
 }
+
+t.test('log groups have names that CloudFormation may create', async t => {
+  const bootstrap = loadBootstrap()
+  const statements = statementsOf(bootstrap, ...policiesOf(bootstrap, 'ExecutionRole'))
+  const named = resourcesOf(loadTemplate(), 'AWS::Logs::LogGroup').filter(([, { Properties }]) => Properties['LogGroupName'] !== undefined)
+  t.ok(named.length >= 3)
+  for (const [id, { Properties }] of named) {
+    // The id of an API, and the name and id of the canary, are known to AWS alone.
+    const name = String((Properties['LogGroupName'] as { 'Fn::Sub': string })['Fn::Sub']).replaceAll('${AWS::StackName}', STACK).replace('${RegistrationCanary}', `${STACK}-canary`) // eslint-disable-line no-template-curly-in-string -- CloudFormation's
+    t.ok(allows(statements, 'logs:CreateLogGroup', `arn:aws:logs:eu-central-1:123456789012:log-group:${name}:*`), `${id}: ${name}`)
+  }
+  t.notOk(allows(statements, 'logs:CreateLogGroup', `arn:aws:logs:eu-central-1:123456789012:log-group:${OTHER}-a:*`))
+})
 
 t.test('CloudFormation changes only what has the name or the tag of its stack', async t => {
   const bootstrap = loadBootstrap()
@@ -195,7 +210,7 @@ const VARIANTS = ['true', 'false'].flatMap(on => [
   CodeSigningConfigArn: 'arn:signatures',
   ...worker,
   ...Object.fromEntries(Object.entries(loadTemplate().Parameters).filter(([, { AllowedValues }]) => JSON.stringify(AllowedValues) === '["true","false"]').map(([name]) => [name, on])),
-  ...(on === 'true' ? { Cache: 'valkey', Tracing: 'Active', DomainName: 'api.example.com', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1', AlarmEmail: 'a@example.com' } : {})
+  ...(on === 'true' ? { Cache: 'valkey', Tracing: 'Active', DomainName: 'api.example.com', CertificateArn: 'arn:aws:acm:x', HostedZoneId: 'Z1', AlarmEmail: 'a@example.com', SecretRotationDays: '30' } : {})
 })))
 
 t.test('the permissions boundary allows all that the roles of the template do, and little else', async t => {
@@ -272,6 +287,10 @@ t.test('the policies are not larger than IAM accepts', async t => {
   for (const role of ['DeployRole', 'ExecutionRole']) t.ok(policiesOf(bootstrap, role).length <= 10, `${role} has not more policies than a role may have`)
   bootstrap.Resources['Boundary']!.Properties['PolicyDocument'].Statement.push({ Effect: 'Deny', Action: Array.from({ length: 500 }, (_, n) => `iam:Action${n}`), Resource: '*' })
   t.strictSame(tooLarge(bootstrap), ['Boundary'])
+})
+
+t.test('bootstrap.yaml is small enough to be deployed without a bucket, which it creates', async t => {
+  t.ok(readFileSync(new URL('../../bootstrap.yaml', import.meta.url)).length <= 51_200, 'the size of a template that is sent with the call')
 })
 
 t.test('the artifact bucket is private, encrypted, versioned, reached over TLS only, and forgets', async t => {

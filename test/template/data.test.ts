@@ -50,7 +50,8 @@ function queueFaults (template: Template): string[] {
   const faults: string[] = []
   if (EmailQueue?.Properties['VisibilityTimeout'] !== 300) faults.push('visibility is not 300 s')
   for (const timeout of worker) if (EmailQueue?.Properties['VisibilityTimeout'] < 6 * timeout) faults.push(`visibility is less than six times a time-out of ${timeout} s`)
-  for (const [id, { Properties }] of resourcesOf(template, 'AWS::SQS::Queue')) {
+  // With CustomerKey: test/template/key.test.ts.
+  for (const [id, { Properties }] of resourcesOf(evaluate(template), 'AWS::SQS::Queue')) {
     if (Properties['MessageRetentionPeriod'] !== 14 * 24 * 3600) faults.push(`${id} does not keep messages for 14 days`)
     if (Properties['SqsManagedSseEnabled'] !== true) faults.push(`${id} is not encrypted`)
   }

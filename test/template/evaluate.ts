@@ -11,7 +11,7 @@ export interface Resource {
 }
 
 export interface Template {
-  Parameters: Record<string, { Type: string, Default?: string | number, AllowedValues?: unknown[], Description?: string }>
+  Parameters: Record<string, { Type: string, Default?: string | number, AllowedValues?: unknown[], AllowedPattern?: string, Description?: string }>
   Rules?: Record<string, { RuleCondition?: unknown, Assertions: { Assert: unknown, AssertDescription: string }[] }>
   Conditions: Record<string, unknown>
   Globals?: Record<string, any> // eslint-disable-line @typescript-eslint/no-explicit-any -- CloudFormation's own shapes
@@ -28,30 +28,31 @@ let parsed: Template | undefined
 const NOTHING = Symbol('AWS::NoValue')
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Decides conditions for some parameters. */
-function conditionsOf (template: Template, parameters: Record<string, string>): (condition: unknown) => boolean {
-  const valueOf = (name: string) => String(parameters[name] ?? template.Parameters[name]?.Default ?? '')
+/** What conditions and rules read: parameters, and pseudo parameters such as `AWS::Region`. */
+type Values = Record<string, string | undefined>
 
-  function operand (value: unknown): unknown {
-    return isObject(value) && typeof value['Ref'] === 'string' ? valueOf(value['Ref']) : value
-  }
-  function holds (condition: unknown): boolean {
+/** Decides conditions, and the functions of `Rules`, for some values of parameters. Missing parameters take their defaults. */
+export function createDecider (template: Pick<Template, 'Parameters' | 'Conditions'>, values: Values = {}): (condition: unknown) => boolean {
+  const valueOf = (name: string) => String(values[name] ?? template.Parameters[name]?.Default ?? '')
+  const operand = (value: unknown): unknown => isObject(value) && typeof value['Ref'] === 'string' ? valueOf(value['Ref']) : value
+
+  return function holds (condition): boolean {
     if (!isObject(condition)) throw new TypeError(`not a condition: ${JSON.stringify(condition)}`)
     const [[kind, value] = []] = Object.entries(condition)
     const parts = value as unknown[]
     if (kind === 'Condition') return holds(template.Conditions[value as string])
     if (kind === 'Fn::Equals') return String(operand(parts[0])) === String(operand(parts[1]))
+    if (kind === 'Fn::Contains') return (parts[0] as unknown[]).some(item => String(operand(item)) === String(operand(parts[1])))
     if (kind === 'Fn::Not') return !holds(parts[0])
     if (kind === 'Fn::And') return parts.every(holds)
     if (kind === 'Fn::Or') return parts.some(holds)
     throw new TypeError(`not a condition: ${JSON.stringify(condition)}`)
   }
-  return holds
 }
 
 /** Why CloudFormation would refuse these parameters: what the template's rules say. */
-export function refusals (template: Template, parameters: Record<string, string>): string[] {
-  const holds = conditionsOf(template, parameters)
+export function refusals (template: Template, parameters: Values): string[] {
+  const holds = createDecider(template, parameters)
   return Object.values(template.Rules ?? {})
     .filter(({ RuleCondition }) => RuleCondition === undefined || holds(RuleCondition))
     .flatMap(({ Assertions }) => Assertions.filter(({ Assert }) => !holds(Assert)).map(({ AssertDescription }) => AssertDescription))
@@ -70,8 +71,8 @@ export function textOf (value: unknown, names: Record<string, string>): string {
  * A template as CloudFormation would have it for some parameters: conditions decided, and what they leave out gone. Other
  * references stay as they are. Missing parameters take their defaults.
  */
-export function evaluate (template: Template, parameters: Record<string, string> = {}): Template {
-  const holds = conditionsOf(template, parameters)
+export function evaluate (template: Template, parameters: Values = {}): Template {
+  const holds = createDecider(template, parameters)
   const isOn = (name: string) => holds({ Condition: name })
 
   function resolve (value: unknown): unknown {
@@ -94,18 +95,30 @@ export function evaluate (template: Template, parameters: Record<string, string>
 export const resourcesOf = (template: Template, ...types: string[]): [id: string, resource: Resource][] =>
   Object.entries(template.Resources).filter(([, { Type }]) => types.includes(Type))
 
-/** Logical ids that a value refers to. */
-export function referencesOf (value: unknown): string[] {
-  if (Array.isArray(value)) return value.flatMap(referencesOf)
+/** A reference, with the conditions of the `Fn::If`s around it and the side of each. */
+export interface Reference { to: string, when: [condition: string, holds: boolean][] }
+
+/** What a value refers to, conditions still open. */
+export function openReferencesOf (value: unknown, when: Reference['when'] = []): Reference[] {
+  if (Array.isArray(value)) return value.flatMap(item => openReferencesOf(item, when))
   if (!isObject(value)) return []
+  const references = (...names: string[]) => names.map(name => ({ to: name.split('.')[0]!, when }))
   return Object.entries(value).flatMap(([key, item]) => {
-    if (key === 'Ref') return [String(item).split('.')[0]!]
-    if (key === 'Fn::GetAtt') return [(Array.isArray(item) ? String(item[0]) : String(item)).split('.')[0]!]
-    if (key === 'DependsOn') return [item].flat().map(String)
+    if (key === 'Ref') return references(String(item))
+    if (key === 'Fn::GetAtt') return references(Array.isArray(item) ? String(item[0]) : String(item))
+    if (key === 'DependsOn') return references(...[item].flat().map(String))
     if (key === 'Fn::Sub') {
       const [text, variables = {}] = [item].flat() as [string, Record<string, unknown>?]
-      return [...[...text.matchAll(/\$\{([A-Za-z0-9]+)[.}]/g)].map(match => match[1]!).filter(name => !(name in variables)), ...referencesOf(variables)]
+      const names = [...text.matchAll(/\$\{([A-Za-z0-9]+)[.}]/g)].map(match => match[1]!).filter(name => !(name in variables))
+      return [...references(...names), ...openReferencesOf(variables, when)]
     }
-    return referencesOf(item)
+    if (key === 'Fn::If') {
+      const [condition, yes, no] = item as [string, unknown, unknown]
+      return [...openReferencesOf(yes, [...when, [condition, true]]), ...openReferencesOf(no, [...when, [condition, false]])]
+    }
+    return openReferencesOf(item, when)
   })
 }
+
+/** Logical ids that a value refers to. */
+export const referencesOf = (value: unknown): string[] => openReferencesOf(value).map(({ to }) => to)

@@ -75,6 +75,7 @@ t.test('the log of the firewall has what was refused, without tokens, queries an
   const { Resources } = withWaf()
   const logging = Resources['WebAclLogging']!.Properties
   t.match(Resources['WebAclLogs']!.Properties, { LogGroupName: { 'Fn::Sub': /^aws-waf-logs-/ }, RetentionInDays: { Ref: 'LogRetentionDays' } })
+  t.strictSame(withWaf().Outputs['WebAclLogGroup']!.Value, { Ref: 'WebAclLogs' })
   t.match(logging['LogDestinationConfigs'], [{ 'Fn::Sub': /:log-group:\$\{WebAclLogs\}$/ }])
   t.strictSame(logging['LoggingFilter'], {
     DefaultBehavior: 'DROP',

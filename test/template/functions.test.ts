@@ -60,7 +60,7 @@ t.test('the configuration made of the template is one that the service starts wi
     if (typeof value !== 'object' || value === null) return String(value)
     const { Ref, 'Fn::Sub': sub } = value as { Ref?: string, 'Fn::Sub'?: string }
     // What a resource is called once it is there.
-    if (Ref === 'EmailQueue') return 'https://sqs.eu-central-1.amazonaws.com/123456789012/EmailQueue'
+    if (Ref?.endsWith('Queue') === true) return `https://sqs.eu-central-1.amazonaws.com/123456789012/${Ref}`
     if (Ref === 'UploadsBucket') return 'users-uploads'
     if (Ref === 'AWS::StackName') return 'user-service-prod'
     if (Ref?.endsWith('Secret') === true) return `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${Ref}`

@@ -35,7 +35,7 @@ t.test('every request to the HTTP API reaches the function by its alias, as an e
     const { type, payloadFormatVersion, timeoutInMillis, uri } = operation['x-amazon-apigateway-integration']
     t.strictSame({ type, payloadFormatVersion }, { type: 'aws_proxy', payloadFormatVersion: '2.0' }, key)
     t.ok(timeoutInMillis <= 30_000, 'the longest that an HTTP API waits')
-    t.match(textOf(uri, { 'AWS::Partition': 'aws', 'AWS::Region': 'eu-central-1', 'ApiFunction.Alias': 'ALIAS' }), /\/functions\/ALIAS\/invocations$/)
+    t.match(textOf(uri, { 'AWS::Partition': 'aws', 'AWS::Region': 'eu-central-1', 'ApiFunction.Arn': 'ARN' }), /\/functions\/ARN:live\/invocations$/)
   }
 })
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parseTemplate } from '../../local/template.ts'
-import type { Template } from './evaluate.ts'
+import { resourcesOf, type Template } from './evaluate.ts'
 
 /** The stage for which bootstrap.yaml is evaluated. */
 export const STACK = 'user-service-prod'
@@ -9,6 +9,7 @@ const VALUES: Record<string, string> = {
   'AWS::Region': 'eu-central-1',
   'AWS::AccountId': '123456789012',
   'AWS::URLSuffix': 'amazonaws.com',
+  'AWS::StackName': STACK,
   'AWS::StackId': 'arn:aws:cloudformation:eu-central-1:123456789012:stack/bootstrap-user-service-prod/1'
 }
 
@@ -86,8 +87,11 @@ export function statementsOf (bootstrap: Template, ...ids: string[]): Statement[
   return ids.flatMap(id => (resolve(bootstrap.Resources[id]!.Properties['PolicyDocument'], bootstrap, { Stage: 'prod' }) as { Statement: Statement[] }).Statement)
 }
 
-/** The managed policies of a role of bootstrap.yaml, by logical id. */
-export const policiesOf = (bootstrap: Template, role: string): string[] => (bootstrap.Resources[role]!.Properties['ManagedPolicyArns'] as { Ref: string }[]).map(({ Ref }) => Ref)
+/** The managed policies of a role of bootstrap.yaml, by logical id: those that it names, and those that name it. */
+export const policiesOf = (bootstrap: Template, role: string): string[] => [
+  ...(bootstrap.Resources[role]!.Properties['ManagedPolicyArns'] as { Ref: string }[]).map(({ Ref }) => Ref),
+  ...resourcesOf(bootstrap, 'AWS::IAM::ManagedPolicy').filter(([, { Properties }]) => (Properties['Roles'] as { Ref: string }[] | undefined)?.some(({ Ref }) => Ref === role)).map(([id]) => id)
+]
 
 const matches = (pattern: string, text: string): boolean => new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.')}$`, 's').test(text)
 const isIn = (patterns: unknown, text: string): boolean => [patterns].flat().some(pattern => matches(String(pattern), text))
