@@ -10,6 +10,7 @@ const OTHER = 'other-service-prod'
 
 /** What the schemas name for uses that are not in template.yaml. Patterns, by the reason. */
 const UNUSED: [reason: string, ...actions: RegExp[]][] = [
+  ['of vaults: the name of the action that the schema means is MountCapsule', /^backup-storage:Mount$/],
   ['of tables: no import, no replica, no stream to Kinesis', /^kinesis:/, /^dynamodb:(?:AssociateTableReplica|CreateTableReplica|ImportTable|DescribeImport|.*KinesisStreamingDestination)$/, /^s3:GetObjectMetadata$/, /^logs:(?:CreateLogStream|PutLogEvents)$/],
   ['of items, by which replicas are made: CloudFormation needs none', /^dynamodb:(?:BatchWriteItem|(?:Delete|Get|Put|Update)Item|Query|Scan)$/],
   ['of buckets: no replication, website, object lock, ACL, inventory table', /^s3:(?:Delete|Put)BucketWebsite$/, /^s3:(?:DeleteObject|PutObjectAcl|PutObjectLockConfiguration|PutReplicationConfiguration|UpdateBucketMetadata.*|(?:Create|Delete|Get)BucketMetadataTableConfiguration)$/, /^s3tables:/],
