@@ -7,14 +7,22 @@ import type { Resource, Template } from './evaluate.ts'
 export const NOT_CREATED: Record<string, string> = {
   'AWS::ApiGateway::Account': 'its API has it',
   'AWS::ApiGateway::ApiKey': 'its API has it',
-  'AWS::ApiGateway::BasePathMapping': 'its API has it',
   'AWS::ApiGateway::DomainName': 'its API has it',
   'AWS::ApiGateway::Stage': 'its API has it',
   'AWS::ApiGateway::UsagePlan': 'its API has it',
   'AWS::ApiGateway::UsagePlanKey': 'its API has it',
+  'AWS::ApiGatewayV2::Api': 'its API has it',
+  'AWS::ApiGatewayV2::ApiMapping': 'its API has it',
+  'AWS::ApiGatewayV2::Stage': 'its API has it',
   'AWS::ApplicationAutoScaling::ScalableTarget': 'its API has it',
   'AWS::ApplicationAutoScaling::ScalingPolicy': 'its API has it',
+  'AWS::ApplicationSignals::ServiceLevelObjective': 'its API does not have it either',
+  'AWS::Backup::BackupPlan': 'its API has it',
+  'AWS::Backup::BackupSelection': 'its API does not have it either',
+  'AWS::Backup::BackupVault': 'its API has it',
   'AWS::Budgets::Budget': 'its API has it',
+  'AWS::CE::AnomalyMonitor': 'its API does not have it either',
+  'AWS::CE::AnomalySubscription': 'its API does not have it either',
   'AWS::CloudWatch::Alarm': 'created by its API, see create_in_moto.py',
   'AWS::CloudWatch::CompositeAlarm': 'its API does not have it either',
   'AWS::CodeDeploy::Application': 'its API has it',
@@ -23,13 +31,19 @@ export const NOT_CREATED: Record<string, string> = {
   'AWS::KinesisFirehose::DeliveryStream': 'its API has it',
   'AWS::Lambda::Alias': 'its API has it; the story below runs the app itself and needs no alias',
   'AWS::Lambda::EventInvokeConfig': 'its API has it',
+  'AWS::Logs::LogStream': 'its API has it',
   'AWS::Logs::QueryDefinition': 'its API does not have it either',
   'AWS::Logs::SubscriptionFilter': 'its API has it',
   'AWS::S3::BucketPolicy': 'its API has it',
+  'AWS::SES::ConfigurationSet': 'its API has it',
+  'AWS::SES::ConfigurationSetEventDestination': 'its API has it',
   'AWS::SNS::Subscription': 'its API has it',
   'AWS::SNS::TopicPolicy': 'its API has it',
   'AWS::SQS::QueuePolicy': 'its API has it',
   'AWS::SecretsManager::Secret': 'created by its API, see create_in_moto.py',
+  'AWS::SecretsManager::RotationSchedule': 'its API has it',
+  'AWS::Synthetics::Canary': 'its API has it',
+  'AWS::WAFv2::LoggingConfiguration': 'its API has it',
   'AWS::WAFv2::WebACL': 'its API has it',
   'AWS::WAFv2::WebACLAssociation': 'its API has it'
 }
@@ -66,8 +80,10 @@ export function forMoto (template: Template): Template {
       const [id, attribute] = value['Fn::GetAtt'] as [string, string]
       if (isMissing(id)) return valueOf(id, attribute)
     }
-    if (typeof value['Fn::Sub'] === 'string') {
-      return { 'Fn::Sub': value['Fn::Sub'].replace(/\$\{(\w+)(?:\.([\w.]+))?\}/g, (whole, id: string, attribute?: string) => isMissing(id) ? String(valueOf(id, attribute)) : whole) }
+    if ('Fn::Sub' in value) {
+      const [text, variables] = [value['Fn::Sub']].flat() as [string, object?]
+      const filled = text.replace(/\$\{(\w+)(?:\.([\w.]+))?\}/g, (whole, id: string, attribute?: string) => isMissing(id) ? String(valueOf(id, attribute)) : whole)
+      return { 'Fn::Sub': variables === undefined ? filled : [filled, fill(variables)] }
     }
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item)]))
   }
