@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { parseTemplate } from '../local/template.ts'
 import { protect } from './protection.ts'
-import { findStack, isHost, NO_ADDRESS, type FoundStack } from './stack.ts'
+import { addressOf, findStack, missingRecord, type FoundStack } from './stack.ts'
 import { bootstrapOf, readStage, STAGES } from './stage.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -68,7 +68,7 @@ function refuseBroken (stack: string, { status, reason }: FoundStack): void {
  * @returns an exit code
  * @throws DeployError
  */
-export async function deploy ({ root, stage: name, options = [], cloudformation, sam, print, resolves = isHost }: Deployment): Promise<number> {
+export async function deploy ({ root, stage: name, options = [], cloudformation, sam, print, resolves }: Deployment): Promise<number> {
   const stage = readStage(root, name)
   const bootstrap = (await findStack(cloudformation, bootstrapOf(stage.stack)))?.outputs
   const { ArtifactBucket: bucket, ExecutionRoleArn: role, PermissionsBoundaryArn: boundary, CodeSigningConfigArn: signatures, SigningProfileName: profile } = bootstrap ?? {}
@@ -105,8 +105,11 @@ export async function deploy ({ root, stage: name, options = [], cloudformation,
   let code = await step(before)
   if (code === 0 && options.includes('--no-execute-changeset')) return 0
   let after = await findStack(cloudformation, stage.stack)
-  if (code === 0 && before === undefined && after !== undefined && (isProtected || after.outputs['PublicUrl'] === NO_ADDRESS)) {
-    print(`${stage.stack} exists: deploying once more, now ${[...(isProtected ? ['with protected tables'] : []), ...(hasAddress ? [] : ['with its address'])].join(' and ')}`)
+  // The address of the API is new when the stack is, and when the kind of API has changed.
+  const isFirst = before === undefined
+  const lacksAddress = !hasAddress && after?.outputs['PublicUrl'] !== after?.outputs['ApiUrl']
+  if (code === 0 && after !== undefined && ((isFirst && isProtected) || lacksAddress)) {
+    print(`${stage.stack} exists: deploying once more, now ${[...(isFirst && isProtected ? ['with protected tables'] : []), ...(lacksAddress ? ['with its address'] : [])].join(' and ')}`)
     code = await step(after)
     after = await findStack(cloudformation, stage.stack)
   }
@@ -117,9 +120,9 @@ export async function deploy ({ root, stage: name, options = [], cloudformation,
   if (after === undefined) throw new DeployError(`sam has reported success, and there is no stack ${stage.stack} in ${stage.region}`)
   if (isProtected) for (const what of await protect(cloudformation, stage.stack)) print(`${what} is on`)
 
-  const { PublicUrl, DomainTarget } = after.outputs
-  print(`${stage.stack} answers at ${PublicUrl}`)
-  if (DomainTarget !== undefined && !await resolves(new URL(PublicUrl!).hostname)) print(`${new URL(PublicUrl!).hostname} has no address yet: make it a CNAME of ${DomainTarget}`)
+  print(`${stage.stack} answers at ${addressOf(after)}`)
+  const missing = await missingRecord(after, resolves)
+  if (missing !== undefined) print(missing)
   return 0
 }
 

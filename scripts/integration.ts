@@ -1,12 +1,11 @@
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation'
 import { readOptions } from './options.ts'
-import { addressOf, findStack } from './stack.ts'
+import { addressOf, findStack, missingRecord } from './stack.ts'
 import { readStage, STAGES } from './stage.ts'
 
 const HELP = `npm run test:integration [-- --stage NAME]: tests a running service from outside. It registers users there.
 
-  --stage ${STAGES.join('|')}  a deployed stage of samconfig.toml, at the address in its stack's outputs: its domain, or that of its API
-                           while the domain has no DNS record. Needs AWS credentials
+  --stage ${STAGES.join('|')}  a deployed stage of samconfig.toml, at the address in its stack's outputs. Needs AWS credentials
 
 Without it:
   PUBLIC_URL  URL of the service (default: http://localhost:3000, npm start)
@@ -21,7 +20,9 @@ async function stageUrl (name: string): Promise<string> {
   const { stack, region } = readStage(`${import.meta.dirname}/..`, name)
   const found = await findStack(new CloudFormationClient({ region }), stack)
   if (found === undefined) throw new Error(`there is no stack ${stack} in ${region}`)
-  return await addressOf(found)
+  const missing = await missingRecord(found)
+  if (missing !== undefined) throw new Error(missing)
+  return addressOf(found)
 }
 
 const { stage } = readOptions(HELP, { stage: { type: 'string' } })

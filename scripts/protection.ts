@@ -2,7 +2,7 @@ import { GetStackPolicyCommand, SetStackPolicyCommand, UpdateTerminationProtecti
 import { findStack } from './stack.ts'
 
 /** Resource types with what cannot be created again. An update may change their settings, and not replace or remove them. */
-const KEPT = ['AWS::DynamoDB::Table', 'AWS::KMS::Key', 'AWS::S3::Bucket', 'AWS::SecretsManager::Secret']
+const KEPT = ['AWS::Backup::BackupVault', 'AWS::DynamoDB::Table', 'AWS::KMS::Key', 'AWS::S3::Bucket', 'AWS::SecretsManager::Secret']
 
 /** A policy without an Allow would stop every update; a Deny goes first. */
 export const STACK_POLICY = JSON.stringify({

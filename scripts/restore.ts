@@ -2,7 +2,7 @@ import { DescribeTableCommand, DynamoDBClient, RestoreTableToPointInTimeCommand 
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { confirm, Failure, progress, required, runCommand, UsageError } from './command.ts'
+import { confirm, Failure, progress, required, runCommand, UsageError, type Command } from './command.ts'
 import { readLedger, type Ledger } from './restore/ledger.ts'
 import { copyAuth, copyEmail, inspectAuth } from './restore/others.ts'
 import { createUsersCopy, inspectUsers, type CopyReport } from './restore/users.ts'
@@ -119,9 +119,9 @@ async function verify ({ dynamodb, tables, ledger }: Pick<Job, 'dynamodb' | 'tab
   console.log(`${accounts} accounts verified against ${ledger.size} erasures: no fault`)
 }
 
-await runCommand({
+export const command: Command<'create' | 'plan' | 'run' | 'verify'> = {
   help: HELP,
-  verbs: ['create', 'plan', 'run', 'verify'] as const,
+  verbs: ['create', 'plan', 'run', 'verify'],
   options: { stack: { type: 'string' }, table: { type: 'string' }, at: { type: 'string' }, from: { type: 'string' }, erased: { type: 'string' }, yes: { type: 'boolean' } },
   async run (verb, options) {
     const text = (name: string) => options[name] as string | undefined
@@ -156,4 +156,6 @@ await runCommand({
       client.destroy()
     }
   }
-})
+}
+
+if (import.meta.main) await runCommand(command)

@@ -34,10 +34,12 @@ export async function findStack (cloudformation: CloudFormationClient, name: str
   }
 }
 
-/**
- * Where a stack can be reached now: at its public URL, or at the address of its API while it has no public URL, or one whose
- * DNS record is still missing.
- */
-export async function addressOf ({ outputs: { PublicUrl = NO_ADDRESS, ApiUrl = PublicUrl } }: FoundStack, resolves = isHost): Promise<string> {
-  return PublicUrl !== NO_ADDRESS && await resolves(new URL(PublicUrl).hostname) ? PublicUrl : ApiUrl
+/** Where a stack is reached: at its public URL, or at the address of its API while it has none. */
+export const addressOf = ({ outputs: { PublicUrl = NO_ADDRESS, ApiUrl = PublicUrl } }: FoundStack): string => PublicUrl === NO_ADDRESS ? ApiUrl : PublicUrl
+
+/** What is missing until a stack can be reached, in one line; `undefined` when nothing is. With a domain, its API has no other address. */
+export async function missingRecord (stack: FoundStack, resolves = isHost): Promise<string | undefined> {
+  const { hostname } = new URL(addressOf(stack))
+  const target = stack.outputs['DomainTarget']
+  return target === undefined || await resolves(hostname) ? undefined : `${hostname} has no address yet: make it a CNAME of ${target}`
 }

@@ -17,11 +17,13 @@ export type Answers = Record<string, (call: Call) => string | undefined>
 
 /**
  * moto's CloudFormation, with the calls that moto does not know answered here: termination protection, and the detection of drift. An
- * answer for DescribeStacks is put over what moto says about a stack, since moto cannot fail.
+ * answer for DescribeStacks is put over what moto says about a stack, since moto cannot fail. moto forgets the outputs of a stack that was
+ * made by a change set; an update with the same template brings them back.
  */
 export async function startCloudFormation (t: Test, moto: string, answers: Answers = {}): Promise<CloudFormation> {
   const calls: Call[] = []
   const isProtected = new Set<string>()
+  const changeSets = new Map<string, string>()
   const own: Answers = {
     UpdateTerminationProtection: ({ StackName, EnableTerminationProtection }) => {
       if (EnableTerminationProtection === 'true') isProtected.add(StackName!)
@@ -39,6 +41,16 @@ export async function startCloudFormation (t: Test, moto: string, answers: Answe
     if (given !== undefined) return { status: 200, body: `<${Action}Response><${Action}Result>${given}</${Action}Result></${Action}Response>` }
     const response = await fetch(moto + request.url!, { method: request.method!, headers: { ...request.headers as Record<string, string>, host: new URL(moto).host }, body: body === '' ? null : body })
     let passed = await response.text()
+    if (Action === 'CreateChangeSet') changeSets.set(call['ChangeSetName']!, body)
+    if (Action === 'ExecuteChangeSet' && response.ok) {
+      const [, made] = [...changeSets].find(([name]) => call['ChangeSetName'] === name || call['ChangeSetName']!.includes(`/${name}/`))!
+      const update = new URLSearchParams(made)
+      update.set('Action', 'UpdateStack')
+      update.set('TemplateBody', `${update.get('TemplateBody')}\n# again\n`)
+      const { 'content-length': _, ...headers } = request.headers as Record<string, string>
+      const updated = await fetch(moto, { method: 'POST', headers: { ...headers, host: new URL(moto).host }, body: update })
+      if (!updated.ok) return { status: updated.status, body: await updated.text() }
+    }
     if (Action === 'DescribeStacks') {
       const status = own[Action]?.(call)
       if (status !== undefined) passed = passed.replace(/<StackStatus>\w+<\/StackStatus>/, `<StackStatus>${status}</StackStatus>`)

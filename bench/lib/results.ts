@@ -67,11 +67,15 @@ export function comparedOf (tables: readonly Table[]): Compared {
   }))])) as Compared
 }
 
-/** One line for each ratio that is worse than the committed one by more than a quarter, with both figures; and for each exact figure that has changed. */
+/**
+ * One line for each ratio of this service that is worse than the committed one by more than a quarter, with both figures; and
+ * for each exact figure that has changed. A peer that got slower is no loss.
+ */
 export function losses (tables: readonly Table[], committed: Compared): string[] {
   const lines: string[] = []
   for (const { id, title, better, columns, rows } of tables) {
     for (const { name, values } of rows) {
+      if (better !== undefined && !name.startsWith('this service')) continue
       for (const [key, was] of Object.entries(committed[id]?.[name] ?? {})) {
         const is = values[key]
         if (is === undefined) continue

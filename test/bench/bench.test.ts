@@ -47,6 +47,8 @@ t.test('a loss of more than a quarter is reported with both figures, and a small
   t.same(lost('higher', 2.6, 9), [])
   t.same(losses([table(undefined, { calls: 2 })], comparedOf([table(undefined, { calls: 1 })])), ['Cold start, this service, calls: 1 before, 2 now'], 'an exact figure must not change at all')
   t.same(losses([table('lower', { ratio: 9 })], {}), [], 'there is nothing to compare with')
+  const peer = (ratio: number): Table[] => [{ ...table('lower', {}), rows: [{ name: 'Hono', values: { ratio } }] }]
+  t.same(losses(peer(9), comparedOf(peer(1))), [], 'a peer that got slower is no loss')
 })
 
 t.test('a round that is slow for all contenders does not change their ratio', async t => {

@@ -57,7 +57,12 @@ t.test('the e-mail module leaves by touching three files, and the other modules 
     ...['ReceiveReceipts', 'MailAddresses'].map(statement),
     line('\\[EmailExtracted, .*Email(?:Smoke)?Function(?:Logs)?\\b'),
     line('EmailTableName:'),
-    line('MailReceiptsQueueUrl:'),
+    line('^  Email(?:FunctionVersion|FunctionName|LogGroup): \\{ Condition: EmailExtracted'),
+    line('- !(?:GetAtt|Sub) .*\\bEmailTable\\b'),
+    // Its widget, beside that of the authorizer.
+    /EmailWidget: !If\n(?: {12}.*\n){3} {10}/g,
+    /\$\{EmailWidget\}/g,
+    line('MailReceipts(?:DeadLetter)?QueueUrl:'),
     line('"title": "Mail receipts"'),
     /, "\$\{BounceRateAlarm\.Arn\}"/g,
     /, \["UserService", "Mails(?:Sent|Failed|Refused|Expired)",[^\]]*\]/g))

@@ -4,20 +4,21 @@ import t from 'tap'
 import { LOCAL_AWS } from '../../local/aws.ts'
 import { createTables } from '../../local/dynamodb.ts'
 import { readTemplate } from '../../local/template.ts'
+import { command } from '../../scripts/restore.ts'
 import { inspectUsers, VERSION_GAP } from '../../scripts/restore/users.ts'
 import { readLedger } from '../../scripts/restore/ledger.ts'
 import { claimItem, claimKey, erasedKey } from '../../src/modules/users/items.ts'
 import { startEventBus } from '../event-bus.ts'
 import { adminOf, bearerOf, buildTestApp, codeIn, pump, signIn, startEngines } from '../helper.ts'
 import { startMoto } from '../moto.ts'
-import { backUp, everyItem, runScript, tablesEnv } from '../operator.ts'
+import { backUp, everyItem, runHere, runScript, tablesEnv } from '../operator.ts'
 import { waiting } from '../outbox.ts'
 
 const engines = await startEngines(t)
 const bus = await startEventBus(t)
 const app = await buildTestApp(t, engines, { env: { ...bus.env, CACHE_TTL_SECONDS: '0' } })
 const env = tablesEnv(engines)
-const restore = async (...args: string[]) => await runScript('restore', args, env)
+const restore = async (...args: string[]) => await runHere(command, args, env)
 
 const users = app.config.USERS_TABLE
 const itemOf = async (userId: string) => (await app.dynamodb.send(new GetCommand({ TableName: users, Key: { userId }, ConsistentRead: true }))).Item
@@ -156,7 +157,7 @@ t.test('on moto: a backup is restored beside the live table, without its setting
   const { user } = await signIn(app, engines, 'on-moto@example.com')
   const items = [(await itemOf(user.id))!, (await itemOf(claimKey(user.email).userId))!]
   for (const Item of items) await dynamodb.send(new PutCommand({ TableName: 'UsersTable', Item }))
-  const onMoto = async (...args: string[]) => await runScript('restore', args, { ...env, AWS_ENDPOINT_URL_DYNAMODB: moto.endpoint })
+  const onMoto = async (...args: string[]) => await runHere(command, args, { ...env, AWS_ENDPOINT_URL_DYNAMODB: moto.endpoint })
 
   const created = await onMoto('create')
   t.equal(created.code, 0, created.stderr)
@@ -174,13 +175,13 @@ t.test('on moto: a backup is restored beside the live table, without its setting
 })
 
 t.test('a wrong call says in one line what is missing, and changes nothing', async t => {
-  t.match(await restore('--help'), { code: 0, stdout: /^npm run restore -- create \| plan/ })
+  t.match(await runScript('restore', ['--help'], env), { code: 0, stdout: /^npm run restore -- create \| plan/ })
   for (const [args, message] of [
     [['plan'], /^--from is missing/],
     [['plan', '--from', users], /^--from is the live table itself\n$/],
     [['create', '--at', 'yesterday'], /^--at is no time/],
     [['verify', '--nonsense'], /^Unknown option/]
   ] as const) t.match(await restore(...args), { code: 2, stderr: message }, args.join(' '))
-  t.match(await runScript('restore', ['verify'], { ...env, USERS_TABLE: undefined }), { code: 2, stderr: /^--stack is missing/ })
+  t.match(await runHere(command, ['verify'], { ...env, USERS_TABLE: undefined }), { code: 2, stderr: /^--stack is missing/ })
   t.match(await restore('plan', '--from', 'no-such-table'), { code: 1, stderr: /^ResourceNotFoundException: [^\n]*\n$/ })
 })

@@ -1,3 +1,5 @@
+import { CloudFormationClient, CreateStackCommand, UpdateStackCommand } from '@aws-sdk/client-cloudformation'
+import { CreateAliasCommand, CreateFunctionCommand, GetAliasCommand, LambdaClient, UpdateAliasCommand, UpdateFunctionCodeCommand } from '@aws-sdk/client-lambda'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -11,9 +13,8 @@ const template = (version: string) => JSON.stringify({
   Outputs: { ApiFunctionVersion: { Value: version }, DeploymentApplication: { Value: 'app' } }
 })
 
-/** Two archives without a file, for a shell's printf. The second one has a comment. */
-const EMPTY_ZIP = `PK\\005\\006${'\\000'.repeat(18)}`
-const OTHER_ZIP = `PK\\005\\006${'\\000'.repeat(16)}\\001\\000x`
+/** An archive without a file, with a comment. */
+const zip = (comment = '') => Buffer.concat([Buffer.from('PK\x05\x06'), Buffer.alloc(16), Buffer.from([comment.length, 0]), Buffer.from(comment)])
 
 t.test('an earlier version serves within seconds, and the next deployment finds the version it knows', async t => {
   const moto = await startMoto(t)
@@ -34,18 +35,21 @@ t.test('an earlier version serves within seconds, and the next deployment finds 
   const rollback = async (...args: string[]) => await runScript('rollback', args, env)
   const mine = ['--stack', 'svc', '--yes']
 
-  const arn = (await moto.shell(`
-    role=$(aws iam create-role --role-name x --assume-role-policy-document '{}' --query Role.Arn --output text)
-    aws lambda create-function --function-name api --runtime nodejs24.x --handler index.handler --role "$role" --zip-file fileb://<(printf '${EMPTY_ZIP}') --publish --query FunctionArn --output text
-    aws lambda create-alias --function-name api --name live --function-version 1 --query Name >&2`)).trim().replace(/:1$/, '')
-  const serves = async () => (await moto.aws('lambda', 'get-alias', '--function-name', 'api', '--name', 'live', '--query', 'FunctionVersion', '--output', 'text')).trim()
-  await moto.aws('cloudformation', 'create-stack', '--stack-name', 'svc', '--template-body', template(`${arn}:1`))
+  const client = { region: moto.env['AWS_REGION']!, endpoint: moto.endpoint, credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
+  const [lambda, cloudformation] = [new LambdaClient(client), new CloudFormationClient(client)]
+  t.teardown(() => { lambda.destroy(); cloudformation.destroy() })
+  const Role = (await moto.aws('iam', 'create-role', '--role-name', 'x', '--assume-role-policy-document', '{}', '--query', 'Role.Arn', '--output', 'text')).trim()
+  const { FunctionArn } = await lambda.send(new CreateFunctionCommand({ FunctionName: 'api', Runtime: 'nodejs24.x', Handler: 'index.handler', Role, Code: { ZipFile: zip() }, Publish: true }))
+  const arn = FunctionArn!.replace(/:1$/, '')
+  await lambda.send(new CreateAliasCommand({ FunctionName: 'api', Name: 'live', FunctionVersion: '1' }))
+  const serves = async () => (await lambda.send(new GetAliasCommand({ FunctionName: 'api', Name: 'live' }))).FunctionVersion
+  await cloudformation.send(new CreateStackCommand({ StackName: 'svc', TemplateBody: template(`${arn}:1`) }))
   t.match(await rollback('start', ...mine), { code: 2, stderr: /^api has no version before; published: 1$/m })
 
   // A release, by CloudFormation and CodeDeploy.
-  await moto.shell(`aws lambda update-function-code --function-name api --publish --zip-file fileb://<(printf '${OTHER_ZIP}')`)
-  await moto.aws('lambda', 'update-alias', '--function-name', 'api', '--name', 'live', '--function-version', '2')
-  await moto.aws('cloudformation', 'update-stack', '--stack-name', 'svc', '--template-body', template(`${arn}:2`))
+  await lambda.send(new UpdateFunctionCodeCommand({ FunctionName: 'api', ZipFile: zip('x'), Publish: true }))
+  await lambda.send(new UpdateAliasCommand({ FunctionName: 'api', Name: 'live', FunctionVersion: '2' }))
+  await cloudformation.send(new UpdateStackCommand({ StackName: 'svc', TemplateBody: template(`${arn}:2`) }))
   t.match(await rollback('status', '--stack', 'svc'), { code: 0, stdout: /: serves version 2; published: 1 2$/m })
   t.match(await rollback('start', ...mine, '--dry-run'), { code: 0, stdout: /^Would move .* from version 2 to 1\. Nothing was changed/ })
   t.equal(await serves(), '2')

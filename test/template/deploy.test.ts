@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { deploy, DeployError, type Deployment } from '../../scripts/deploy.ts'
 import { protect, STACK_POLICY } from '../../scripts/protection.ts'
-import { addressOf } from '../../scripts/stack.ts'
+import { addressOf, missingRecord } from '../../scripts/stack.ts'
 import { readStage } from '../../scripts/stage.ts'
 import { startCloudFormation, type Answers } from '../cloudformation.ts'
 import { startMoto } from '../moto.ts'
@@ -128,7 +128,7 @@ t.test('with code signing each function of the template is signed', { skip: moto
   const { args, parameters } = runs[0]!
   t.equal(parameters['CodeSigningConfigArn'], 'arn:signatures')
   const signed = args.slice(args.indexOf('--signing-profiles') + 1, args.indexOf('--no-execute-changeset'))
-  t.strictSame(signed.sort(), ['ApiFunction', 'ApiSmokeFunction', 'AuthorizerFunction', 'EmailFunction', 'EmailSmokeFunction'].map(id => `${id}=profile_1`))
+  t.strictSame(signed.sort(), ['ApiFunction', 'ApiSmokeFunction', 'AuthorizerFunction', 'EmailFunction', 'EmailSmokeFunction', 'RotationFunction'].map(id => `${id}=profile_1`))
 })
 
 t.test('without the bootstrap stack nothing is deployed, and the message names it', { skip: moto === undefined }, async t => {
@@ -176,9 +176,11 @@ t.test('samconfig.toml has the tag by which bootstrap.yaml knows the secrets of 
   }
 })
 
-t.test('a stage is tested at its public URL, and at the address of its API until that can be reached', async t => {
-  const address = async (PublicUrl: string, resolves: boolean) => await addressOf({ status: 'UPDATE_COMPLETE', reason: '', isProtected: false, outputs: { PublicUrl, ApiUrl: `${API_URL}/staging` } }, async () => resolves)
-  t.equal(await address('https://api.example.com', true), 'https://api.example.com')
-  t.equal(await address('https://api.example.com', false), `${API_URL}/staging`, 'no DNS record yet')
-  t.equal(await address('https://public-url.invalid', true), `${API_URL}/staging`, 'the placeholder')
+t.test('a stage is tested at its public URL, and at the address of its API while it has none', async t => {
+  const stack = (outputs: Record<string, string>) => ({ status: 'UPDATE_COMPLETE', reason: '', isProtected: false, outputs: { ApiUrl: `${API_URL}/staging`, ...outputs } })
+  const domain = stack({ PublicUrl: 'https://api.example.com', DomainTarget: 'd-1.example' })
+  t.equal(addressOf(domain), 'https://api.example.com')
+  t.equal(addressOf(stack({ PublicUrl: 'https://public-url.invalid' })), `${API_URL}/staging`, 'the placeholder')
+  t.equal(await missingRecord(domain, async () => true), undefined)
+  t.equal(await missingRecord(domain, async () => false), 'api.example.com has no address yet: make it a CNAME of d-1.example')
 })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { evaluate, loadTemplate, resourcesOf, type Template } from './evaluate.ts'
 import { grantsOf } from './iam.ts'
@@ -101,6 +102,7 @@ t.test('Lambda Insights adds the layer and one permission, and an endpoint where
     }
     t.equal('LogsEndpoint' in template.Resources, hasEndpoint)
   }
+  t.match(readFileSync('bootstrap.yaml', 'utf8'), /Action: lambda:GetLayerVersion\n\s+Resource: !Sub '\S+:\*:layer:LambdaInsightsExtension-Arm64:\*'/, 'who deploys may read the layer')
   t.strictSame(loadTemplate().Globals!['Function'].Layers, { 'Fn::If': ['HasInsights', [{ Ref: 'LambdaInsightsLayer' }], { Ref: 'AWS::NoValue' }] })
 })
 
