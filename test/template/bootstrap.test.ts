@@ -10,7 +10,6 @@ const OTHER = 'other-service-prod'
 
 /** What the schemas name for uses that are not in template.yaml. Patterns, by the reason. */
 const UNUSED: [reason: string, ...actions: RegExp[]][] = [
-  ['of vaults: the name of the action that the schema means is MountCapsule', /^backup-storage:Mount$/],
   ['of tables: no import, no replica, no stream to Kinesis', /^kinesis:/, /^dynamodb:(?:AssociateTableReplica|CreateTableReplica|ImportTable|DescribeImport|.*KinesisStreamingDestination)$/, /^s3:GetObjectMetadata$/, /^logs:(?:CreateLogStream|PutLogEvents)$/],
   ['of items, by which replicas are made: CloudFormation needs none', /^dynamodb:(?:BatchWriteItem|(?:Delete|Get|Put|Update)Item|Query|Scan)$/],
   ['of buckets: no replication, website, object lock, ACL, inventory table', /^s3:(?:Delete|Put)BucketWebsite$/, /^s3:(?:DeleteObject|PutObjectAcl|PutObjectLockConfiguration|PutReplicationConfiguration|UpdateBucketMetadata.*|(?:Create|Delete|Get)BucketMetadataTableConfiguration)$/, /^s3tables:/],
@@ -23,7 +22,7 @@ const UNUSED: [reason: string, ...actions: RegExp[]][] = [
   ['of web ACLs: only API Gateway is protected', /^(?:amplify|apprunner|appsync|bedrock-agentcore|cognito-idp|elasticloadbalancing|payments):/, /^ec2:.*VerifiedAccess/],
   ['of deployment groups: Lambda only', /^codedeploy:RegisterOnPremisesInstance$/],
   ['of roles: the boundary stays', /^iam:DeleteRolePermissionsBoundary$/],
-  ['IAM has no such actions: tags of APIs are POST and DELETE', /^kms:ReEncrypt$/, /^apigateway:(?:Tag|Untag)Resource$/, /^synthetics:ReplicateCanary$/]
+  ['IAM has no such actions: tags of APIs are POST and DELETE', /^kms:ReEncrypt$/, /^apigateway:(?:Tag|Untag)Resource$/, /^synthetics:ReplicateCanary$/, /^backup-storage:Mount$/]
 ]
 const isUnused = (action: string) => UNUSED.some(([, ...patterns]) => patterns.some(pattern => pattern.test(action)))
 
@@ -37,13 +36,13 @@ function contextOf (action: string, bootstrap: Template): Record<string, string>
     'iam:PolicyARN': 'arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole',
     'lambda:FunctionArn': arnOf('AWS::Lambda::Function')!,
     'aws:RequestedRegion': 'eu-central-1',
-    ...(/^(?:secretsmanager:CreateSecret|kms:CreateKey)$/.test(action) ? { 'aws:RequestTag/stack': STACK } : { 'aws:ResourceTag/stack': STACK })
+    ...(['secretsmanager:CreateSecret', 'kms:CreateKey'].includes(action) ? { 'aws:RequestTag/stack': STACK } : { 'aws:ResourceTag/stack': STACK })
   }
 }
 
 const serviceOf = (action: string) => action.split(':')[0]
 /** Actions that have no resource, or whose resource is another one than that of the type whose handler calls them. */
-const ELSEWHERE = /^(?:iam:PassRole|iam:CreateServiceLinkedRole|secretsmanager:GetRandomPassword|cloudwatch:GetMetricData|codedeploy:.*|lambda:(?:GetCodeSigningConfig|GetLayerVersion)|logs:.*Polic(?:y|ies)|logs:CreateLogDelivery|events:.*|s3:GetObject(?:Version)?)$/
+const ELSEWHERE = /^(?:iam:PassRole|kms:.*Alias(?:es)?|kms:CreateKey|iam:CreateServiceLinkedRole|secretsmanager:GetRandomPassword|cloudwatch:GetMetricData|codedeploy:.*|lambda:(?:GetCodeSigningConfig|GetLayerVersion)|logs:.*Polic(?:y|ies)|logs:CreateLogDelivery|events:.*|s3:GetObject(?:Version)?)$/
 
 /** What of the handlers' calls a role may not do, by resource type. */
 function lacking (statements: Statement[], bootstrap: Template, kinds: ('write' | 'read')[], types = Object.keys(handlers)): string[] {

@@ -28,7 +28,7 @@ export interface Statement {
 /** Names as CloudFormation makes them: most begin with the stack's name, some only have the logical id. */
 const ARNS: Record<string, (id: string, stack: string) => string> = {
   'AWS::ApiGateway::RestApi': () => 'arn:aws:apigateway:eu-central-1::/restapis/abc',
-  'AWS::Backup::BackupVault': (_id, stack) => `arn:aws:backup:eu-central-1:123456789012:backup-vault:${stack}`,
+  'AWS::Backup::BackupVault': (_, stack) => `arn:aws:backup:eu-central-1:123456789012:backup-vault:${stack}`,
   'AWS::CloudWatch::Alarm': (id, stack) => `arn:aws:cloudwatch:eu-central-1:123456789012:alarm:${stack}-${id}-1`,
   'AWS::CloudWatch::CompositeAlarm': (id, stack) => `arn:aws:cloudwatch:eu-central-1:123456789012:alarm:${stack}-${id}-1`,
   'AWS::CodeDeploy::Application': (id, stack) => `arn:aws:codedeploy:eu-central-1:123456789012:application:${stack}-${id}-1`,
@@ -37,8 +37,8 @@ const ARNS: Record<string, (id: string, stack: string) => string> = {
   'AWS::Events::EventBus': (id, stack) => `arn:aws:events:eu-central-1:123456789012:event-bus/${stack}-events`,
   'AWS::Events::Rule': (id, stack) => `arn:aws:events:eu-central-1:123456789012:rule/${stack}-${id}-1`,
   'AWS::IAM::Role': (id, stack) => `arn:aws:iam::123456789012:role/${stack}-${id}-1`,
-  'AWS::KMS::Key': () => 'arn:aws:kms:eu-central-1:123456789012:key/1',
   'AWS::KinesisFirehose::DeliveryStream': (id, stack) => `arn:aws:firehose:eu-central-1:123456789012:deliverystream/${stack}-${id}-1`,
+  'AWS::KMS::Key': id => `arn:aws:kms:eu-central-1:123456789012:key/${id}`,
   'AWS::Lambda::Alias': (id, stack) => `arn:aws:lambda:eu-central-1:123456789012:function:${stack}-${id}-1:live`,
   'AWS::Lambda::Function': (id, stack) => `arn:aws:lambda:eu-central-1:123456789012:function:${stack}-${id}-1`,
   'AWS::Lambda::Permission': (id, stack) => `arn:aws:lambda:eu-central-1:123456789012:function:${stack}-${id}-1`,
