@@ -7,10 +7,11 @@ import { createRequire } from 'node:module'
 import { basename, resolve } from 'node:path'
 
 const [packages, ...files] = process.argv.slice(2)
-const require = createRequire(resolve(packages, 'package.json'))
-const { App, Stack } = require('aws-cdk-lib')
-const { CfnInclude } = require('aws-cdk-lib/cloudformation-include')
-const { AwsSolutionsChecks, ServerlessChecks } = require('cdk-nag')
+// Not called require: the packages are not those of the project, whose boundaries are checked.
+const load = createRequire(resolve(packages, 'package.json'))
+const { App, Stack } = load('aws-cdk-lib')
+const { CfnInclude } = load('aws-cdk-lib/cloudformation-include')
+const { AwsSolutionsChecks, ServerlessChecks } = load('cdk-nag')
 
 const findings = files.flatMap(file => {
   const stack = new Stack(new App({ analyticsReporting: false }), 'Stack')
