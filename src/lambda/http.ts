@@ -6,6 +6,7 @@ import type { App } from '../app.ts'
 import { CORRELATION_HEADER, correlationIdOf } from '../plugins/correlation.ts'
 import { SECURITY_HEADERS } from '../plugins/security-headers.ts'
 import { lifecycleHeaders, versionOfPath } from '../plugins/versions.ts'
+import { basePathOf } from '../shared/base-path.ts'
 import { Internal } from '../shared/errors.ts'
 import { isObject } from '../shared/is-object.ts'
 import { addressOf } from '../shared/network.ts'
@@ -149,7 +150,7 @@ const isText = (contentType: string | undefined) => contentType === undefined ||
 
 /** Passes HTTP events to Fastify, and returns its answers in the format of the event's source. */
 export function createHttp (app: App) {
-  const publicPath = new URL(app.config.PUBLIC_URL).pathname.replace(/\/$/, '')
+  const publicPath = basePathOf(app.config.PUBLIC_URL)
   const proxy = awsLambdaFastify(app as unknown as FastifyInstance, {
     // The app does not read the event. The adapter drops client headers that use its own header names.
     decorateRequest: false,

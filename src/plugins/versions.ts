@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { basePathOf } from '../shared/base-path.ts'
 import { Gone } from '../shared/errors.ts'
 import type { Config } from './config.ts'
 import { pathOf } from './request-target.ts'
@@ -37,7 +38,7 @@ export function lifecycleHeaders ({ V1_SUNSET, PUBLIC_URL }: Pick<Config, 'V1_SU
   return {
     deprecation: DEPRECATED_SINCE,
     sunset: new Date(V1_SUNSET).toUTCString(),
-    link: `<${new URL(PUBLIC_URL).pathname.replace(/\/$/, '')}/openapi/v2.json>; rel="successor-version"`
+    link: `<${basePathOf(PUBLIC_URL)}/openapi/v2.json>; rel="successor-version"`
   }
 }
 

@@ -1,7 +1,7 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyEventV2, Context } from 'aws-lambda'
 import t from 'tap'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
-import { buildTestApp, startEngines } from '../helper.ts'
+import { adminOf, bearerOf, buildTestApp, startEngines } from '../helper.ts'
 import { evaluate, loadTemplate, textOf, type Template } from '../template/evaluate.ts'
 import { albEvent, functionUrlEvent, httpDomainEvent, httpEvent, httpStageEvent, restEvent, type WireRequest } from './transports.ts'
 
@@ -46,6 +46,17 @@ t.test('behind a base path or an API mapping, the path is what comes after it', 
     'HTTP API, a greedy route': httpMapped('/users-api', '/health/live', 'ANY /{proxy+}', { proxy: 'health/live' }),
     'HTTP API, a route of its own': httpMapped('/users-api', '/health/live', 'GET /health/live')
   })) t.equal((await invoke(event)).statusCode, 200, what)
+})
+
+t.test('links in answers begin with the path that clients use', async t => {
+  const app = await buildTestApp(t, engines, { env: { PUBLIC_URL: `https://${DOMAIN}/users-api` } })
+  const created = await app.inject({ method: 'POST', url: '/v1/users', payload: { email: 'linked@example.com', name: 'Ada' } })
+  t.match(created.headers.location, /^\/users-api\/v1\/users\/[\w-]{36}$/)
+  t.equal(created.headers.link, '</users-api/openapi/v2.json>; rel="successor-version"')
+  await app.users.register({ email: 'linked-2@example.com', name: 'Ada' }, 'c')
+  const { userId } = await adminOf(app)
+  const page = await app.inject({ url: '/v2/users?limit=1', headers: await bearerOf(app, userId) })
+  t.match(page.headers.link, /^<\/users-api\/v2\/users\?limit=1&cursor=/)
 })
 
 t.test('the event decides, and not only PUBLIC_URL', async t => {

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
+import { basePathOf } from '../../shared/base-path.ts'
 import { preferredLocale } from '../../shared/locale.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import { wholeNumbers } from '../../shared/query.ts'
@@ -21,7 +22,7 @@ const ABOUT_PAGES = 'A page may have fewer items than its limit; `nextCursor` is
 function sendPage (reply: FastifyReply, path: string, query: Record<string, string | number | undefined>, page: { nextCursor: string | null }) {
   if (page.nextCursor !== null) {
     const given = Object.entries({ ...query, cursor: page.nextCursor }).flatMap(([name, value]) => value === undefined ? [] : [[name, String(value)] as [string, string]])
-    reply.header('link', `<${path}?${new URLSearchParams(given).toString()}>; rel="next"`)
+    reply.header('link', `<${basePathOf(reply.server.config.PUBLIC_URL)}${path}?${new URLSearchParams(given).toString()}>; rel="next"`)
   }
   return reply.send(page)
 }

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { basePathOf } from '../../shared/base-path.ts'
 import { Envelope, Failure, failure, success } from '../../shared/envelope.ts'
 import { preferredLocale } from '../../shared/locale.ts'
 import type { User } from './contract.ts'
@@ -35,7 +36,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
   }, async (request, reply) => {
     const locale = preferredLocale(request.headers['accept-language'])
     const { id, email, name } = await app.users.register({ ...request.body, locale }, request.id)
-    reply.code(201).header('location', `/v1/users/${id}`)
+    reply.code(201).header('location', `${basePathOf(app.config.PUBLIC_URL)}/v1/users/${id}`)
     return success({ userId: id, email, name })
   })
 
