@@ -14,6 +14,7 @@ const NOT_RUN: Record<string, string> = {
   'sesv2 put-account-details': 'moto does not know the call; AWS answers it by hand',
   'ce update-cost-allocation-tags-status': 'moto does not know the call',
   'gh variable set': 'GitHub has no emulator',
+  'backup put-backup-vault-lock-configuration': 'no vault is here: it is a part of a stage that has backups by parameter',
   'npm ci': '.ci/run does it in a fresh clone',
   'npm run test:integration': 'test/lambda/integration.test.ts runs it against the service'
 }
