@@ -35,7 +35,7 @@ async function tablesOf (stack: string | undefined): Promise<Tables> {
     const outputs = await outputsOf(stack, ['UsersTableName', 'AuthTableName', 'EmailTableName'])
     return { users: outputs.UsersTableName, auth: outputs.AuthTableName, email: outputs.EmailTableName }
   }
-  const { USERS_TABLE: users, AUTH_TABLE: auth, EMAIL_TABLE: email } = process.env
+  const [users, auth, email] = ['USERS_TABLE', 'AUTH_TABLE', 'EMAIL_TABLE'].map(name => process.env[name])
   if (!users || !auth || !email) throw new UsageError('--stack is missing: the name of the stack, or set USERS_TABLE, AUTH_TABLE and EMAIL_TABLE')
   return { users, auth, email }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { LOCAL_AWS } from '../local/aws.ts'
 import { createTables } from '../local/dynamodb.ts'
+import { completeEnv } from '../local/env.ts'
 import { readTemplate } from '../local/template.ts'
 import { runCommand, type Command } from '../scripts/command.ts'
 import type { Engines } from './helper.ts'
@@ -48,15 +49,18 @@ export async function runHere<Verb extends string> (command: Command<Verb>, args
 }
 
 /** The environment of a command that works on the tables of local engines. */
-export const tablesEnv = (engines: Pick<Engines, 'dynamodbEndpoint'>): Record<string, string> => ({
-  AWS_REGION: LOCAL_AWS.region,
-  AWS_ACCESS_KEY_ID: LOCAL_AWS.credentials.accessKeyId,
-  AWS_SECRET_ACCESS_KEY: LOCAL_AWS.credentials.secretAccessKey,
-  AWS_ENDPOINT_URL_DYNAMODB: engines.dynamodbEndpoint,
-  USERS_TABLE: 'UsersTable',
-  AUTH_TABLE: 'AuthTable',
-  EMAIL_TABLE: 'EmailTable'
-})
+export function tablesEnv (engines: Pick<Engines, 'dynamodbEndpoint'>): Record<string, string> {
+  const { USERS_TABLE, AUTH_TABLE, EMAIL_TABLE } = completeEnv({}) as Record<'USERS_TABLE' | 'AUTH_TABLE' | 'EMAIL_TABLE', string>
+  return {
+    AWS_REGION: LOCAL_AWS.region,
+    AWS_ACCESS_KEY_ID: LOCAL_AWS.credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: LOCAL_AWS.credentials.secretAccessKey,
+    AWS_ENDPOINT_URL_DYNAMODB: engines.dynamodbEndpoint,
+    USERS_TABLE,
+    AUTH_TABLE,
+    EMAIL_TABLE
+  }
+}
 
 /** Every item of a table. */
 export async function everyItem (dynamodb: DynamoDBDocumentClient, TableName: string): Promise<Record<string, unknown>[]> {

@@ -53,9 +53,9 @@ t.test('the artifact answers without Lambda around it, and compresses what it se
   await buildLambda(directory)
   const script = `
     const { handler } = await import(${JSON.stringify(pathToFileURL(join(directory, 'index.mjs')).href)})
-    const requestContext = { identity: { sourceIp: '192.0.2.1' } }
+    const requestContext = { stage: '$default', domainName: 'x.execute-api.eu-central-1.amazonaws.com', http: { method: 'GET', sourceIp: '192.0.2.1' } }
     const answers = []
-    for (const [path, coding] of JSON.parse(process.argv[1])) answers.push(await handler({ resource: '/{proxy+}', path, pathParameters: { proxy: path.slice(1) }, httpMethod: 'GET', headers: { host: 'x', 'accept-encoding': coding }, requestContext, body: null, isBase64Encoded: false }, {}))
+    for (const [path, coding] of JSON.parse(process.argv[1])) answers.push(await handler({ version: '2.0', routeKey: '$default', rawPath: path, rawQueryString: '', headers: { host: 'x', 'accept-encoding': coding }, requestContext, isBase64Encoded: false }, {}))
     console.log(JSON.stringify(answers.map(({ statusCode, headers, body, isBase64Encoded }) => [statusCode, headers['content-encoding'] ?? null, Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8').length > 100])))
     process.exit()`
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, JSON.stringify([['/openapi/v2.json', 'br'], ['/openapi/v1.json', 'gzip'], ['/openapi/v1.json', 'identity'], ['/.well-known/jwks.json', 'br']])],
