@@ -16,7 +16,6 @@ API, INBOX = os.environ['API'], os.environ['INBOX']
 # ── Values of the formats in src/shared/formats.ts, each of which the service must accept ───────────────────────────
 
 ATEXT = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+/=?^_`{|}~-"
-BLANK = st.sampled_from(['', '', '', ' ', '\t', '\u00a0', ' \n'])
 ALNUM = 'abcdefghijklmnopqrstuvwxyz0123456789'
 
 local_part = st.lists(st.text(ATEXT, min_size=1, max_size=12), min_size=1, max_size=4).map('.'.join)
@@ -27,7 +26,9 @@ label = st.one_of(
 )
 top = st.one_of(st.text('abcdefghijklmnopqrstuvwxyz', min_size=2, max_size=10), st.sampled_from(['COM', 'みんな', 'xn--p1ai']))
 domain = st.tuples(st.lists(label, min_size=1, max_size=3), top).map(lambda parts: '.'.join([*parts[0], parts[1]]))
-email = st.tuples(BLANK, local_part, domain, BLANK).map(lambda parts: f'{parts[0]}{parts[1]}@{parts[2]}{parts[3]}')
+# Without the blanks around it that the service removes: where the fuzzer changes another parameter, it calls a request invalid
+# whose address does not keep the standard format. Blanks have tests of their own (test/shared, test/contract).
+email = st.tuples(local_part, domain).map('@'.join)
 schemathesis.openapi.format('idn-email', email)
 
 # Letters and digits, but none that is drawn as nothing, and no Jamo, two of which become one character.
