@@ -18,6 +18,8 @@ interface Step {
   args: string[]
   /** its output is shown while it runs, and its last line has the counts */
   isSuite?: boolean
+  /** it runs beside the steps after it, and its output is shown at its end: the longest step uses one core of the two that CI has */
+  isBeside?: boolean
   /** the missing tool that the step needs, if any */
   missing?: string | undefined
 }
@@ -27,13 +29,13 @@ interface Outcome { passed: number, failed: number }
 const COUNTS = /^(?:\w+: )?(\d+) passed, (\d+) failed$/gm
 
 /** Runs a command and returns its output, which can also be shown as it comes. */
-function run ({ command, args, isSuite = false }: Step): Promise<{ status: number, output: string }> {
+function run ({ command, args, isSuite = false, isBeside = false }: Step): Promise<{ status: number, output: string }> {
   return new Promise(resolve => {
     const child = spawn(command, args, { cwd: ROOT, env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     const listen = (chunk: string) => {
       output += chunk
-      if (isSuite) process.stdout.write(chunk)
+      if (isSuite && !isBeside) process.stdout.write(chunk)
     }
     child.stdout.setEncoding('utf8').on('data', listen)
     child.stderr.setEncoding('utf8').on('data', listen)
@@ -63,33 +65,41 @@ async function main (): Promise<number> {
     node('types', 'node_modules/typescript/bin/tsc', '--noEmit'),
     node('lint', 'node_modules/eslint/bin/eslint.js', '.'),
     ...(withoutTests === true ? [] : [{ ...node('tests', 'scripts/test.ts'), isSuite: true }]),
+    { name: 'template', command: 'bash', args: ['.ci/template-checks'], isSuite: true, isBeside: true, missing: needsPython },
     node('API documents', 'node_modules/@redocly/cli/bin/cli.js', 'lint'),
     node('API documents, by Spectral', 'node_modules/@stoplight/spectral-cli/dist/index.js', 'lint', 'docs/openapi/*.json', 'docs/asyncapi.json', '--fail-severity', 'hint'),
     { name: 'compatibility', command: 'bash', args: ['.ci/compatibility'], isSuite: true, missing: missing('go', 'version') },
-    { name: 'template', command: 'bash', args: ['.ci/template-checks'], isSuite: true, missing: needsPython },
     { name: 'fuzzer', command: 'bash', args: ['.ci/fuzz'], isSuite: true, missing: needsPython }
   ]
 
   const lines: string[] = []
   const total: Outcome = { passed: 0, failed: 0 }
-  for (const step of steps) {
+
+  async function take (step: Step): Promise<void> {
     if (step.missing !== undefined) {
       lines.push(`${step.name}: not run (${step.missing} is missing)`)
       console.log(lines.at(-1))
       if (process.env['CI'] === 'true') total.failed++
-      continue
+      return
     }
     console.log(`${step.name} …`)
     const start = performance.now()
     const { status, output } = await run(step)
     const outcome = outcomeOf(step, status, output)
-    if (status !== 0 && !step.isSuite) console.log(output)
+    if ((status !== 0 && !step.isSuite) || step.isBeside) console.log(output.trimEnd())
     total.passed += outcome.passed
     total.failed += outcome.failed
     const seconds = ((performance.now() - start) / 1000).toFixed(1)
     lines.push(`${step.name}: ${status === 0 ? 'ok' : 'FAILED'}${step.isSuite ? `, ${outcome.passed} passed, ${outcome.failed} failed` : ''} (${seconds} s)`)
     console.log(lines.at(-1))
   }
+
+  const beside: Promise<void>[] = []
+  for (const step of steps) {
+    if (step.isBeside) beside.push(take(step))
+    else await take(step)
+  }
+  await Promise.all(beside)
   console.log(`\n${lines.join('\n')}\n${total.passed} passed, ${total.failed} failed`)
   return total.failed === 0 ? 0 : 1
 }
