@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { completeEnv } from '../local/env.ts'
 import { buildApp, VALIDATION } from '../src/app.ts'
+import { keyOf, type Definition } from '../src/plugins/compiled-schemas.ts'
 import { loadConfig } from '../src/plugins/config.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -27,12 +28,12 @@ function withEnums (schema: unknown): unknown {
 /**
  * Compiles the schemas of every route.
  *
- * @returns the code of a CommonJS module for each, by the key that `keyOf` in compiled-schemas.ts makes of a route
+ * @returns the code of a CommonJS module for each, by what `keyOf` makes of its route
  */
 export async function compileSchemas (): Promise<Record<string, string>> {
   const codes: Record<string, string> = {}
-  const store = ({ method, url, httpPart, httpStatus, contentType }: Record<string, string>, code: string) => {
-    codes[[method, url, httpPart ?? httpStatus, contentType].join(' ')] = code
+  const store = (definition: Definition, code: string) => {
+    codes[keyOf(definition)] = code
   }
   const buildSerializer = StandaloneSerializer({ readMode: false, storeFunction: store as never })
   const app = await buildApp({

@@ -5,6 +5,7 @@ import {
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
+import { UsageError } from './command.ts'
 
 const HELP = `npm run dlq -- list | redrive | purge [receipts | --queue-url URL [--function NAME]]: the messages that could not be
 handled in three receives, or those of another queue of failures.
@@ -57,8 +58,6 @@ function environment ({ variable }: Queue): void {
   process.loadEnvFile(file)
   if (!process.env[variable]?.trim()) throw new UsageError(`${variable} is not in ${file}: start npm start again`)
 }
-
-class UsageError extends Error {}
 
 /** URL of the queue in the redrive policy. Both queues belong to one stack, so account and region are the same. */
 async function deadLetterQueueOf (sqs: SQSClient, queueUrl: string): Promise<string> {

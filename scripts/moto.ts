@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readOptions } from './options.ts'
 
@@ -14,6 +14,11 @@ const isInstalled = () => existsSync(MARK) && readFileSync(MARK, 'utf8') === PIN
 
 /** The directory with `moto_server` and `aws`, if they have been installed. */
 export const installedMoto = (): string | undefined => isInstalled() ? join(VENV, 'bin') : undefined
+
+/** Milliseconds after which an installation that has not ended was killed: it takes one to three minutes. */
+const STALE = 600_000
+
+const isStale = (lock: string): boolean => Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > STALE
 
 /**
  * Installs moto and the AWS CLI once, in about a minute; needs python3 with venv and a package index.
@@ -33,7 +38,10 @@ export function installMoto (): string {
   try {
     mkdirSync(lock)
   } catch {
-    while (existsSync(lock)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    while (existsSync(lock)) {
+      if (isStale(lock)) rmSync(lock, { recursive: true, force: true })
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    }
     return installMoto()
   }
   try {

@@ -1,9 +1,10 @@
-import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation'
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation'
 import { CodeDeployClient, ListDeploymentGroupsCommand, ListDeploymentsCommand, StopDeploymentCommand } from '@aws-sdk/client-codedeploy'
 import { GetAliasCommand, LambdaClient, ListVersionsByFunctionCommand, UpdateAliasCommand } from '@aws-sdk/client-lambda'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { confirm, Failure, progress, required, runCommand, UsageError } from './command.ts'
 import { outputsOf } from './stack-outputs.ts'
+import { findStack } from './stack.ts'
 
 const HELP = `npm run rollback -- status | start | end: serves an earlier release within seconds.
 
@@ -124,9 +125,9 @@ async function end (clients: Clients, stack: string, releases: Release[], { isDr
     const report = progress()
     console.log('Waiting for the deployment: run npm run deploy now')
     for (;;) {
-      const { Stacks: [found] = [] } = await clients.cloudformation.send(new DescribeStacksCommand({ StackName: stack }))
-      if (found?.StackStatus === 'UPDATE_IN_PROGRESS') break
-      report(`the stack is ${found?.StackStatus ?? 'gone'}, and no deployment has begun`)
+      const found = await findStack(clients.cloudformation, stack)
+      if (found?.status === 'UPDATE_IN_PROGRESS') break
+      report(`the stack is ${found?.status ?? 'gone'}, and no deployment has begun`)
       await sleep(POLL * 1000)
     }
   }

@@ -23,6 +23,8 @@ function present ({ id: userId, email, name, status, createdAt, updatedAt }: Use
 
 /** The article's contract, frozen. */
 const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
+  const base = basePathOf(app.config.PUBLIC_URL)
+
   app.post('/v1/users', {
     config: { limit: 'mail' },
     schema: {
@@ -36,7 +38,7 @@ const routes: FastifyPluginAsyncTypebox = async function usersV1 (app) {
   }, async (request, reply) => {
     const locale = preferredLocale(request.headers['accept-language'])
     const { id, email, name } = await app.users.register({ ...request.body, locale }, request.id)
-    reply.code(201).header('location', `${basePathOf(app.config.PUBLIC_URL)}/v1/users/${id}`)
+    reply.code(201).header('location', `${base}/v1/users/${id}`)
     return success({ userId: id, email, name })
   })
 
