@@ -37,7 +37,7 @@ function renderMarkdown (table: Table): string {
 }
 
 /** The order and titles of the benchmarks on the page. */
-const TITLES: Record<string, string> = { cold: 'Cold start', warm: 'Warm invocation', server: 'Plain server', calls: 'Calls to AWS' }
+const TITLES: Record<string, string> = { cold: 'Cold start', warm: 'Warm invocation', server: 'Plain server', calls: 'Calls to AWS', pipeline: 'From registration to mail', scale: 'Scale' }
 
 const INTRODUCTION = `# Benchmarks
 
