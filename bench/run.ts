@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { calls } from './calls.ts'
@@ -6,22 +6,23 @@ import { cold } from './cold.ts'
 import { BenchError, type Benchmark, type Context, type Table } from './lib/bench.ts'
 import { installPackages } from './lib/install.ts'
 import { BUILD, ROOT } from './lib/paths.ts'
-import { renderPage, renderPictures, renderText } from './lib/report.ts'
+import { renderPage, renderPictures, renderText, withSimulation } from './lib/report.ts'
 import { losses, readResults, section, writeResults, type Results } from './lib/results.ts'
 import { pipeline } from './pipeline.ts'
 import { DEFAULT_USERS, scale } from './scale.ts'
 import { server } from './server.ts'
+import { simulate, simulationOf } from './simulate.ts'
 import { warm } from './warm.ts'
 
 /** Every benchmark, in the order in which they run. A new one is a file, and a line here. */
-const BENCHMARKS: Record<string, Benchmark> = { calls, pipeline, scale, cold, warm, server }
+const BENCHMARKS: Record<string, Benchmark> = { calls, pipeline, scale, cold, warm, server, simulate }
 
-const HELP = `npm run bench [-- COMMAND …] [--small] [--only NAMES] [--bundle DIR]: this service beside other ways to write it.
+const HELP = `npm run bench [-- COMMAND …] [--small] [--only NAMES] [--users N] [--bundle DIR]: this service beside other ways to write it.
 
 ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join('\n')}
 
-Without a command, all of them run, in about ten minutes. The results are written to bench/results.json and
-docs/benchmarks.md. The contenders' packages are installed into bench/node_modules first.
+Without a command, all of them run, in about twenty minutes. The results are written to bench/results.json,
+docs/benchmarks.md and docs/capacity.md. The contenders' packages are installed into bench/node_modules first.
 
   --small        a short run of each, in less than a minute: writes nothing, and prints a warning for each ratio
                  that is more than a quarter worse than the committed one
@@ -35,8 +36,9 @@ interface Request { names: string[], isSmall: boolean, only: Set<string> | undef
 
 function usersIn (text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (!/^\d{4,7}$/.test(text)) throw new Error('--users is not valid (expected 10000, 100000 or 1000000)')
-  return Number(text)
+  const users = /^\d{1,7}$/.test(text) ? Number(text) : NaN
+  if (!(users >= 1000 && users <= 1_000_000)) throw new Error('--users is not valid (expected a number from 1000 to 1000000)')
+  return users
 }
 
 /** Reads the arguments. A wrong one ends the script with one line and exit code 2. */
@@ -81,8 +83,11 @@ async function tearDown () {
   for (const step of teardowns.splice(0).reverse()) await step()
 }
 
+/** Writes results, and every page that is made of them. */
 async function write (sections: Results): Promise<void> {
   const results = await writeResults(sections)
+  const capacity = join(ROOT, 'docs/capacity.md')
+  await writeFile(capacity, withSimulation(await readFile(capacity, 'utf8'), simulationOf(results)))
   const page = join(ROOT, 'docs/benchmarks.md')
   const pictures = join(dirname(page), 'benchmarks')
   await mkdir(pictures, { recursive: true })
@@ -112,9 +117,9 @@ async function main ({ names, isSmall, only, bundles, users }: Request): Promise
     const tables = await run(name, { small: isSmall, only, bundles, users })
     console.log(`${tables.map(renderText).join('\n\n')}\n`)
     if (isSmall) warnings.push(...losses(tables, readResults()[name]?.small ?? {}))
-    if (writes) await write({ [name]: section(name, tables, await run(name, { small: true, only, bundles, users })) })
+    if (writes) await write(BENCHMARKS[name]!.isDerived === true ? {} : { [name]: section(name, tables, await run(name, { small: true, only, bundles, users })) })
   }
-  if (writes) console.log('written to bench/results.json and docs/benchmarks.md')
+  if (writes) console.log('written to bench/results.json, docs/benchmarks.md and docs/capacity.md')
   for (const warning of warnings) console.log(`WARNING: worse than committed: ${warning}`)
   console.log(`${names.join(', ')}: ${Math.round((performance.now() - began) / 1000)} s`)
 }
