@@ -199,7 +199,7 @@ function limitsOf (usage: Usage): Limit[] {
     { name: 'SES, mails', value: QUOTAS.mails, used: usage.mails, then: 'ask for more, weeks before' },
     { name: 'EventBridge, events', value: QUOTAS.events, used: usage.events, then: 'ask for more' },
     { name: 'Valkey, units', value: QUOTAS.cacheUnits, used: usage.cacheUnits, then: 'CacheUsageLimits' }
-  ].sort((a, b) => a.value / a.used - b.value / b.used)
+  ].filter(({ used }) => used > 0).sort((a, b) => a.value / a.used - b.value / b.used)
 }
 
 // ── Cost ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,8 +228,8 @@ function functionLoads (usage: Usage, coldStart: number): { name: string, load: 
     { name: '1,000 a second, steady, reservation 100', load: { ...common, phases: [{ rate: 1000, seconds: 30 }], warm: 2, concurrency: 100 } },
     { name: '200, then 2,000 a second, reservation 100', load: { ...common, phases: [{ rate: 200, seconds: 20 }, { rate: 2000, seconds: 20 }], warm: 2, concurrency: 100 } },
     { name: '200, then 2,000 a second, reservation 300', load: { ...common, phases: [{ rate: 200, seconds: 20 }, { rate: 2000, seconds: 20 }], warm: 2, concurrency: 300 } },
-    { name: '100,000 a second at once, quota 12,000', load: { ...common, phases: [{ rate: TARGET, seconds: 10 }], warm: 2, concurrency: 12_000 } },
-    { name: '100,000 a second at once, 1,500 provisioned', load: { ...common, phases: [{ rate: TARGET, seconds: 10 }], warm: 1500, concurrency: 12_000 } }
+    { name: '100,000 a second at once, quota 12,000', load: { ...common, phases: [{ rate: TARGET, seconds: 5 }], warm: 2, concurrency: 12_000 } },
+    { name: '100,000 a second at once, 1,500 provisioned', load: { ...common, phases: [{ rate: TARGET, seconds: 5 }], warm: 1500, concurrency: 12_000 } }
   ]
 }
 
@@ -253,8 +253,8 @@ interface Pipeline {
   mailRate: number
 }
 
-/** Milliseconds until the last registration is accepted, and until the last mail is sent. */
-function simulateBurst ({ count, call, mail, isLocal, clients, calls, relays, mailSlots, mailRate }: Pipeline): { accepted: number, lastMail: number } {
+/** Milliseconds until the last registration is accepted, and until 99 of 100 mails and the last one are sent. */
+function simulateBurst ({ count, call, mail, isLocal, clients, calls, relays, mailSlots, mailRate }: Pipeline): { accepted: number, mails99: number, lastMail: number } {
   const simulation = createSimulation()
   const engine = simulation.resource(isLocal ? 1 : Infinity)
   const provider = simulation.resource(1)
@@ -262,7 +262,7 @@ function simulateBurst ({ count, call, mail, isLocal, clients, calls, relays, ma
   const messages = simulation.store<undefined>()
   let left = count
   let accepted = 0
-  let lastMail = 0
+  const mails: number[] = []
 
   function * callsOf (number: number): Process {
     for (let n = 0; n < number; n++) yield * engine.use(call())
@@ -308,7 +308,7 @@ function simulateBurst ({ count, call, mail, isLocal, clients, calls, relays, ma
         yield * callsOf(calls.mail)
         yield * provider.use(1000 / mailRate)
         yield mail()
-        lastMail = simulation.now
+        mails.push(simulation.now)
       })
     }
   }
@@ -316,7 +316,7 @@ function simulateBurst ({ count, call, mail, isLocal, clients, calls, relays, ma
   for (let n = 0; n < relays; n++) simulation.start(relay())
   for (let n = 0; n < mailSlots; n++) simulation.start(worker())
   simulation.run()
-  return { accepted, lastMail }
+  return { accepted, mails99: mails[Math.ceil(count * 0.99) - 1]!, lastMail: mails.at(-1)! }
 }
 
 /** Calls of a registration, v2: to accept it, to handle its two entries, and to send its mail. */
@@ -325,12 +325,12 @@ function callsOf ({ figure }: Measured): Pipeline['calls'] {
   return { request: unit('calls'), entry: unit('laterCalls') - WORKER_CALLS, mail: WORKER_CALLS }
 }
 
-/** Milliseconds of the local engine for a call, with which a burst of so many takes as long as it was measured. */
-function fittedCall (burst: (call: number) => Pipeline, lastMail: number): number {
+/** Milliseconds of the local engine for a call, with which a burst takes as long as was measured. */
+function fittedCall (burst: (call: number) => Pipeline, mails99: number): number {
   let [low, high] = [0.001, 100]
   for (let step = 0; step < 40; step++) {
     const middle = (low + high) / 2
-    if (simulateBurst(burst(middle)).lastMail < lastMail) low = middle
+    if (simulateBurst(burst(middle)).mails99 < mails99) low = middle
     else high = middle
   }
   return (low + high) / 2
@@ -349,13 +349,13 @@ function comparison (measured: Measured): Row[] {
   const local = (count: number, call: number): Pipeline => ({
     count, call: () => call, mail: () => LOCAL_MAIL, isLocal: true, clients: LOCAL_CLIENTS, calls: callsOf(measured), relays: 1, mailSlots: LOCAL_SLOTS, mailRate: Infinity
   })
-  const lastMail = (count: string) => figure('pipeline', 'pipeline-burst', `a burst of ${count}`, 'lastMail')
-  const call = fittedCall(call => local(200, call), lastMail('200') * 1000)
+  const mails = (count: string) => figure('pipeline', 'pipeline-burst', `a burst of ${count}`, 'mails99')
+  const call = fittedCall(call => local(200, call), mails('200') * 1000)
   const row = (name: string, simulated: number, actual: number): Row => ({ name, values: { simulated, measured: actual, ratio: simulated / actual } })
   /** A server that always has a waiting connection works all the time. */
   const rate = (table: string) => 1e6 / figure('server', table, 'this service', 'cpu')
   return [
-    row('last mail of a burst of 2,000, s', simulateBurst(local(2000, call)).lastMail / 1000, lastMail('2,000')),
+    row('99 % of the mails of a burst of 2,000, s', simulateBurst(local(2000, call)).mails99 / 1000, mails('2,000')),
     row('`GET /health/live`, 64 connections, a second', rate('server-static'), figure('server', 'server-static', 'this service', 'rate')),
     row('`GET /v2/users/me`, 64 connections, a second', rate('server-me'), figure('server', 'server-me', 'this service', 'rate'))
   ]
