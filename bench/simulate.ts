@@ -417,7 +417,7 @@ export function simulationOf (results: Results): Table[] {
       ...shared,
       id: 'simulate-function',
       title: 'Instances of the API function in bursts',
-      note: `Requests arrive at random and independently, durations are log-normal with this median and a 99th percentile of ${ASSUMED.tail} times it, and a cold start adds ${Math.round(coldStart)} ms (${ASSUMED.placement} and the CPU time of \`npm run bench -- cold\`). An instance is refused when the reservation or its ten requests a second for each instance are used up, or when more than 1,000 new ones are needed in ten seconds.`,
+      note: `Requests arrive at random and independently, durations are log-normal with this median and a 99th percentile of ${ASSUMED.tail} times it, and a cold start adds ${Math.round(coldStart)} ms (${ASSUMED.placement} and the CPU time of \`npm run bench -- cold\`). A request is refused when the reservation or its ten requests a second for each instance are used up, or when it needs a new instance and 1,000 have started in ten seconds.`,
       columns: [{ key: 'peak', title: 'busy at most' }, { key: 'cold', title: 'cold, %', digits: 2 }, { key: 'throttled', title: 'refused, %', digits: 2 }, { key: 'p50', title: 'median, ms', digits: 1 }, { key: 'p99', title: '99 %, ms' }],
       rows: functionLoads(usage, coldStart).map(({ name, load }) => {
         const { peak, cold, throttled, p50, p99 } = simulateFunction(load)
