@@ -73,7 +73,7 @@ function writesIn (command: string, input: Record<string, unknown>): Write[] {
 
 const keyOf = ({ TableName, Key, Item = {} }: Write): Attributes => marshall(Key ?? Object.fromEntries(tables[TableName]!.KeySchema.map(({ AttributeName }) => [AttributeName, Item[AttributeName]])))
 
-const total = (capacity: unknown) => [capacity ?? []].flat().reduce((sum: number, { CapacityUnits = 0 }) => sum + (CapacityUnits as number), 0)
+const total = (capacity: unknown) => ([capacity ?? []].flat() as { CapacityUnits: number }[]).reduce((sum, { CapacityUnits }) => sum + CapacityUnits, 0)
 
 /** The step of a batch: what an event source delivers. */
 function stepOf ({ Records }: { Records: unknown }): string {

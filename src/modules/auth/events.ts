@@ -31,7 +31,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
   }
 
   async function codeRequested (entry: Extract<AuthEntry, { type: 'code.requested' }>): Promise<void> {
-    const { eventId, correlationId, data: { email: address, userId, network, registration, invitedBy, ...asked } } = entry
+    const { eventId, correlationId, data: { email: address, userId, registration, invitedBy, ...asked } } = entry
     // The entry is late. An account that still waits for its first code gets a fresh one. Its id is the entry's id, so that
     // a repetition makes the same challenge.
     const isLate = isOver(asked.expiresAt)
@@ -49,7 +49,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
       userId: account?.id ?? userId,
       address: keys.pseudonym(address),
       expiresAt: secondsOf(challenge.expiresAt)
-    }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS, isUncounted: isLate })
+    }, { address: keys.pseudonym(mailboxOf(address)), limits: CODE_LIMITS, isUncounted: isLate })
     if (account === undefined || type === undefined) return
     const inviter = invitedBy === undefined || type !== 'WELCOME_EMAIL' ? undefined : await users.getFresh(invitedBy)
     // The mail to a pending account quotes the registration that it confirms.
@@ -64,7 +64,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
    * account away, and confirming it answers that the address is in use.
    */
   async function emailChangeRequested (entry: Extract<AuthEntry, { type: 'email-change.requested' }>): Promise<void> {
-    const { eventId, correlationId, data: { challengeId, expiresAt, email: address, userId, sid, network } } = entry
+    const { eventId, correlationId, data: { challengeId, expiresAt, email: address, userId, sid } } = entry
     if (isOver(expiresAt)) return count('CodesExpired')
     const account = await users.ofSession(userId, sid)
     if (account?.status !== 'ACTIVE' || account.email === address || await repository.getSession(userId, sid) === undefined) return
@@ -74,7 +74,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
       address: keys.pseudonym(address),
       emailChange: { email: address, sid },
       expiresAt: secondsOf(expiresAt)
-    }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS })
+    }, { address: keys.pseudonym(mailboxOf(address)), limits: CODE_LIMITS })
     const { name, locale } = account
     await email.enqueue({ type: 'EMAIL_CHANGE_CODE', messageId: eventId, userId, email: address, name, locale, challengeId, expiresAt }, correlationId)
   }
