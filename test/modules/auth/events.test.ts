@@ -1,10 +1,11 @@
+import { GetCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
 import { newChallenge } from '../../../src/modules/auth/codes.ts'
 import type { AuthEntry } from '../../../src/modules/auth/contract.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import { outboxEntry } from '../../../src/shared/outbox.ts'
 import { startEventBus } from '../../event-bus.ts'
-import { breakQueueFor } from '../../faults.ts'
+import { breakQueueFor, intercept } from '../../faults.ts'
 import { adminOf, buildTestApp, codeIn, pump, signIn, startEngines } from '../../helper.ts'
 import { deliver, entryRecord, leaveBehind, sequenceNumber, waiting } from '../../outbox.ts'
 import { counted } from './support.ts'
@@ -91,6 +92,45 @@ t.test('what a stranger said outlives no proof: name and language are those of t
   await ask(first, 'The Second')
   await pump(app, engines)
   t.match((await exchange(one.challengeId, app.keys.codeOf(one.challengeId))).user, { name: 'The First' })
+})
+
+t.test('a registration that says what the account has already is not kept, and none is after the proof', async (t) => {
+  const email = address()
+  const proposals = async (userId: string) => (await app.dynamodb.send(new GetCommand({ TableName: 'UsersTable', Key: { userId: `proposals#${userId}` }, ConsistentRead: true }))).Item
+  await ask(email, 'The Same')
+  await pump(app, engines)
+  const { id } = (await app.users.findByEmail(email))!
+  const again = await ask(email, 'The Same')
+  await pump(app, engines)
+  t.equal(mailsTo(email).length, 2)
+  t.equal(await proposals(id), undefined)
+  const other = await ask(email, 'Another')
+  await pump(app, engines)
+  t.match(await proposals(id), { [other.challengeId]: { name: 'Another', locale: 'en' } })
+  t.match((await exchange(again.challengeId, app.keys.codeOf(again.challengeId))).user, { name: 'The Same', status: 'ACTIVE' })
+  t.equal(await proposals(id), undefined)
+  await pump(app, engines)
+})
+
+t.test('a registration that is kept while the address is proved has no effect any more, and expires', async (t) => {
+  const email = address()
+  const one = await ask(email, 'The First')
+  await pump(app, engines)
+  const two = await ask(email, 'The Second')
+  const restore = intercept(app.dynamodb, { command: 'TransactWriteItemsCommand', onTheLine: false }, async ({ send }) => {
+    restore()
+    await pump(app, engines) // the second registration is kept after the first has looked for kept ones
+    return await send()
+  })
+  const { user } = await exchange(one.challengeId, app.keys.codeOf(one.challengeId))
+  t.match(user, { name: 'The First', status: 'ACTIVE' })
+  const { Item } = await app.dynamodb.send(new GetCommand({ TableName: 'UsersTable', Key: { userId: `proposals#${user.id}` } }))
+  t.ok(Item!['expiresAt'] <= Date.now() / 1000 + 600, 'kept for ten minutes at most')
+  t.match((await exchange(two.challengeId, app.keys.codeOf(two.challengeId))).user, { name: 'The First' })
+  await app.users.remove(admin, user.id, 'x')
+  const left = await app.dynamodb.send(new GetCommand({ TableName: 'UsersTable', Key: { userId: `proposals#${user.id}` } }))
+  t.notOk(left.Item, 'a deletion finds it')
+  await pump(app, engines)
 })
 
 t.test('a sign-in code is mailed to a known address, to a suspended or unknown one not', async (t) => {
