@@ -43,11 +43,11 @@ export interface Forgotten {
 
 export interface AuthRepository {
   /**
-   * Counts a code and puts its outbox entry, in one call. When a limit is reached, writes nothing and returns when the
-   * next code may be requested, in milliseconds since the epoch; `ended` when the session that asks has ended. A repeated
-   * call for the same code counts once.
+   * Counts a code and puts its outbox entry, if there is one, in one call. When a limit is reached, writes nothing and
+   * returns when the next code may be requested, in milliseconds since the epoch; `ended` when the session that asks has
+   * ended. A repeated call for the same code counts once.
    */
-  requestCode (count: CodeCount, entry: AuthEntry): Promise<{ notBefore: number } | 'ended' | undefined>
+  requestCode (count: CodeCount, entry: AuthEntry | undefined): Promise<{ notBefore: number } | 'ended' | undefined>
   /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old, if it was counted. `isUncounted`: the challenge does not have the id under which its code was counted. `expiresAt` in seconds since the epoch. */
   openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count?: Pick<CodeCount, 'address' | 'limits'> & { isUncounted?: boolean }): Promise<void>
   /** Uses up one of a challenge's tries, once for each `tryId`, and returns the challenge; `undefined` when it has no tries left, has expired or was used. */
@@ -176,22 +176,20 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
       value: [`:after${window}`, new Date(at.getTime() - window).toISOString()]
     })))
     return {
-      Update: {
-        TableName: table,
-        Key: codesKey(address),
-        UpdateExpression: 'SET #codes = list_append(:code, if_not_exists(#codes, :none)), #network = list_append(:time, if_not_exists(#network, :none)), expiresAt = :expiresAt',
-        ConditionExpression: `(attribute_not_exists(#codes) OR NOT contains(#codes, :text)) AND ${within.map(({ condition }) => condition).join(' AND ')}`,
-        ExpressionAttributeNames: { '#codes': 'codes', '#network': NETWORK + network },
-        ExpressionAttributeValues: {
-          ':code': [code],
-          ':text': code,
-          ':time': [at.toISOString()],
-          ':none': [],
-          ':expiresAt': Math.ceil((at.getTime() + longestOf(limits)) / 1000),
-          ...Object.fromEntries(within.map(({ value }) => value))
-        },
-        ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const
-      }
+      TableName: table,
+      Key: codesKey(address),
+      UpdateExpression: 'SET #codes = list_append(:code, if_not_exists(#codes, :none)), #network = list_append(:time, if_not_exists(#network, :none)), expiresAt = :expiresAt',
+      ConditionExpression: `(attribute_not_exists(#codes) OR NOT contains(#codes, :text)) AND ${within.map(({ condition }) => condition).join(' AND ')}`,
+      ExpressionAttributeNames: { '#codes': 'codes', '#network': NETWORK + network },
+      ExpressionAttributeValues: {
+        ':code': [code],
+        ':text': code,
+        ':time': [at.toISOString()],
+        ':none': [],
+        ':expiresAt': Math.ceil((at.getTime() + longestOf(limits)) / 1000),
+        ...Object.fromEntries(within.map(({ value }) => value))
+      },
+      ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const
     }
   }
 
@@ -203,8 +201,9 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     const { Item = {} } = await dynamodb.send(new GetCommand({ TableName: table, Key: codesKey(address) }))
     const old = Object.keys(Item).filter(name => name === 'codes' || name.startsWith(NETWORK)).flatMap((name) => {
       const list = listIn(Item, name)
-      const first = list.findIndex(code => timeOf(code) <= now().getTime() - longestOf(limits))
-      return first === -1 ? [] : [{ name, list, first }]
+      // Times are those of the requests, so a list may be out of order by minutes.
+      const first = list.findLastIndex(code => timeOf(code) > now().getTime() - longestOf(limits)) + 1
+      return first === list.length ? [] : [{ name, list, first }]
     })
     if (old.length === 0) return
     const removed = old.flatMap(({ list, first }, i) => first === 0 ? `#l${i}` : list.slice(first).map((_, n) => `#l${i}[${first + n}]`)).slice(0, MAX_TRIMMED)
@@ -227,18 +226,22 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     async requestCode (count, entry) {
       const { network, challengeId, at, limits, by } = count
       const code = `${at.toISOString()} ${challengeId}`
-      const TransactItems = [
-        countCode(count, code),
-        { Put: outbox.write(entry) },
+      const counted = countCode(count, code)
+      const others = [
+        ...(entry === undefined ? [] : [{ Put: outbox.write(entry) }]),
         ...(by === undefined ? [] : [{ ConditionCheck: ifLive(by.userId, by.sid) }])
       ]
       return await unlessRefused<unknown, { notBefore: number } | 'ended' | undefined>(
-        async () => { await dynamodb.send(new TransactWriteCommand({ TransactItems })) },
+        async () => {
+          // A transaction costs twice, also one of a single write.
+          if (others.length === 0) await dynamodb.send(new UpdateCommand(counted))
+          else await dynamodb.send(new TransactWriteCommand({ TransactItems: [{ Update: counted }, ...others] }))
+        },
         (refusal) => {
-          const item = unmarshall((itemMetBy(refusal, 0) ?? {}) as Record<string, AttributeValue>)
+          const item = unmarshall((refusal.Item ?? itemMetBy(refusal, 0) ?? {}) as Record<string, AttributeValue>)
           // An earlier attempt has counted it, and its answer was lost.
           if (codesIn(item).includes(code)) return undefined
-          if (isRefusedAt(refusal, TransactItems.length - 1)) return 'ended'
+          if (isRefusedAt(refusal, others.length)) return 'ended'
           return { notBefore: Math.max(notBefore(codesIn(item), at, limits.address), notBefore(listIn(item, NETWORK + network), at, limits.network)) }
         }
       ) as { notBefore: number } | 'ended' | undefined

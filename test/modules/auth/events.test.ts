@@ -1,14 +1,14 @@
-import { GetCommand } from '@aws-sdk/lib-dynamodb'
+import { DeleteCommand, GetCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
 import { newChallenge } from '../../../src/modules/auth/codes.ts'
 import type { AuthEntry } from '../../../src/modules/auth/contract.ts'
-import { newId } from '../../../src/shared/ids.ts'
+import { idFrom, newId } from '../../../src/shared/ids.ts'
 import { outboxEntry } from '../../../src/shared/outbox.ts'
 import { startEventBus } from '../../event-bus.ts'
 import { breakQueueFor, intercept } from '../../faults.ts'
 import { adminOf, buildTestApp, codeIn, pump, signIn, startEngines } from '../../helper.ts'
 import { deliver, entryRecord, leaveBehind, sequenceNumber, waiting } from '../../outbox.ts'
-import { counted } from './support.ts'
+import { counted, itemAt } from './support.ts'
 
 const engines = await startEngines(t)
 const bus = await startEventBus(t)
@@ -59,6 +59,54 @@ t.test('a registration of version 1 gets its welcome too, and its code signs in'
   t.match(mail, { subject: 'Confirm your e-mail address', text: /Ada Lovelace/ })
   const link = new URLSearchParams(/#(\S+)/.exec(mail!.text!)![1])
   t.match(await exchange(link.get('challengeId')!, link.get('code')!), { user: { id, name: 'Ada Lovelace', status: 'ACTIVE' } })
+  await pump(app, engines)
+})
+
+t.test('the welcome of version 1 is counted once and mailed once, however often and however late its entry is delivered', async (t) => {
+  const email = address()
+  const { id } = await app.users.register({ email, name: 'Often' }, 'x')
+  const [entry] = (await waiting(app, 'UsersTable')).filter(({ subject }) => subject === id)
+  const codes = async () => (await itemAt(app.dynamodb, `codes#${app.keys.pseudonym(email)}`, 'all'))!['codes'] as string[]
+  // The queue is down for longer than the network's share of codes lasts.
+  const restore = breakQueueFor(app, email)
+  for (let i = 0; i < 7; i++) t.equal((await deliver(app, entryRecord(entry!))).length, 1)
+  restore()
+  t.equal((await codes()).length, 1)
+  t.same(await deliver(app, entryRecord(entry!)), [])
+  await leaveBehind(app, entry!)
+  await pump(app, engines)
+  const [mail, ...more] = mailsTo(email)
+  t.same(more, [])
+  const link = new URLSearchParams(/#(\S+)/.exec(mail!.text!)![1])
+  t.equal(link.get('challengeId'), (await codes())[0]!.split(' ')[1], 'the code that was counted')
+  t.equal((await codes()).length, 1)
+
+  const late = address()
+  const { id: lateId } = await app.users.register({ email: late, name: 'Late' }, 'x')
+  const [young] = (await waiting(app, 'UsersTable')).filter(({ subject }) => subject === lateId)
+  const old = { ...young!, occurredAt: minutesAgo(9).toISOString() }
+  await leaveBehind(app, old)
+  t.same(await deliver(app, entryRecord(old)), [])
+  await pump(app, engines)
+  const fresh = new URLSearchParams(/#(\S+)/.exec(mailsTo(late)[0]!.text!)![1])
+  t.equal(fresh.get('challengeId'), old.eventId, 'a code that would expire on its way is replaced by a fresh one')
+  t.match(await exchange(fresh.get('challengeId')!, fresh.get('code')!), { user: { id: lateId, status: 'ACTIVE' } })
+  await pump(app, engines)
+})
+
+t.test('a welcome that the version before has requested is mailed', async (t) => {
+  const email = address()
+  const { id } = await app.users.register({ email, name: 'In Between' }, 'x')
+  const [registered] = (await waiting(app, 'UsersTable')).filter(({ subject }) => subject === id)
+  await app.dynamodb.send(new DeleteCommand({ TableName: 'UsersTable', Key: { userId: `outbox#${registered!.eventId}` } }))
+  const challenge = newChallenge(new Date(), idFrom(registered!.eventId, 'challenge'))
+  const data = { ...challenge, email, userId: idFrom(registered!.eventId, 'user'), network: 'x', registration: { name: 'In Between', locale: 'en' } }
+  t.same(await deliverAsked(outboxEntry('code.requested', { eventId: registered!.eventId, subject: email, correlationId: 'x', now: new Date(), data })), [])
+  await leaveBehind(app, registered!)
+  t.same(await deliver(app, entryRecord(registered!)), [], 'and its entry may still follow')
+  await pump(app, engines)
+  t.equal(mailsTo(email).length, 1)
+  t.match(await exchange(challenge.challengeId, codeIn(engines, email)), { user: { id, status: 'ACTIVE' } })
   await pump(app, engines)
 })
 
