@@ -250,19 +250,16 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     async openChallenge ({ challengeId, ...challenge }, count) {
       const { userId, expiresAt } = challenge
       if (count?.isUncounted === true) await dynamodb.send(new PutCommand({ TableName: table, Item: { ...uncountedKey(count.address, challengeId), expiresAt } }))
-      const open = {
+      // Before the challenge, so that an erasure of the account finds both. Costs half of a transaction.
+      const isSignIn = challenge.emailChange === undefined && challenge.undoes === undefined
+      if (!isSignIn) await dynamodb.send(new PutCommand({ TableName: table, Item: { ...userKey(userId, CHALLENGE + challengeId), expiresAt } }))
+      await unlessRefused<unknown>(async () => await dynamodb.send(new PutCommand({
         TableName: table,
         Item: { ...challengeKey(challengeId), ...challenge },
         // When the entry is handled twice, a challenge that is open or was used stays unchanged.
         ConditionExpression: 'attribute_not_exists(pk) OR (expiresAt <= :now AND attribute_not_exists(usedBy))',
         ExpressionAttributeValues: { ':now': seconds() }
-      }
-      const isSignIn = challenge.emailChange === undefined && challenge.undoes === undefined
-      await unlessRefused<unknown>(async () => isSignIn
-        ? await dynamodb.send(new PutCommand(open))
-        : await dynamodb.send(new TransactWriteCommand({
-          TransactItems: [{ Put: open }, { Put: { TableName: table, Item: { ...userKey(userId, CHALLENGE + challengeId), expiresAt } } }]
-        })))
+      })))
       if (count !== undefined) await trim(count)
     },
 
