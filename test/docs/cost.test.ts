@@ -16,6 +16,23 @@ function documented () {
   })
 }
 
+t.test('the prices per million follow from the units', t => {
+  const text = readFileSync('docs/cost.md', 'utf8')
+  const priceOf = (...flows: string[]) => documented().filter(({ flow }) => flows.includes(flow)).reduce((sum, { write, read }) => sum + 0.625 * write + 0.125 * read, 0)
+  for (const [start, expected] of [
+    ['registrations (v2)', priceOf('registration, v2', 'first sign-in, which verifies')],
+    ['sign-ins by code', priceOf('request for a sign-in code', 'sign-in')],
+    ['avatars', priceOf('avatar') + 0.125]
+  ] as const) {
+    const row = text.split('\n').find(line => line.startsWith(`| ${start}`))!
+    const [, , , gateway, lambda, dynamodb, messages, mails, logs, sum] = row.split('|').map(cell => Number.parseFloat(cell.replace('–', '0').replaceAll('*', '')))
+    t.equal(dynamodb, Math.round(expected * 100) / 100, row)
+    const s3 = start === 'avatars' ? 16.20 : 0
+    t.equal(sum, Math.round((gateway! + lambda! + dynamodb! + messages! + mails! + logs! + s3) * 100) / 100, row)
+  }
+  t.end()
+})
+
 for (const [kind, skip] of await dynamodbEngines()) {
   t.test(`on ${kind}, each step of each flow costs the units that docs/cost.md says`, { skip }, async t => {
     const engines = await startEngines(t, { dynamodb: kind })
