@@ -78,8 +78,8 @@ class DirectResponse extends ServerResponse {
     const given = args.at(-1)
     // A list can repeat names. Node joins them only with headers that were set before.
     if (Array.isArray(given)) {
-      this.setHeader('date', '')
-      this.removeHeader('date')
+      this.setHeader('x', '')
+      this.removeHeader('x')
     }
     super.writeHead(...args as Parameters<ServerResponse['writeHead']>)
     if (typeof given === 'object' && given !== null && !Array.isArray(given)) this.#given = given as OutgoingHttpHeaders

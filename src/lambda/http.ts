@@ -172,7 +172,7 @@ function requestOf (event: HttpEvent, method: string, publicPath: string): AppRe
 }
 
 /** A target that a URL parser leaves as it is: all characters are among those of RFC 3986, and no apostrophe is in its query. */
-const PLAIN = /^\/[\w\-.~!$&'()*+,;=:@%/]*(?:\?[\w\-.~!$&()*+,;=:@%/?]*)?$/
+const PLAIN = /^\/[\w\-.~!$&'()*+,;=:@%/]*(?:\?[\w\-.~!$&()*+,;=:@%/?]+)?$/
 
 /** Passes HTTP events to Fastify, and returns its answers in the format of the event's source. */
 export function createHttp (app: App, direct: Serve = createDirect(app)) {
