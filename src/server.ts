@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.ts'
 import { ConfigError, loadConfig } from './plugins/config.ts'
+import { inBatches } from './shared/batches.ts'
 import { listenProblem } from './shared/listen-error.ts'
 import { createProxyTrust } from './shared/network.ts'
 
@@ -60,6 +61,7 @@ async function main () {
     }
   })
 
+  app.server.off('request', app.routing).on('request', inBatches(app.routing))
   const connections = trackConnections(app.server)
   let stopping = false
   app.server.prependListener('request', (_request, response) => {
