@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { Config } from './config.ts'
+import { createLogOutput } from './log-output.ts'
 
 // The only fields of an error that are logged. Other properties of SDK and SMTP errors contain requests, addresses and
 // answers.
@@ -26,6 +27,18 @@ export function createLogger (config: Config, destination: DestinationStream = p
       res: reply => ({ statusCode: reply.statusCode })
     }
   }, destination)
+}
+
+/**
+ * The logger of a server, which does not wait for the reader of its log. Not for Lambda, which freezes the process after an
+ * answer.
+ */
+export function createServerLogger (config: Config): Logger {
+  // A pipe or socket no longer blocks once Node has opened it as process.stdout.
+  const output = createLogOutput(process.stdout.fd)
+  const logger = createLogger(config, output)
+  output.onDropped = lines => logger.warn({ lines }, 'lines of the log are missing here: its reader was too slow')
+  return logger
 }
 
 /** Logs one line for every answer, with the route's pattern and never the URL, which may contain personal data. */
