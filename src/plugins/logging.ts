@@ -43,7 +43,7 @@ export function createServerLogger (config: Config): Logger {
 
 /** Logs one line for every answer, with the route's pattern and never the URL, which may contain personal data. */
 export default fp(async function logging (app) {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     request.log.info({
       method: request.method,
       route: request.is404 ? undefined : request.routeOptions.url,
@@ -51,5 +51,6 @@ export default fp(async function logging (app) {
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
       userId: request.user?.userId
     }, 'answered')
+    done()
   })
 }, { name: 'logging' })
