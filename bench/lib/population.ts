@@ -94,7 +94,7 @@ export async function populate ({ dataDir, template, tables, count, say, teardow
     const at = new Date(end - AGE * (1 - (n + 1) / count))
     const { expiresAt: _, ...account } = newAccount({ id, email, name, locale: 'en' }, at)
     const user = { ...account, status: 'ACTIVE' as const, role: n === 0 ? 'admin' as const : 'user' as const }
-    await recorder.users.create(user, outboxEntry('user.registered', { subject: id, correlationId: id, data: { user: { ...user }, welcome: false }, now: at }))
+    await recorder.users.create(user, outboxEntry('user.registered', { subject: id, correlationId: id, data: { user: { ...user }, welcome: false }, now: at }), { hasNewId: false })
     const familyKey = createHash('sha256').update(sid).digest('base64url')
     await recorder.auth.startSession(sid, { userId: id, sid, currentHash: firstRefreshToken(id, sid, familyKey).hash, retired: [], familyKey, createdAt: at.toISOString(), lastUsedAt: at.toISOString(), expiresAt: Math.floor((end + 30 * DAY) / 1000) })
     return recorder.take()
