@@ -45,6 +45,16 @@ function decoded (text: string): string {
   }
 }
 
+const withoutSlash = (text: string) => text.endsWith('/') ? text.slice(0, -1) : text
+
+const parts = new Map<string, string[]>()
+/** A resource of the API, split at its parameters. An API has few resources. */
+function partsOf (resource: string): string[] {
+  let known = parts.get(resource)
+  if (known === undefined) parts.set(resource, known = resource.split(/\{([^}+]+)\+?\}/))
+  return known
+}
+
 /**
  * The part of a path that the event's resource describes. With `/{proxy+}` and its parameter, that is the path after the
  * base path of a custom domain. `undefined` when the event does not contain it.
@@ -53,11 +63,15 @@ function describedPath (path: string, event: HttpEvent): string | undefined {
   if (isAlb(event)) return undefined
   const resource = isV2(event) ? /^\S+ (\/\S*)$/.exec(event.routeKey ?? '')?.[1] : event.resource
   if (typeof resource !== 'string') return undefined
-  const withoutSlash = (text: string) => text.replace(/\/$/, '')
-  const names = [...resource.matchAll(/\{([^}+]+)\+?\}/g)].map(([, name]) => name!)
-  // Events written by hand, for a test, may lack the parameters.
-  if (names.some(name => event.pathParameters?.[name] === undefined)) return undefined
-  const filled = withoutSlash(resource.replace(/\{([^}+]+)\+?\}/g, (_match, name: string) => event.pathParameters![name]!))
+  let whole = ''
+  // Every second part is the name of a parameter.
+  for (const [index, part] of partsOf(resource).entries()) {
+    const text = index % 2 === 0 ? part : event.pathParameters?.[part]
+    // Events written by hand, for a test, may lack the parameters.
+    if (text === undefined) return undefined
+    whole += text
+  }
+  const filled = withoutSlash(whole)
   // An AWS hostname has no base path, so the whole path matches first.
   for (let start = 0; start !== -1; start = path.indexOf('/', start + 1)) {
     const rest = withoutSlash(path.slice(start))
@@ -236,8 +250,6 @@ export function createHttp (app: App, direct: Serve = createDirect(app)) {
       app.log.error({ bytes: result.body.length }, 'the answer is too large for Lambda')
       return refuseInternal(event)
     }
-    // Hop-by-hop headers (RFC 9110 §7.6.1) belong to a connection, and here is none.
-    for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete result.headers?.[name]
     if (isAlb(event) && event.multiValueHeaders !== undefined) {
       // A target group that sends header lists reads only header lists.
       const lists = Object.fromEntries(Object.entries(result.headers ?? {}).map(([name, value]) => [name, [value]]))
