@@ -84,7 +84,7 @@ function hostileEvents (): string[] {
   for (const request of [...HOSTILE, ...ECHO_CASES]) {
     // Some mebibytes are compared once.
     const isLarge = (request.body?.length ?? 0) > 1024 ** 2 || request.target.includes('bytes=')
-    for (const toEvent of isLarge ? [functionUrlEvent] : request.target.startsWith('/answer/') ? FORMS : Object.values(EVENTS)) events.push(JSON.stringify(toEvent(request)))
+    for (const toEvent of isLarge ? [functionUrlEvent] : /^\/(?:answer|hook|read|nowhere|raw\/method)/.test(request.target) ? FORMS : Object.values(EVENTS)) events.push(JSON.stringify(toEvent(request)))
   }
   for (const toEvent of Object.values(EVENTS)) {
     const whole = toEvent(post('/raw/a?b=c', 'body', [TYPED])) as Record<string, unknown>
@@ -124,7 +124,7 @@ t.test('an event that is easily converted wrongly is answered directly as throug
   const { statuses, differences } = await compareAll(direct, adapter, EVENTS_TO_COMPARE, (event, _index, difference) => t.fail(event.slice(0, 500), difference))
   const compared = EVENTS_TO_COMPARE.length
   t.equal(differences, 0)
-  t.ok(compared > 2000, `${compared} events`)
+  t.ok(compared > 1500, `${compared} events`)
   t.ok(counted.direct > compared * 0.7, `most of them, ${counted.direct}, were answered directly`)
   for (const status of [200, 201, 202, 203, 204, 205, 304, 400, 404, 405, 410, 413, 418, 500, 501, 599]) t.ok(statuses.has(status), `one of the answers is ${status}`)
 })
@@ -132,11 +132,11 @@ t.test('an event that is easily converted wrongly is answered directly as throug
 t.test('a random event is answered directly as through the adapter', async t => {
   const seed = Number(process.env['RANDOM_SEED'] ?? 136)
   const random = createRandom(seed)
-  const events = Array.from({ length: 2000 }, () => randomEvent(random))
+  const events = Array.from({ length: 1500 }, () => randomEvent(random))
   counted.direct = 0
   const { statuses, differences } = await compareAll(direct, adapter, events, (event, index, difference) => t.fail(`RANDOM_SEED=${seed}, event ${index}: ${event.slice(0, 500)}`, difference))
   t.equal(differences, 0)
-  t.ok(counted.direct > 700 && counted.direct < 1900, `${counted.direct} were answered directly, and the others by the adapter`)
+  t.ok(counted.direct > 500 && counted.direct < 1400, `${counted.direct} were answered directly, and the others by the adapter`)
   t.ok([200, 400, 404, 413, 501].every(status => statuses.has(status)), [...statuses.keys()].sort().join(' '))
 })
 
@@ -174,18 +174,15 @@ t.test('the comparison finds every planted difference', async t => {
     'a query that is decoded': asked(({ target }) => ({ target: target.replace('%2B', '+') })),
     'another address': asked(() => ({ address: '127.0.0.2' }))
   }
-  const events = EVENTS_TO_COMPARE.filter((_event, index) => index % 3 === 0)
+  const events = HOSTILE.filter(({ target }) => /^\/(?:answer|raw)/.test(target)).flatMap(request => [restEvent, httpEvent].map(toEvent => JSON.stringify(toEvent(request))))
   for (const [name, serve] of Object.entries(planted)) {
-    let found = 0
     const http = createHttp(app, serve)
+    let isFound = false
     for (const event of events) {
-      const { difference } = await compareWays(http, adapter, event)
-      if (difference !== undefined) {
-        found++
-        break
-      }
+      isFound = (await compareWays(http, adapter, event)).difference !== undefined
+      if (isFound) break
     }
-    t.equal(found, 1, name)
+    t.ok(isFound, name)
   }
 })
 
