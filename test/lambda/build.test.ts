@@ -43,6 +43,9 @@ t.test('the zip holds what the directory does, and the directory what the functi
   for (const unwanted of ['@fastify/swagger', '@fastify/swagger-ui', '@aws-sdk/credential-provider-node', '@aws-sdk/credential-provider-sso', '@aws-sdk/credential-provider-ini', 'pino-pretty', 'fauxqs', 'maildev', 'ajv/dist/compile', 'ajv-formats', 'fast-json-stringify/index.js']) {
     t.notOk(bundled.some(path => `${path}/`.includes(`node_modules/${unwanted}/`)), `without ${unwanted}`)
   }
+  const holders = Object.keys(outputs).filter(path => Object.keys(outputs[path]!.inputs).some(input => input.includes('node_modules/@fastify/aws-lambda/')))
+  t.equal(holders.filter(path => path.endsWith('.mjs')).length, 1, '@fastify/aws-lambda is in one file')
+  t.notOk(holders.some(path => path.endsWith('/index.mjs')), 'which a cold start does not load')
   const imports = Object.values(outputs).flatMap(output => output.imports)
   t.same(imports.filter(({ kind, external }) => external === true && kind !== 'require-call'), [], 'no built-in is an ESM import')
 })

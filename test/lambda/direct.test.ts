@@ -140,6 +140,15 @@ t.test('a random event is answered directly as through the adapter', async t => 
   t.ok([200, 400, 404, 413, 501].every(status => statuses.has(status)), [...statuses.keys()].sort().join(' '))
 })
 
+t.test('a handler that never answers keeps the invocation waiting, as through the adapter', async t => {
+  for (const http of [direct, adapter]) {
+    let isOver = false
+    void http(restEvent(get('/never'))).finally(() => { isOver = true })
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+    t.notOk(isOver)
+  }
+})
+
 t.test('the comparison finds every planted difference', async t => {
   const answered = (change: (answer: HttpAnswer) => unknown): Serve => async request => {
     const answer = await serveDirectly(request)
