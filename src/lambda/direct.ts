@@ -33,7 +33,7 @@ class DirectRequest extends Readable {
   response: ServerResponse | undefined
 
   constructor ({ method, target, headers, body, address }: AppRequest) {
-    // A request closes with its answer, and not when its body has been read.
+    // It stays open when its body has been read: Fastify takes a closed request for a client that has gone.
     super({ autoDestroy: false })
     this.method = method
     this.url = target
@@ -118,9 +118,9 @@ class DirectResponse extends ServerResponse {
     // `writableEnded` and `writableFinished` are read from it.
     this.finished = true
     if (typeof callback === 'function') this.once('finish', callback)
-    // The hooks that run now log the answer, before Lambda can freeze the process.
-    this.emit('finish')
     this.#onEnd(this)
+    // The hooks that run now log the answer. What waits for it goes on after this, and only then can Lambda freeze the process.
+    this.emit('finish')
     return this.destroy()
   }
 

@@ -249,6 +249,10 @@ t.test('a response or a request that is destroyed is a 500 in the shape of every
     return reply.type('text/plain').send(Readable.from(parts()))
   })
   failing.get('/v2/bad-header', (_request, reply) => { reply.header('x-bad', 'a\nb').send('x') })
+  failing.get('/v2/listener-throws', (_request, reply) => {
+    reply.raw.on('finish', () => { throw new Error('a secret') })
+    reply.send('x')
+  })
   const http = createHttp(failing)
   for (const path of ['/v2/destroyed', '/v2/destroyed-later', '/v2/request-destroyed', '/v2/stream-fails-later']) {
     const { statusCode, headers, body } = await http(restEvent(get(path)))
@@ -257,6 +261,8 @@ t.test('a response or a request that is destroyed is a 500 in the shape of every
     t.match(JSON.parse(body), { status: 500, code: 'INTERNAL', instance: path })
     t.notMatch(body, 'secret')
   }
+  const { statusCode: status, body: answered } = await http(restEvent(get('/v2/listener-throws')))
+  t.same([status, answered], [200, 'x'], 'an error after the answer does not hold it back')
   // Fastify's own answer. The adapter's keeps the headers that came before the wrong one; a server's does not either.
   const { statusCode, headers } = await http(restEvent(get('/v2/bad-header')))
   t.same([statusCode, Object.keys(headers!)], [500, ['date']])
