@@ -1,13 +1,13 @@
 import { GetItemCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge'
-import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { SendEmailCommand, SESv2Client } from '@aws-sdk/client-sesv2'
 import { GetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs'
 import Fastify from 'fastify'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import aws, { type ClientOptions } from '../../src/plugins/aws/index.ts'
+import aws, { type Aws } from '../../src/plugins/aws/index.ts'
+import { createJsonClient } from '../../src/plugins/aws/json-client.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import { buildTestApp, startEngines } from '../helper.ts'
 import { startTcpProxy } from '../tcp-proxy.ts'
@@ -63,7 +63,7 @@ async function openAws (t: Test) {
 }
 
 type Client = { send: () => Promise<unknown>, destroy: () => void }
-type Open = (options: (more?: ClientOptions) => object) => Client
+type Open = (options: Aws['clientOptions']) => Client
 const CLIENTS: Record<string, Open> = {
   DynamoDB (options) {
     const client = new DynamoDBClient(options())
@@ -78,8 +78,8 @@ const CLIENTS: Record<string, Open> = {
     return { send: () => client.send(new PutEventsCommand({ Entries: [{ Source: 'x', DetailType: 'x', Detail: '{}' }] })), destroy: () => client.destroy() }
   },
   'Secrets Manager' (options) {
-    const client = new SecretsManagerClient(options())
-    return { send: () => client.send(new GetSecretValueCommand({ SecretId: 'x' })), destroy: () => client.destroy() }
+    const client = createJsonClient(options(), { name: 'secretsmanager', target: 'secretsmanager', clientName: 'SecretsManagerClient', endpointVariable: 'AWS_ENDPOINT_URL_SECRETS_MANAGER' })
+    return { send: () => client.call('GetSecretValue', { SecretId: 'x' }), destroy: () => client.destroy() }
   },
   // One attempt: what was sent may have become a mail.
   SES (options) {

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { isErrorNamed } from '../../shared/aws-errors.ts'
 import { Unavailable } from '../../shared/errors.ts'
 import type { Aws } from '../aws/index.ts'
+import { createJsonClient } from '../aws/json-client.ts'
 import { isSecret } from '../config.ts'
 
 /** Values derived from a rotated secret: from its current version, and from the previous one while it is valid. */
@@ -23,12 +24,13 @@ export function fixedSecret<T> (versions: readonly T[]): Secret<T> {
   return { held: () => versions, async recent () { return versions }, async certain () { return versions }, async renew () {}, loaded: Promise.resolve() }
 }
 
+const SECRETS_MANAGER = { name: 'secretsmanager', target: 'secretsmanager', clientName: 'SecretsManagerClient', endpointVariable: 'AWS_ENDPOINT_URL_SECRETS_MANAGER' }
+
 async function fetchVersions (variable: string, arn: string, aws: Aws): Promise<string[]> {
-  const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager')
-  const client = aws.traced(new SecretsManagerClient(aws.clientOptions()))
+  const client = aws.traced(createJsonClient(aws.clientOptions(), SECRETS_MANAGER))
   const read = async (VersionStage: string) => {
-    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn, VersionStage }))
-    if (SecretString === undefined || !isSecret(SecretString)) throw new Error(`the ${VersionStage} version is not a text of 32 characters or more`)
+    const { SecretString } = await client.call('GetSecretValue', { SecretId: arn, VersionStage })
+    if (typeof SecretString !== 'string' || !isSecret(SecretString)) throw new Error(`the ${VersionStage} version is not a text of 32 characters or more`)
     return SecretString
   }
   try {

@@ -1,0 +1,138 @@
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import { Sha256 } from '@smithy/core/checksum'
+import { SignatureV4 } from '@smithy/signature-v4'
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import t, { type Test } from 'tap'
+import { createRequestHandler } from '../../src/plugins/aws/connections.ts'
+import { createJsonClient, endpointOf, signedHeaders } from '../../src/plugins/aws/json-client.ts'
+
+const SECRETS = { name: 'secretsmanager', target: 'secretsmanager', clientName: 'SecretsManagerClient', endpointVariable: 'AWS_ENDPOINT_URL_SECRETS_MANAGER' }
+
+const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = process.env
+Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'key' })
+t.teardown(() => {
+  for (const [name, value] of Object.entries({ AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY })) {
+    if (value === undefined) delete process.env[name]
+    else process.env[name] = value
+  }
+})
+
+interface Asked { headers: IncomingHttpHeaders, body: string }
+
+/** A service that answers each request as the test says, and a client of it. */
+async function startService (t: Test, answer: (response: ServerResponse, asked: Asked, count: number) => void) {
+  const asked: Asked[] = []
+  const server = createServer((request, response) => {
+    void text(request).then(body => {
+      asked.push({ headers: request.headers, body })
+      answer(response, asked.at(-1)!, asked.length)
+    })
+  })
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  const client = createJsonClient({
+    region: 'eu-central-1',
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    maxAttempts: 3,
+    retryMode: 'standard',
+    requestHandler: createRequestHandler({ connectionTimeout: 500, requestTimeout: 700, isRepeatable: true })
+  }, SECRETS)
+  t.teardown(() => { client.destroy(); server.close(); server.closeAllConnections() })
+  return { client, asked }
+}
+
+t.test('a request is signed as the SDK signs it', async t => {
+  const date = new Date('2026-11-26T08:00:00.123Z')
+  for (const sessionToken of [undefined, 'a/session+token==']) {
+    const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY', ...(sessionToken === undefined ? {} : { sessionToken }) }
+    for (const body of ['{}', '{"SecretId":"arn:aws:…é"}']) {
+      const headers = { host: 'secretsmanager.cn-north-1.amazonaws.com.cn', 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'secretsmanager.GetSecretValue' }
+      const signer = new SignatureV4({ service: 'secretsmanager', region: 'cn-north-1', credentials, sha256: Sha256, applyChecksum: false })
+      const { headers: expected } = await signer.sign({ protocol: 'https:', hostname: headers.host, method: 'POST', path: '/', headers, body } as never, { signingDate: date }) as unknown as { headers: object }
+      t.same(signedHeaders({ headers, body, region: 'cn-north-1', service: 'secretsmanager', credentials, date }), expected)
+    }
+  }
+})
+
+t.test('the endpoint is the one of the SDK, in every partition', async t => {
+  const client = new SecretsManagerClient({ region: 'eu-central-1' })
+  t.teardown(() => client.destroy())
+  for (const Region of ['eu-central-1', 'us-east-1', 'cn-north-1', 'us-gov-west-1', 'us-iso-east-1', 'us-isob-east-1', 'eusc-de-east-1']) {
+    for (const UseFIPS of [false, true]) {
+      // Other partitions do not offer both.
+      for (const UseDualStack of (UseFIPS ? /^us-(?!iso)/ : /^(?!us-iso|eusc)/).test(Region) ? [false, true] : [false]) {
+        const { url } = client.config.endpointProvider({ Region, UseFIPS, UseDualStack })
+        t.equal(endpointOf(SECRETS, Region, UseFIPS ? { AWS_USE_FIPS_ENDPOINT: 'true' } : {}), url.href.replace(/\/$/, ''))
+      }
+    }
+  }
+  t.equal(endpointOf(SECRETS, 'cn-north-1', {}), 'https://secretsmanager.cn-north-1.amazonaws.com.cn')
+  t.equal(endpointOf(SECRETS, 'cn-north-1', { AWS_ENDPOINT_URL_SECRETS_MANAGER: 'http://127.0.0.1:5000' }), 'http://127.0.0.1:5000')
+})
+
+t.test('an operation gets its input, and gives its output, whatever its characters', async t => {
+  const secret = 'ключ-é-🔑'.repeat(20_000)
+  const { client, asked } = await startService(t, response => response.end(JSON.stringify({ SecretString: secret })))
+  t.match(await client.call('GetSecretValue', { SecretId: 'ä' }), { SecretString: secret, $metadata: { httpStatusCode: 200, attempts: 1 } })
+  t.match(asked, [{ body: '{"SecretId":"ä"}', headers: { 'x-amz-target': 'secretsmanager.GetSecretValue', 'content-type': 'application/x-amz-json-1.1', authorization: /^AWS4-HMAC-SHA256 Credential=id\/\d{8}\/eu-central-1\/secretsmanager\/aws4_request/ } }])
+})
+
+for (const [what, failure] of Object.entries({
+  throttling: { status: 400, body: '{"__type":"com.amazonaws.secretsmanager#ThrottlingException","message":"slower"}' },
+  'a failure of the service': { status: 500, body: '{"__type":"InternalServiceError"}' },
+  'an answer that is no JSON': { status: 503, body: '<html>' }
+})) {
+  t.test(`${what} is tried again, three times in all`, async t => {
+    const { client, asked } = await startService(t, (response, _asked, count) => {
+      if (count % 3 !== 0) response.writeHead(failure.status, { 'x-amzn-requestid': 'r' })
+      response.end(count % 3 === 0 ? '{"ok":true}' : failure.body)
+    })
+    t.match(await client.call('GetSecretValue', {}), { ok: true, $metadata: { attempts: 3 } })
+    t.equal(asked.length, 3)
+
+    const failing = await startService(t, response => response.writeHead(failure.status).end(failure.body))
+    t.match(await failing.client.call('GetSecretValue', {}).catch((error: unknown) => error), { $metadata: { httpStatusCode: failure.status, attempts: 3 } })
+    t.equal(failing.asked.length, 3)
+  })
+}
+
+t.test('an error has the name that the service gives it, and is not tried again', async t => {
+  let headers: Record<string, string> = {}
+  let body = ''
+  const { client, asked } = await startService(t, response => response.writeHead(400, headers).end(body))
+  for (const given of ['{"__type":"ResourceNotFoundException","message":"no such version"}', '{"__type":"com.amazonaws#ResourceNotFoundException","Message":"no such version"}']) {
+    body = given
+    await t.rejects(client.call('GetSecretValue', {}), { name: 'ResourceNotFoundException', message: 'no such version', $metadata: { httpStatusCode: 400, attempts: 1 } })
+  }
+  headers = { 'x-amzn-errortype': 'AccessDeniedException:http://internal.amazon.com/coral/', 'x-amzn-requestid': 'r-1' }
+  body = ''
+  await t.rejects(client.call('GetSecretValue', {}), { name: 'AccessDeniedException', $metadata: { requestId: 'r-1' } })
+  t.equal(asked.length, 3)
+})
+
+t.test('a clock that is wrong by an hour costs one attempt, not each call', async t => {
+  const SKEW = 3600_000
+  const { client, asked } = await startService(t, (response, { headers }) => {
+    const signed = String(headers['x-amz-date']).replace(/(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\dZ)/, '$1-$2-$3:$4:$5')
+    const now = Date.now() + SKEW
+    response.setHeader('date', new Date(now).toUTCString())
+    if (Math.abs(Date.parse(signed) - now) > 300_000) response.writeHead(400).end('{"__type":"InvalidSignatureException","message":"Signature expired"}')
+    else response.end('{"ok":true}')
+  })
+  t.match(await client.call('GetSecretValue', {}), { ok: true, $metadata: { attempts: 2 } })
+  t.match(await client.call('GetSecretValue', {}), { ok: true, $metadata: { attempts: 1 } })
+  t.equal(asked.length, 3)
+})
+
+t.test('a middleware sees each call, for traces', async t => {
+  const { client } = await startService(t, response => response.end('{"ok":true}'))
+  const seen: unknown[] = []
+  client.middlewareStack.add((next, context) => async args => {
+    const result = await next(args)
+    seen.push(context, args, result)
+    return result
+  })
+  await client.call('GetSecretValue', { SecretId: 'x' })
+  t.match(seen, [{ clientName: 'SecretsManagerClient', commandName: 'GetSecretValueCommand' }, { input: { SecretId: 'x' } }, { output: { ok: true, $metadata: { httpStatusCode: 200 } } }])
+})
