@@ -1,10 +1,13 @@
-import awsLambdaFastify from '@fastify/aws-lambda'
 import type { FastifyInstance } from 'fastify'
 import type { App } from '../app.ts'
 import { HOP_BY_HOP, isBinary, type HttpAnswer, type Serve } from './serve.ts'
 
-/** Serves requests through @fastify/aws-lambda: those that `direct.ts` does not take, and, in the tests, all of them. */
-export function createAdapter (app: App): Serve {
+/**
+ * Serves requests through @fastify/aws-lambda: those that `direct.ts` does not take, and, in the tests, all of them. The
+ * package is loaded here, because most instances never need it.
+ */
+export async function createAdapter (app: App): Promise<Serve> {
+  const { awsLambdaFastify } = await import('@fastify/aws-lambda')
   const proxy = awsLambdaFastify(app as unknown as FastifyInstance, {
     // The app does not read the event. The adapter drops client headers that use its own header names.
     decorateRequest: false,

@@ -9,6 +9,7 @@ import { Internal } from '../shared/errors.ts'
 import { isObject } from '../shared/is-object.ts'
 import { addressOf } from '../shared/network.ts'
 import { renderFault } from '../shared/problem.ts'
+import { createAdapter } from './adapter.ts'
 import { createDirect } from './direct.ts'
 import type { AppRequest, HttpAnswer, Serve } from './serve.ts'
 
@@ -192,8 +193,6 @@ const PLAIN = /^\/[\w\-.~!$&'()*+,;=:@%/]*(?:\?[\w\-.~!$&()*+,;=:@%/?]+)?$/
 export function createHttp (app: App, direct: Serve = createDirect(app)) {
   const publicPath = basePathOf(app.config.PUBLIC_URL)
   let adapter: Promise<Serve> | undefined
-  /** Loaded with the first request that needs it, which most instances never see. */
-  const loadAdapter = async () => (await import('./adapter.ts')).createAdapter(app)
 
   /** The answer to an event that cannot be converted into a request. */
   function refuse (event: HttpEvent, status: number, code: string, detail: string): HttpAnswer {
@@ -229,7 +228,7 @@ export function createHttp (app: App, direct: Serve = createDirect(app)) {
     try {
       request = requestOf(event, method, publicPath)
       // As ever, the parser's choice of what to encode is the adapter's.
-      if (!PLAIN.test(request.target)) return await (await (adapter ??= loadAdapter()))(request)
+      if (!PLAIN.test(request.target)) return await (await (adapter ??= createAdapter(app)))(request)
     } catch (error) {
       app.log.warn({ err: error }, 'an HTTP event that is not a valid request')
       return refuse(event, 400, 'REQUEST_MALFORMED', 'The request cannot be understood')

@@ -19,7 +19,7 @@ const app = await buildDirectApp()
 t.teardown(() => app.close())
 await app.ready()
 
-const adapter = createHttp(app, createAdapter(app))
+const adapter = createHttp(app, await createAdapter(app))
 const counted = { direct: 0 }
 const serveDirectly = createDirect(app)
 const direct = createHttp(app, request => {
@@ -212,7 +212,7 @@ t.test('the service answers directly as through the adapter, and logs the same',
     answeredDirectly++
     return serve(request)
   }
-  const reference = createAdapter(service)
+  const reference = await createAdapter(service)
   const logged = () => service.logLines.splice(0).filter(({ msg }) => msg === 'answered').map(({ method, route, statusCode, userId, level }) => ({ method, route, statusCode, userId, level }))
 
   const cases = await serviceCases(through(reference, restEvent), { token: accessToken, userId: user.id })
