@@ -27,7 +27,6 @@ import logging, { createLogger } from './plugins/logging.ts'
 import metrics from './plugins/metrics.ts'
 import outbox from './plugins/outbox/index.ts'
 import rateLimit from './plugins/rate-limit/index.ts'
-import { createRequestLogs } from './plugins/request-log.ts'
 import requestTarget, { routableTarget } from './plugins/request-target.ts'
 import s3 from './plugins/s3.ts'
 import securityHeaders from './plugins/security-headers.ts'
@@ -61,7 +60,6 @@ export async function buildApp (options: AppOptions) {
     requestIdHeader: false,
     logController: new LogController({ requestIdLogLabel: 'correlationId', disableRequestLogging: true }),
     loggerInstance: options.logger ?? createLogger(options.config),
-    childLoggerFactory: createRequestLogs(),
     rewriteUrl: routableTarget,
     frameworkErrors: sendFrameworkError,
     clientErrorHandler: answerClientError,

@@ -10,19 +10,6 @@ function errorFields (error: Error & { code?: unknown, statusCode?: unknown, $me
   return { type: name, code, statusCode, message, stack, awsRequestId: $metadata?.requestId, attempts: $metadata?.attempts }
 }
 
-let millisecond = 0
-let timeField = ''
-
-/** The field `time`, in ISO 8601. Lines of the same millisecond share its text. */
-function time (): string {
-  const now = Date.now()
-  if (now !== millisecond) {
-    millisecond = now
-    timeField = `,"time":"${new Date(now).toISOString()}"`
-  }
-  return timeField
-}
-
 /**
  * Structured logs to standard output, written synchronously: a transport's worker would lose its last lines when Lambda
  * freezes the process.
@@ -31,7 +18,7 @@ export function createLogger (config: Config, destination: DestinationStream = p
   return pino({
     level: config.LOG_LEVEL,
     base: { service: config.SERVICE_NAME, environment: config.STAGE },
-    timestamp: time,
+    timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: label => ({ level: label }) },
     serializers: {
       err: errorFields,

@@ -1,10 +1,8 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
-import Fastify, { LogController } from 'fastify'
 import t from 'tap'
 import { loadConfig } from '../../src/plugins/config.ts'
 import { createLogger } from '../../src/plugins/logging.ts'
-import { createRequestLogs } from '../../src/plugins/request-log.ts'
 import { buildTestApp, signIn, startEngines } from '../helper.ts'
 
 const engines = await startEngines(t)
@@ -71,35 +69,6 @@ t.test('a line with any text is one line of JSON', async t => {
   t.equal(lines.length, hostile.length)
   t.equal(written.split('\n').length, hostile.length + 1)
   t.match(lines[0], { service: 'user-service', environment: 'staging', time: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/ })
-})
-
-t.test('a line of a request is the line that a logger of its own would write', async t => {
-  const error = Object.assign(new Error('failed'), { code: 'E' })
-  const written = await Promise.all([createRequestLogs(), undefined].map(async childLoggerFactory => {
-    const { lines, logger } = recorded()
-    const app = Fastify({ loggerInstance: logger, logController: new LogController({ disableRequestLogging: true }), genReqId: () => 'id-1', ...(childLoggerFactory === undefined ? {} : { childLoggerFactory }) })
-    t.teardown(() => app.close())
-    const write = async ({ log }: { log: typeof app.log }) => {
-      log.info({ a: 1, b: undefined, id: 'x' }, 'an object and %s', 'text')
-      log.info('text %d', 7)
-      log.warn({ err: error }, 'an error')
-      log.error(error)
-      log.error(error, 'an error with text')
-      log.silent('never')
-      log.child({ c: 2 }).info('of a child')
-      log.child({ c: 2 }, { level: 'error' }).info('below the level of a child')
-      return log.level
-    }
-    app.get('/', write)
-    app.get('/quiet', { logLevel: 'warn' }, write)
-    const levels = [(await app.inject('/')).body, (await app.inject('/quiet')).body, (await app.inject('/quiet')).body]
-    for (const line of lines) delete line['time']
-    return { lines, levels }
-  }))
-  t.equal(written[0]!.lines.length, 6 + 3 + 3)
-  t.same(written[0]!.levels, ['trace', 'warn', 'warn'])
-  t.same(written[0], written[1])
-  t.same(written[0]!.lines.map(line => Object.keys(line)), written[1]!.lines.map(line => Object.keys(line)), 'in the same order')
 })
 
 t.test('the last line before a process ends is written', async t => {
