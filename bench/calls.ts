@@ -1,28 +1,7 @@
-import type { InjectOptions } from 'fastify'
 import { randomUUID } from 'node:crypto'
-import { intercept } from '../test/faults.ts'
-import { adminOf, bearerOf, buildTestApp, pump, signIn, startEngines, type Engines, type TestApp } from '../test/helper.ts'
-import { BenchError, type Benchmark, type Context, type Row, type Table } from './lib/bench.ts'
-
-type Request = InjectOptions & { method: string, url: string }
-
-/** The calls of an app's clients, by their command, in order. */
-function count (app: TestApp): { take (): string[] } {
-  let commands: string[] = []
-  for (const client of [app.dynamodb, app.sqs]) {
-    intercept(client, { onTheLine: false }, async ({ command, send }) => {
-      commands.push(command.replace(/Command$/, ''))
-      return await send()
-    })
-  }
-  return {
-    take () {
-      const taken = commands
-      commands = []
-      return taken
-    }
-  }
-}
+import { adminOf, bearerOf, buildTestApp, pump, signIn, startEngines, type Engines } from '../test/helper.ts'
+import type { Benchmark, Context, Row, Table } from './lib/bench.ts'
+import { createFlows, type FlowOptions, type Request } from './lib/flows.ts'
 
 /** `2 Get, TransactWrite` */
 function summary (commands: string[]): string {
@@ -35,18 +14,14 @@ async function run ({ say, teardown }: Context): Promise<Table[]> {
   const engines: Engines = await startEngines({ teardown })
   const app = await buildTestApp({ teardown }, engines, { env: { LOG_LEVEL: 'warn' } })
   const uncached = await buildTestApp({ teardown }, engines, { env: { LOG_LEVEL: 'warn', CACHE_TTL_SECONDS: '0' } })
+  const [flows, uncachedFlows] = [createFlows(app, engines), createFlows(uncached, engines)]
   const rows: Row[] = []
 
-  /** Makes a request, and then the work that it leaves to the outbox and the worker. */
-  async function measure<T> (name: string, request: Request, { on = app, status = 200, drains = true }: { on?: TestApp, status?: number, drains?: boolean } = {}): Promise<T> {
+  async function measure<T> (name: string, request: Request, { on = flows, ...options }: FlowOptions & { on?: typeof flows } = {}): Promise<T> {
     say(name)
-    const calls = count(on)
-    const response = await on.inject(request)
-    if (response.statusCode !== status) throw new BenchError(`${request.method} ${request.url} answers ${response.statusCode}: ${response.body.slice(0, 200)}`)
-    const made = calls.take()
-    if (drains) await pump(on, engines)
-    rows.push({ name, values: { calls: made.length, later: drains ? calls.take().length : undefined }, note: summary(made) })
-    return (response.body === '' ? undefined : response.json()) as T
+    const { body, answer, later } = await on.measure<T>(request, options)
+    rows.push({ name, values: { calls: answer.commands.length, later: later?.commands.length }, note: summary(answer.commands) })
+    return body
   }
 
   const email = 'ada@example.com'
@@ -62,7 +37,7 @@ async function run ({ say, teardown }: Context): Promise<Table[]> {
   await measure('exchange the code of a new user', { method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'code', challengeId: ofNew, code: app.keys.codeOf(ofNew) } })
   await measure('exchange the code of a known user', { method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'code', challengeId, code: app.keys.codeOf(challengeId) } })
   await measure('refresh the tokens', { method: 'POST', url: '/v2/auth/tokens', payload: { grantType: 'refresh_token', refreshToken } })
-  await measure('read the own profile', { method: 'GET', url: '/v2/users/me', headers: { authorization } }, { on: uncached })
+  await measure('read the own profile', { method: 'GET', url: '/v2/users/me', headers: { authorization } }, { on: uncachedFlows })
   await app.inject({ method: 'GET', url: '/v2/users/me', headers: { authorization } })
   await measure('read the own profile, cached', { method: 'GET', url: '/v2/users/me', headers: { authorization } })
   await measure('change the own name', { method: 'PATCH', url: '/v2/users/me', headers: { authorization }, payload: { name: 'Ada King' } })
@@ -74,6 +49,8 @@ async function run ({ say, teardown }: Context): Promise<Table[]> {
   // Last, and without what follows: a hundred registrations' worth of entries.
   await measure('register 100 users at once', { method: 'POST', url: '/v2/users/batch', headers: { ...admin, 'idempotency-key': randomUUID() }, payload: { users: Array.from({ length: 100 }, (_, n) => ({ email: `batch-${n}@example.com`, name: 'Many' })) } }, { drains: false })
 
+  flows.stop()
+  uncachedFlows.stop()
   return [{
     id: 'calls',
     title: 'Calls to DynamoDB and SQS',

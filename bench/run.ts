@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { calls } from './calls.ts'
@@ -6,36 +6,47 @@ import { cold } from './cold.ts'
 import { BenchError, type Benchmark, type Context, type Table } from './lib/bench.ts'
 import { installPackages } from './lib/install.ts'
 import { BUILD, ROOT } from './lib/paths.ts'
-import { renderPage, renderPictures, renderText } from './lib/report.ts'
+import { renderPage, renderPictures, renderText, withSimulation } from './lib/report.ts'
 import { losses, readResults, section, writeResults, type Results } from './lib/results.ts'
+import { pipeline } from './pipeline.ts'
+import { DEFAULT_USERS, scale } from './scale.ts'
 import { server } from './server.ts'
+import { simulate, simulationOf } from './simulate.ts'
 import { warm } from './warm.ts'
 
 /** Every benchmark, in the order in which they run. A new one is a file, and a line here. */
-const BENCHMARKS: Record<string, Benchmark> = { calls, cold, warm, server }
+const BENCHMARKS: Record<string, Benchmark> = { calls, pipeline, scale, cold, warm, server, simulate }
 
-const HELP = `npm run bench [-- COMMAND …] [--small] [--only NAMES] [--bundle DIR]: this service beside other ways to write it.
+const HELP = `npm run bench [-- COMMAND …] [--small] [--only NAMES] [--users N] [--bundle DIR]: this service beside other ways to write it.
 
 ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join('\n')}
 
-Without a command, all of them run, in about ten minutes. The results are written to bench/results.json and
-docs/benchmarks.md. The contenders' packages are installed into bench/node_modules first.
+Without a command, all of them run, in about twenty minutes. The results are written to bench/results.json,
+docs/benchmarks.md and docs/capacity.md. The contenders' packages are installed into bench/node_modules first.
 
   --small        a short run of each, in less than a minute: writes nothing, and prints a warning for each ratio
                  that is more than a quarter worse than the committed one
   --only NAMES   these contenders only, comma separated, for example --only hono,service; writes nothing
+  --users N      users in the largest table of scale, up to 1000000; with fewer than 100000 it writes nothing
   --bundle DIR   a contender of your own for cold: a directory with an index.mjs that exports a handler and
                  answers POST /users and GET /health like the others; writes nothing
 `
 
-interface Request { names: string[], isSmall: boolean, only: Set<string> | undefined, bundles: string[] }
+interface Request { names: string[], isSmall: boolean, only: Set<string> | undefined, bundles: string[], users: number | undefined }
+
+function usersIn (text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const users = /^\d{1,7}$/.test(text) ? Number(text) : NaN
+  if (!(users >= 1000 && users <= 1_000_000)) throw new Error('--users is not valid (expected a number from 1000 to 1000000)')
+  return users
+}
 
 /** Reads the arguments. A wrong one ends the script with one line and exit code 2. */
 function readArguments (): Request {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { help: { type: 'boolean', short: 'h' }, small: { type: 'boolean' }, only: { type: 'string' }, bundle: { type: 'string', multiple: true } }
+      options: { help: { type: 'boolean', short: 'h' }, small: { type: 'boolean' }, only: { type: 'string' }, users: { type: 'string' }, bundle: { type: 'string', multiple: true } }
     })
     if (values.help === true) {
       process.stdout.write(HELP)
@@ -47,7 +58,8 @@ function readArguments (): Request {
       names: positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals,
       isSmall: values.small === true,
       only: values.only === undefined ? undefined : new Set(values.only.split(',')),
-      bundles: values.bundle ?? []
+      bundles: values.bundle ?? [],
+      users: usersIn(values.users)
     }
   } catch (error) {
     console.error(`${(error as Error).message.split('. ')[0]}: --help lists the commands and options`)
@@ -58,7 +70,10 @@ function readArguments (): Request {
 const isTerminal = process.stderr.isTTY
 
 /** On a terminal the progress is one line that changes. In a log, each step is a line. */
+let said = ''
 function say (text: string): void {
+  if (text === said) return
+  said = text
   process.stderr.write(isTerminal ? `\r\u001b[K${text} …` : `${text} …\n`)
 }
 const clearLine = () => { if (isTerminal) process.stderr.write('\r\u001b[K') }
@@ -68,8 +83,11 @@ async function tearDown () {
   for (const step of teardowns.splice(0).reverse()) await step()
 }
 
+/** Writes results, and every page that is made of them. */
 async function write (sections: Results): Promise<void> {
   const results = await writeResults(sections)
+  const capacity = join(ROOT, 'docs/capacity.md')
+  await writeFile(capacity, withSimulation(await readFile(capacity, 'utf8'), simulationOf(results)))
   const page = join(ROOT, 'docs/benchmarks.md')
   const pictures = join(dirname(page), 'benchmarks')
   await mkdir(pictures, { recursive: true })
@@ -78,9 +96,9 @@ async function write (sections: Results): Promise<void> {
 }
 
 /** Runs one benchmark, and ends what it has started. */
-async function run (name: string, { small, only, bundles }: Pick<Context, 'small' | 'only' | 'bundles'>): Promise<Table[]> {
+async function run (name: string, { small, only, bundles, users }: Pick<Context, 'small' | 'only' | 'bundles' | 'users'>): Promise<Table[]> {
   const benchmark = BENCHMARKS[name]!
-  const context: Context = { small, only, bundles, say: text => say(`${name}${small ? ', small' : ''}: ${text}`), teardown: step => { teardowns.push(step) } }
+  const context: Context = { small, only, bundles, users, say: text => say(`${name}${small ? ', small' : ''}: ${text}`), teardown: step => { teardowns.push(step) } }
   try {
     if (benchmark.needsPackages(context)) await installPackages(context)
     return await benchmark.run(context)
@@ -90,18 +108,18 @@ async function run (name: string, { small, only, bundles }: Pick<Context, 'small
   }
 }
 
-async function main ({ names, isSmall, only, bundles }: Request): Promise<void> {
+async function main ({ names, isSmall, only, bundles, users }: Request): Promise<void> {
   const began = performance.now()
   await mkdir(BUILD, { recursive: true })
-  const writes = !isSmall && only === undefined && bundles.length === 0
+  const writes = !isSmall && only === undefined && bundles.length === 0 && !(users !== undefined && users < DEFAULT_USERS)
   const warnings: string[] = []
   for (const name of names) {
-    const tables = await run(name, { small: isSmall, only, bundles })
+    const tables = await run(name, { small: isSmall, only, bundles, users })
     console.log(`${tables.map(renderText).join('\n\n')}\n`)
     if (isSmall) warnings.push(...losses(tables, readResults()[name]?.small ?? {}))
-    if (writes) await write({ [name]: section(name, tables, await run(name, { small: true, only, bundles })) })
+    if (writes) await write(BENCHMARKS[name]!.isDerived === true ? {} : { [name]: section(name, tables, await run(name, { small: true, only, bundles, users })) })
   }
-  if (writes) console.log('written to bench/results.json and docs/benchmarks.md')
+  if (writes) console.log('written to bench/results.json, docs/benchmarks.md and docs/capacity.md')
   for (const warning of warnings) console.log(`WARNING: worse than committed: ${warning}`)
   console.log(`${names.join(', ')}: ${Math.round((performance.now() - began) / 1000)} s`)
 }

@@ -3,6 +3,8 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.ts'
 import { ConfigError, loadConfig } from './plugins/config.ts'
+import { createServerLogger } from './plugins/logging.ts'
+import { inBatches } from './shared/batches.ts'
 import { listenProblem } from './shared/listen-error.ts'
 import { createProxyTrust } from './shared/network.ts'
 
@@ -46,6 +48,7 @@ async function main () {
   const app = await buildApp({
     config,
     docs: { source: 'routes' },
+    logger: createServerLogger(config),
     server: {
       // Some proxies append the port to the client's address and to their own.
       trustProxy: config.TRUST_PROXY === undefined ? false : createProxyTrust(config.TRUST_PROXY),
@@ -60,6 +63,7 @@ async function main () {
     }
   })
 
+  app.server.off('request', app.routing).on('request', inBatches(app.routing))
   const connections = trackConnections(app.server)
   let stopping = false
   app.server.prependListener('request', (_request, response) => {

@@ -11,6 +11,8 @@ export interface Context {
   only: ReadonlySet<string> | undefined
   /** directories with an index.mjs of the user's own, also run by `cold` */
   bundles: readonly string[]
+  /** users in the largest table that `scale` loads; undefined = its default */
+  users?: number | undefined
   /** reports progress: what is being done, in a few words */
   say (text: string): void
   /** registers what must be done when the benchmark ends, for whatever reason; the last one first */
@@ -42,12 +44,18 @@ export interface Table {
   rows: Row[]
   /** which way `ratio` is better, which has a spread from `low` to `high`; undefined = exact figures */
   better?: 'lower' | 'higher'
+  /** false for figures of one machine at one time, which are not compared with those of another run */
+  isCompared?: false
+  /** false when every row is this service's */
+  hasPeers?: boolean
   /** the column that a small run compares with the committed results; default: `ratio` */
   compared?: string
 }
 
 export interface Benchmark {
   summary: string
+  /** true when it is calculated from the results of the others: kept in docs/capacity.md, and not among the results */
+  isDerived?: true
   /** Whether the packages of bench/package.json are needed for this selection of contenders. */
   needsPackages (context: Context): boolean
   run (context: Context): Promise<Table[]>

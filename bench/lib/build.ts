@@ -73,6 +73,6 @@ export async function buildLoader (name: 'cold-loader' | 'warm-loader'): Promise
 
 /** KiB of code in a bundle's directory. */
 export async function codeSize (directory: string): Promise<number> {
-  const sizes = await Promise.all(globSync('*.mjs', { cwd: directory }).map(async file => (await stat(join(directory, file))).size))
+  const sizes = await Promise.all(globSync('*.{cjs,mjs}', { cwd: directory }).map(async file => (await stat(join(directory, file))).size))
   return sizes.reduce((sum, size) => sum + size, 0) / 1024
 }

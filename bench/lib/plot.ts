@@ -15,7 +15,7 @@ function stepOf (maximum: number): number {
 }
 
 /** The ratios of a table as bars, with the spread of the rounds as a line, in colors for a light and a dark page. */
-export function drawTable ({ title, rows, better }: Table): string {
+export function drawTable ({ title, rows, better, hasPeers = true }: Table): string {
   const bars = rows.flatMap(({ name, values: { ratio, low = ratio, high = ratio } }) => ratio === undefined ? [] : [{ name, ratio, low: low!, high: high! }])
   const maximum = Math.max(1, ...bars.map(({ high }) => high)) * 1.02
   const step = stepOf(maximum)
@@ -28,7 +28,7 @@ export function drawTable ({ title, rows, better }: Table): string {
   }
   bars.forEach(({ name, ratio, low, high }, index) => {
     const y = TOP + index * ROW
-    const isOurs = name.startsWith('this service')
+    const isOurs = !hasPeers || name.startsWith('this service')
     lines.push(
       `<text x="${LABELS - 8}" y="${y + 14}" text-anchor="end">${escape(name)}</text>`,
       `<rect class="${isOurs ? 'ours' : 'peer'}" x="${LABELS}" y="${y + 2}" width="${place(x(ratio) - LABELS)}" height="${ROW - 9}"/>`,

@@ -30,14 +30,14 @@ export function renderText (table: Table): string {
   return [table.title, ...lines.map(line => line.map((text, index) => index === 0 || index > table.columns.length ? text.padEnd(widths[index]!) : text.padStart(widths[index]!)).join('  ').trimEnd())].join('\n')
 }
 
-function renderMarkdown (table: Table): string {
+export function renderMarkdown (table: Table): string {
   const [head, ...rows] = linesOf(table).map(line => `| ${line.join(' | ')} |`)
   const columns = linesOf(table)[0]!
   return [head, `|${columns.map((_, index) => index === 0 || index > table.columns.length ? '---|' : '--:|').join('')}`, ...rows].join('\n')
 }
 
 /** The order and titles of the benchmarks on the page. */
-const TITLES: Record<string, string> = { cold: 'Cold start', warm: 'Warm invocation', server: 'Plain server', calls: 'Calls to AWS' }
+const TITLES: Record<string, string> = { cold: 'Cold start', warm: 'Warm invocation', server: 'Plain server', calls: 'Calls to AWS', pipeline: 'From registration to mail', scale: 'Scale' }
 
 const INTRODUCTION = `# Benchmarks
 
@@ -71,4 +71,16 @@ export function renderPage (results: Results): string {
     ].join('\n\n')
   })
   return `${[INTRODUCTION.trimEnd(), ...sections].join('\n\n')}\n`
+}
+
+/** What stands around the generated part of docs/capacity.md. */
+const BEGIN = '<!-- Begin of what `npm run bench -- simulate` writes. -->'
+const END = '<!-- End of what `npm run bench -- simulate` writes. -->'
+
+/** The page docs/capacity.md with these tables between its two markers. Throws when it has no markers. */
+export function withSimulation (page: string, tables: readonly Table[]): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)]
+  if (begin === -1 || end < begin) throw new Error('docs/capacity.md has no place for the simulation')
+  const parts = tables.map(table => `### ${table.title}\n\n${table.note}\n\n${renderMarkdown(table)}`)
+  return `${page.slice(0, begin)}${BEGIN}\n\n${parts.join('\n\n')}\n\n${page.slice(end)}`
 }

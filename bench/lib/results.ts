@@ -61,7 +61,7 @@ const TOLERANCE = 0.25
 
 /** The figures of tables that are compared: exact ones all, and of the others the ratio. */
 export function comparedOf (tables: readonly Table[]): Compared {
-  return Object.fromEntries(tables.map(({ id, better, compared = 'ratio', rows, columns }) => [id, Object.fromEntries(rows.map(({ name, values }) => {
+  return Object.fromEntries(tables.filter(({ isCompared }) => isCompared !== false).map(({ id, better, compared = 'ratio', rows, columns }) => [id, Object.fromEntries(rows.map(({ name, values }) => {
     const keys = better === undefined ? columns.map(({ key }) => key) : [compared]
     return [name, Object.fromEntries(keys.flatMap(key => values[key] === undefined ? [] : [[key, rounded(values[key])]]))]
   }))])) as Compared
@@ -73,9 +73,9 @@ export function comparedOf (tables: readonly Table[]): Compared {
  */
 export function losses (tables: readonly Table[], committed: Compared): string[] {
   const lines: string[] = []
-  for (const { id, title, better, columns, rows } of tables) {
+  for (const { id, title, better, hasPeers = true, columns, rows } of tables) {
     for (const { name, values } of rows) {
-      if (better !== undefined && !name.startsWith('this service')) continue
+      if (better !== undefined && hasPeers && !name.startsWith('this service')) continue
       for (const [key, was] of Object.entries(committed[id]?.[name] ?? {})) {
         const is = values[key]
         if (is === undefined) continue

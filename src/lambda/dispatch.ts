@@ -24,7 +24,7 @@ export function createDispatch (app: App) {
     const left = (context as Partial<Context>).getRemainingTimeInMillis?.()
     const invocation = left === undefined ? {} : { deadline: Date.now() + left }
     if ('Records' in event) return await app.consumers.deliver({ Records: event['Records'] }, invocation)
-    if (isHttp(event)) return await http(event, context)
+    if (isHttp(event)) return await http(event)
     if (isSchedule(event)) return await app.outbox.sweep(invocation)
     // The message quotes nothing from the event, because it may contain personal data.
     throw new Error(`An event of unknown kind, with ${Object.keys(event).length} keys`)

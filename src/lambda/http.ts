@@ -1,6 +1,4 @@
-import awsLambdaFastify from '@fastify/aws-lambda'
-import type { ALBEvent, APIGatewayProxyEvent, APIGatewayProxyEventV2, Context } from 'aws-lambda'
-import type { FastifyInstance } from 'fastify'
+import type { ALBEvent, APIGatewayProxyEvent, APIGatewayProxyEventV2 } from 'aws-lambda'
 import { METHODS, type IncomingHttpHeaders } from 'node:http'
 import type { App } from '../app.ts'
 import { CORRELATION_HEADER, correlationIdOf } from '../plugins/correlation.ts'
@@ -11,19 +9,11 @@ import { Internal } from '../shared/errors.ts'
 import { isObject } from '../shared/is-object.ts'
 import { addressOf } from '../shared/network.ts'
 import { renderFault } from '../shared/problem.ts'
+import { createDirect } from './direct.ts'
+import type { AppRequest, HttpAnswer, Serve } from './serve.ts'
 
-type RequestHeaders = Record<string, string | string[] | undefined>
+type RequestHeaders = AppRequest['headers']
 export type HttpEvent = APIGatewayProxyEvent | APIGatewayProxyEventV2 | ALBEvent
-
-/** The answer to every kind of HTTP event; each source uses the fields that it knows. */
-interface HttpAnswer {
-  statusCode: number
-  headers?: Record<string, string>
-  multiValueHeaders?: Record<string, string[]>
-  cookies?: string[]
-  body: string
-  isBase64Encoded?: boolean
-}
 
 /** Maximum bytes of an answer as JSON that Lambda passes on; behind a load balancer it is 1 MB. */
 const MAX_ANSWER = 6_291_556
@@ -111,31 +101,48 @@ function queryOf (event: HttpEvent): string {
     .join('&')
 }
 
-/** Headers in lower case. A repeated header stays a list, and is joined as Node joins it. */
+/** Headers of which Node keeps the first value only. See `message.headers` in its documentation. */
+const SINGLE = new Set(['age', 'authorization', 'content-length', 'content-type', 'etag', 'expires', 'from', 'host', 'if-modified-since', 'if-unmodified-since', 'last-modified', 'location', 'max-forwards', 'proxy-authorization', 'referer', 'retry-after', 'server', 'user-agent'])
+
+/** A repeated header as Node joins it. */
+function joined (name: string, values: unknown[]): string | string[] {
+  if (name === 'set-cookie') return values.map(String)
+  return SINGLE.has(name) ? String(values[0]) : values.join(name === 'cookie' ? '; ' : ', ')
+}
+
+const DROPPED = new Set([
+  // The event has the complete body, so the length is counted.
+  'content-length', 'transfer-encoding',
+  // The adapter's own, which it trusts.
+  'x-aws-lambda-fastify-request', 'x-apigateway-event', 'x-apigateway-context',
+  // Would set the prototype.
+  '__proto__'
+])
+
+/** Headers in lower case, as Node gives them to a server. */
 function headersOf (event: HttpEvent): RequestHeaders {
-  // Without this the adapter would set a user agent of its own.
-  const headers: RequestHeaders = { 'user-agent': undefined }
-  const given = isV2(event) ? event.headers : event.multiValueHeaders ?? event.headers ?? {}
-  for (const [name, value] of Object.entries(given)) {
-    if (value !== undefined) headers[name.toLowerCase()] = Array.isArray(value) && value.length === 1 ? value[0]! : value
+  const headers: RequestHeaders = {}
+  const given: Record<string, unknown> = isV2(event) ? event.headers : event.multiValueHeaders ?? event.headers ?? {}
+  // A compressed answer is base64, which a REST API decodes only for clients that accept one of its binary types.
+  const isRest = !isV2(event) && !isAlb(event)
+  for (const name in given) {
+    const value = given[name]
+    const lower = name.toLowerCase()
+    if (value === undefined || DROPPED.has(lower) || (isRest && lower === 'accept-encoding')) continue
+    headers[lower] = !Array.isArray(value) ? String(value) : value.length === 1 ? String(value[0]) : joined(lower, value)
   }
   if (isV2(event) && event.cookies !== undefined) headers['cookie'] = event.cookies.join('; ')
-  // The event has the complete body, so these headers are dropped and the length is counted.
-  delete headers['content-length']
-  delete headers['transfer-encoding']
-  // A compressed answer is base64, which a REST API decodes only for clients that accept one of its binary types.
-  if (!isV2(event) && !isAlb(event)) delete headers['accept-encoding']
   return headers
 }
 
 /**
- * The body in a form that the app can check. Sources that pass JSON on as text have replaced bytes that are not UTF-8 by U+FFFD.
- * Each becomes an invalid byte again, so that the app rejects the body, and does not store what its client never wrote.
+ * The bytes of a body. Sources that pass JSON on as text have replaced bytes that are not UTF-8 by U+FFFD. Each becomes an
+ * invalid byte again, so that the app rejects the body, and does not store what its client never wrote.
  */
-function bodyOf ({ body, isBase64Encoded }: HttpEvent): Pick<HttpEvent, 'body' | 'isBase64Encoded'> {
-  if (isBase64Encoded || typeof body !== 'string' || !body.includes('\uFFFD')) return { body: body ?? null, isBase64Encoded }
-  const bytes = Buffer.from(body).toString('latin1').replaceAll('\xEF\xBF\xBD', '\xFF')
-  return { body: Buffer.from(bytes, 'latin1').toString('base64'), isBase64Encoded: true }
+function bodyOf ({ body, isBase64Encoded }: HttpEvent): Buffer | null {
+  if (body === undefined || body === null) return null
+  if (isBase64Encoded || !String(body).includes('\uFFFD')) return Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
+  return Buffer.from(Buffer.from(body).toString('latin1').replaceAll('\xEF\xBF\xBD', '\xFF'), 'latin1')
 }
 
 /** The client's address as AWS saw it. A load balancer has no field for it, but appends it to X-Forwarded-For, with the port if configured. */
@@ -145,19 +152,34 @@ function sourceIpOf (event: HttpEvent, headers: RequestHeaders): string | undefi
   return addressOf([headers['x-forwarded-for'] ?? []].flat().at(-1)?.split(',').at(-1) ?? '')
 }
 
-// Everything that is not text is binary. An answer without a content type is empty, so it does not matter.
-const isText = (contentType: string | undefined) => contentType === undefined || /^(?:text\/|application\/(?:[a-z.-]+\+)?(?:json|xml|javascript)\b)/.test(contentType)
+/** The request that an event carries. Throws when it carries none. */
+function requestOf (event: HttpEvent, method: string, publicPath: string): AppRequest {
+  const headers = headersOf(event)
+  const query = queryOf(event)
+  const body = bodyOf(event)
+  const address = sourceIpOf(event, headers)
+  if (body !== null) headers['content-length'] = String(body.length)
+  // AWS always passes it on. `inject` gives it to events without it.
+  headers['host'] ||= 'localhost:80'
+  return {
+    method,
+    target: pathOf(event, publicPath) + (query === '' ? '' : `?${query}`),
+    headers,
+    body,
+    address: address === undefined || address === '' ? '127.0.0.1' : address,
+    isV2: isV2(event)
+  }
+}
+
+/** A target that a URL parser leaves as it is: all characters are among those of RFC 3986, and no apostrophe is in its query. */
+const PLAIN = /^\/[\w\-.~!$&'()*+,;=:@%/]*(?:\?[\w\-.~!$&()*+,;=:@%/?]+)?$/
 
 /** Passes HTTP events to Fastify, and returns its answers in the format of the event's source. */
-export function createHttp (app: App) {
+export function createHttp (app: App, direct: Serve = createDirect(app)) {
   const publicPath = basePathOf(app.config.PUBLIC_URL)
-  const proxy = awsLambdaFastify(app as unknown as FastifyInstance, {
-    // The app does not read the event. The adapter drops client headers that use its own header names.
-    decorateRequest: false,
-    // The stage has been removed already, so a stage named v1 does not remove /v1.
-    retainStage: true,
-    enforceBase64: ({ headers }) => headers['content-encoding'] !== undefined || !isText(headers['content-type'])
-  }) as (request: object, context: Context) => Promise<HttpAnswer>
+  let adapter: Promise<Serve> | undefined
+  /** Loaded with the first request that needs it, which most instances never see. */
+  const loadAdapter = async () => (await import('./adapter.ts')).createAdapter(app)
 
   /** The answer to an event that cannot be converted into a request. */
   function refuse (event: HttpEvent, status: number, code: string, detail: string): HttpAnswer {
@@ -181,36 +203,38 @@ export function createHttp (app: App) {
     }
   }
 
-  async function answer (event: HttpEvent, context: Context): Promise<HttpAnswer> {
-    const httpMethod = isV2(event) ? event.requestContext.http.method : event.httpMethod
-    if (!METHODS.includes(httpMethod) || httpMethod === 'CONNECT') return refuse(event, 501, 'METHOD_NOT_IMPLEMENTED', 'This method is not supported')
+  function refuseInternal (event: HttpEvent): HttpAnswer {
+    const { statusCode, code, message } = new Internal()
+    return refuse(event, statusCode!, code, message)
+  }
+
+  async function answer (event: HttpEvent): Promise<HttpAnswer> {
+    const method = isV2(event) ? event.requestContext.http.method : event.httpMethod
+    if (!METHODS.includes(method) || method === 'CONNECT') return refuse(event, 501, 'METHOD_NOT_IMPLEMENTED', 'This method is not supported')
+    let request: AppRequest
     try {
-      const headers = headersOf(event)
-      const query = queryOf(event)
-      // In the format of a REST API's event, which the adapter passes on unchanged.
-      const request = {
-        version: isV2(event) ? '2.0' : '1.0',
-        httpMethod,
-        path: pathOf(event, publicPath) + (query === '' ? '' : `?${query}`),
-        headers,
-        requestContext: { identity: { sourceIp: sourceIpOf(event, headers) } },
-        ...bodyOf(event)
-      }
-      return await proxy(request, context)
+      request = requestOf(event, method, publicPath)
+      // As ever, the parser's choice of what to encode is the adapter's.
+      if (!PLAIN.test(request.target)) return await (await (adapter ??= loadAdapter()))(request)
     } catch (error) {
       app.log.warn({ err: error }, 'an HTTP event that is not a valid request')
       return refuse(event, 400, 'REQUEST_MALFORMED', 'The request cannot be understood')
     }
+    try {
+      return await direct(request)
+    } catch (error) {
+      app.log.error({ err: error }, 'a request without an answer')
+      return refuseInternal(event)
+    }
   }
 
-  return async function http (event: HttpEvent, context: Context): Promise<HttpAnswer> {
-    const result = await answer(event, context)
+  return async function http (event: HttpEvent): Promise<HttpAnswer> {
+    const result = await answer(event)
     // JSON escapes one byte as six at most, so shorter answers fit without counting.
     const limit = isAlb(event) ? MAX_ALB_ANSWER : MAX_ANSWER
     if (result.body.length > limit / 6 - 16_384 && Buffer.byteLength(JSON.stringify(result)) > limit) {
       app.log.error({ bytes: result.body.length }, 'the answer is too large for Lambda')
-      const { statusCode, code, message } = new Internal()
-      return refuse(event, statusCode!, code, message)
+      return refuseInternal(event)
     }
     // Hop-by-hop headers (RFC 9110 §7.6.1) belong to a connection, and here is none.
     for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete result.headers?.[name]

@@ -12,7 +12,8 @@ export function correlationIdOf (request: Pick<IncomingMessage, 'headers'>): str
 
 /** Sends the correlation id with every answer. */
 export default fp(async function correlation (app) {
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header(CORRELATION_HEADER, request.id)
+    done()
   })
 }, { name: 'correlation' })

@@ -13,7 +13,8 @@ export default fp(async function cors (app) {
     credentials: true,
     methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match', 'x-api-key', 'x-correlation-id'],
-    exposedHeaders: ['accept-patch', 'allow', 'deprecation', 'etag', 'idempotent-replayed', 'link', 'location', 'ratelimit', 'ratelimit-limit', 'ratelimit-policy', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after', 'sunset', 'www-authenticate', 'x-correlation-id'],
+    // One text, because the package would join a list for each answer.
+    exposedHeaders: ['accept-patch', 'allow', 'deprecation', 'etag', 'idempotent-replayed', 'link', 'location', 'ratelimit', 'ratelimit-limit', 'ratelimit-policy', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after', 'sunset', 'www-authenticate', 'x-correlation-id'].join(', '),
     maxAge: 600
   }
   const otherwise = { ...options, preflight: false }

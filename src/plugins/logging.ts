@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { Config } from './config.ts'
+import { createLogOutput } from './log-output.ts'
 
 // The only fields of an error that are logged. Other properties of SDK and SMTP errors contain requests, addresses and
 // answers.
@@ -28,9 +29,21 @@ export function createLogger (config: Config, destination: DestinationStream = p
   }, destination)
 }
 
+/**
+ * The logger of a server, which does not wait for the reader of its log. Not for Lambda, which freezes the process after an
+ * answer.
+ */
+export function createServerLogger (config: Config): Logger {
+  // A pipe or socket no longer blocks once Node has opened it as process.stdout.
+  const output = createLogOutput(process.stdout.fd)
+  const logger = createLogger(config, output)
+  output.onDropped = lines => logger.warn({ lines }, 'lines of the log are missing here: its reader was too slow')
+  return logger
+}
+
 /** Logs one line for every answer, with the route's pattern and never the URL, which may contain personal data. */
 export default fp(async function logging (app) {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     request.log.info({
       method: request.method,
       route: request.is404 ? undefined : request.routeOptions.url,
@@ -38,5 +51,6 @@ export default fp(async function logging (app) {
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
       userId: request.user?.userId
     }, 'answered')
+    done()
   })
 }, { name: 'logging' })

@@ -26,11 +26,20 @@ export function versionOfPath (path: string): Version | undefined {
   return segment === 'v1' || segment === 'v2' ? segment : undefined
 }
 
+/** The versions of the routes' patterns. */
+const ofRoutes = new Map<string, Version | undefined>()
+
+/** The version of a route, by its pattern. */
+function versionOfRoute (pattern: string): Version | undefined {
+  if (!ofRoutes.has(pattern)) ofRoutes.set(pattern, versionOfPath(pattern))
+  return ofRoutes.get(pattern)
+}
+
 /** The version of a request: that of its route, or of its path when no route of the app has matched. */
 export function versionOf (request: FastifyRequest): Version | undefined {
   const { url } = request.routeOptions
   // The wildcard route for preflights belongs to @fastify/cors and does not count.
-  return versionOfPath(url?.startsWith('/') === true ? url : pathOf(request))
+  return url?.startsWith('/') === true ? versionOfRoute(url) : versionOfPath(pathOf(request))
 }
 
 /** The headers that announce the end of v1. */

@@ -39,7 +39,12 @@ export function preconditionIn ({ 'if-match': ifMatch, 'if-none-match': ifNoneMa
 
 /** Adds a request header to `Vary` and keeps those that are in it already (CORS adds `Origin`). */
 export function addVary (reply: FastifyReply, field: string): void {
-  const named = [reply.getHeader('vary') ?? []].flat().join(', ')
+  const held = reply.getHeader('vary')
+  if (held === undefined) {
+    reply.header('vary', field)
+    return
+  }
+  const named = [held].flat().join(', ')
   if (named.split(',').some(name => name.trim().toLowerCase() === field.toLowerCase())) return
-  reply.header('vary', named === '' ? field : `${named}, ${field}`)
+  reply.header('vary', `${named}, ${field}`)
 }

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import { load } from '../../bench/cold.ts'
 import { checkAnswer } from '../../bench/lib/answers.ts'
 import type { Table } from '../../bench/lib/bench.ts'
 import { buildLoader } from '../../bench/lib/build.ts'
+import { descendants } from '../../bench/lib/processes.ts'
 import { renderPage, renderPictures } from '../../bench/lib/report.ts'
 import { comparedOf, losses, readResults } from '../../bench/lib/results.ts'
 import { pairedRatio, shuffled } from '../../bench/lib/stats.ts'
@@ -26,7 +27,7 @@ function bench (...args: string[]) {
 
 t.test('the page and its pictures are made of the committed results', async t => {
   const results = readResults()
-  for (const name of ['calls', 'cold']) t.ok(name in results, name)
+  for (const name of ['calls', 'cold', 'pipeline', 'scale']) t.ok(name in results, name)
   t.equal(readFileSync(join(ROOT, 'docs/benchmarks.md'), 'utf8'), renderPage(results))
   const pictures = renderPictures(results)
   t.same(readdirSync(join(ROOT, 'docs/benchmarks')).sort(), Object.keys(pictures).sort())
@@ -47,6 +48,9 @@ t.test('a loss of more than a quarter is reported with both figures, and a small
   t.same(lost('higher', 2.6, 9), [])
   t.same(losses([table(undefined, { calls: 2 })], comparedOf([table(undefined, { calls: 1 })])), ['Cold start, this service, calls: 1 before, 2 now'], 'an exact figure must not change at all')
   t.same(losses([table('lower', { ratio: 9 })], {}), [], 'there is nothing to compare with')
+  t.same(losses([{ ...table(undefined, { calls: 2 }), isCompared: false }], comparedOf([{ ...table(undefined, { calls: 1 }), isCompared: false }])), [], 'figures of one machine are not compared')
+  const users = (ratio: number): Table[] => [{ ...table('lower', {}), hasPeers: false, rows: [{ name: '1,000 users', values: { ratio } }] }]
+  t.same(losses(users(2), comparedOf(users(1))), ['Cold start, 1,000 users, CPU ÷ article: 1 before, 2 now'], 'every row is this service')
   const peer = (ratio: number): Table[] => [{ ...table('lower', {}), rows: [{ name: 'Hono', values: { ratio } }] }]
   t.same(losses(peer(9), comparedOf(peer(1))), [], 'a peer that got slower is no loss')
 })
@@ -62,7 +66,9 @@ t.test('a round that is slow for all contenders does not change their ratio', as
 t.test('a wrong argument ends the command before it does anything', async t => {
   for (const [args, line] of [
     [['bogus'], "Unknown benchmark 'bogus': --help lists the commands and options\n"],
-    [['--smal'], "Unknown option '--smal': --help lists the commands and options\n"]
+    [['--smal'], "Unknown option '--smal': --help lists the commands and options\n"],
+    [['scale', '--users', '10 000'], '--users is not valid (expected a number from 1000 to 1000000): --help lists the commands and options\n'],
+    [['scale', '--users', '2000000'], '--users is not valid (expected a number from 1000 to 1000000): --help lists the commands and options\n']
   ] as const) {
     const run = bench(...args)
     t.equal(await run.code, 2)
@@ -70,7 +76,7 @@ t.test('a wrong argument ends the command before it does anything', async t => {
   }
   const help = bench('--help')
   t.equal(await help.code, 0)
-  for (const name of ['cold', 'warm', 'server', 'calls', '--small']) t.match(help.stdout, `  ${name} `)
+  for (const name of ['cold', 'warm', 'server', 'calls', 'pipeline', 'scale', 'simulate', '--small', '--users']) t.match(help.stdout, `  ${name} `)
 })
 
 t.test('an answer that is not the right one is an error that names the contender, the request and the difference', async t => {
@@ -107,11 +113,6 @@ t.test('with contenders that answer rightly it prints their figures', async t =>
   t.match(run.stdout, /^the article's handler +[\d,]+ +[\d,]+ +[\d,]+ +\d+ +1\.00 \(1\.00–1\.00\) +1\.00$/m)
 })
 
-/** Processes whose parent is this one, and theirs. */
-function descendants (pid: number): number[] {
-  const children = globSync(`/proc/${pid}/task/*/children`).flatMap(file => readFileSync(file, 'utf8').trim().split(' ').filter(Boolean).map(Number))
-  return children.flatMap(child => [child, ...descendants(child)])
-}
 const isRunning = (pid: number) => {
   try {
     // A zombie has ended.
@@ -121,13 +122,19 @@ const isRunning = (pid: number) => {
   }
 }
 
-t.test('Ctrl-C ends it and everything it has started', { skip: process.platform !== 'linux' && 'not run: reads /proc' }, async t => {
-  const run = bench('cold', '--only', 'article')
-  await until(() => run.stderr.includes('round 1 of'), { timeoutMs: 60_000 })
-  const started = descendants(run.child.pid!)
-  t.ok(started.length > 0, `${started.length} processes`)
-  run.child.kill('SIGINT')
-  t.equal(await run.code, 130)
-  t.match(run.stderr, /^interrupted$/m)
-  await until(() => started.every(pid => !isRunning(pid)))
+t.test('Ctrl-C ends a benchmark and everything it has started', { skip: process.platform !== 'linux' && 'not run: reads /proc' }, async t => {
+  // A bundle in a new process; servers and engines over loaded tables.
+  for (const [args, progress, least] of [
+    [['cold', '--only', 'article'], 'round 1 of', 1],
+    [['scale', '--small'], 'warming up', 4]
+  ] as const) {
+    const run = bench(...args)
+    await until(() => run.stderr.includes(progress), { timeoutMs: 60_000 })
+    const started = descendants(run.child.pid!)
+    t.ok(started.length >= least, `${args[0]}: ${started.length} processes`)
+    run.child.kill('SIGINT')
+    t.equal(await run.code, 130)
+    t.match(run.stderr, /^interrupted$/m)
+    await until(() => started.every(pid => !isRunning(pid)))
+  }
 })

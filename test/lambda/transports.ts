@@ -96,9 +96,10 @@ export type ToEvent = (request: WireRequest) => object
 
 /** Every value of every header or parameter, under its name. */
 function grouped (pairs: Iterable<[string, string]>): Record<string, string[]> {
-  const groups: Record<string, string[]> = {}
-  for (const [name, value] of pairs) (groups[name] ??= []).push(value)
-  return groups
+  // Not an object: `__proto__` and `constructor` are names like others.
+  const groups = new Map<string, string[]>()
+  for (const [name, value] of pairs) groups.set(name, [...groups.get(name) ?? [], value])
+  return Object.fromEntries(groups)
 }
 
 const last = (groups: Record<string, string[]>) => Object.fromEntries(Object.entries(groups).map(([name, values]) => [name, values.at(-1)!]))

@@ -65,6 +65,55 @@ t.test('a token that was good is refused once it has expired', async (t) => {
   await until(async () => (await who(token)).statusCode === 401)
 })
 
+t.test('a token that was verified before is refused right after the second in which it expires', async (t) => {
+  const { now } = Date
+  t.teardown(() => { Date.now = now })
+  const exp = Math.floor(now() / 1000) + 30
+  const token = forge({ claims: { exp } })
+  t.equal((await who(token)).statusCode, 200)
+  Date.now = () => exp * 1000 - 1
+  t.equal((await who(token)).statusCode, 200)
+  Date.now = () => exp * 1000 + 1
+  t.equal((await who(token)).statusCode, 401)
+  Date.now = now
+  t.equal((await who(token)).statusCode, 200, 'it is checked anew')
+})
+
+t.test('a token that differs from a verified one in a single character is checked by itself', async (t) => {
+  const fresh = await buildTokenApp(t, { JWT_SECRET: SECRET })
+  const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  const token = await app.accessTokens.sign(PERSON)
+  t.equal((await who(token)).statusCode, 200)
+  const answers = new Set<number>()
+  for (const by of [1, 16, 32, 48]) {
+    const changed = token.slice(0, -1) + ALPHABET[(ALPHABET.indexOf(token.at(-1)!) + by) % 64]!
+    const { statusCode } = await who(changed)
+    t.equal(statusCode, (await fresh.inject({ url: '/who', headers: bearer(changed) })).statusCode, 'as in a process that has not seen the other one')
+    answers.add(statusCode)
+  }
+  t.ok(answers.has(401))
+  const [head, body, signature] = token.split('.') as [string, string, string]
+  for (const changed of [`${head}.${body.slice(0, 50)}${body[50] === 'A' ? 'B' : 'A'}${body.slice(51)}.${signature}`, `${token} `, `${token}.`]) t.equal((await who(changed)).statusCode, 401)
+})
+
+t.test('a thousand verified tokens are remembered, the least used one is forgotten first, and rejected ones never are', async (t) => {
+  const app = await buildTokenApp(t, { JWT_SECRET: SECRET })
+  let remembered = 0
+  const { decode } = app.jwt
+  app.jwt.decode = ((token: string) => { remembered++; return decode(token) }) as typeof decode
+  const send = async (token: string) => (await app.inject({ url: '/who', headers: bearer(token) })).statusCode
+  const tokens = Array.from({ length: 1001 }, (_, i) => forge({ claims: { jti: String(i) } }))
+  for (const token of tokens) await send(token)
+  t.equal(remembered, 1001)
+  for (const token of tokens.slice(1)) await send(token)
+  t.equal(remembered, 1001)
+  t.equal(await send(tokens[0]!), 200)
+  t.equal(remembered, 1002)
+  const bad = forge({ claims: { iss: 'another' } })
+  t.same([await send(bad), await send(bad)], [401, 401])
+  t.equal(remembered, 1002)
+})
+
 t.test('what one request does to its user is not seen by the next', async (t) => {
   const headers = bearer(await app.accessTokens.sign(PERSON))
   t.equal((await app.inject({ url: '/climb', headers })).json().role, 'admin')

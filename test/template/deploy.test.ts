@@ -1,8 +1,10 @@
 import { CloudFormationClient, CreateStackCommand, DeleteStackCommand, GetStackPolicyCommand, UpdateStackCommand } from '@aws-sdk/client-cloudformation'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
+import { hashOf } from '../../scripts/build.ts'
 import { deploy, DeployError, type Deployment } from '../../scripts/deploy.ts'
 import { protect, STACK_POLICY } from '../../scripts/protection.ts'
 import { addressOf, missingRecord } from '../../scripts/stack.ts'
@@ -14,12 +16,13 @@ const moto = await startMoto(t)
 const API_URL = 'https://abc.execute-api.eu-central-1.amazonaws.com'
 
 /** A stack with the outputs of template.yaml, for moto, which has no SAM transform. */
-const template = (stage: string, hasDomain = false) => JSON.stringify({
+const template = (stage: string, { hasDomain = false, hasCaches = false } = {}) => JSON.stringify({
   Parameters: { PublicUrl: { Type: 'String', Default: 'https://public-url.invalid' }, FirstDeployment: { Type: 'String' } },
   Resources: { Topic: { Type: 'AWS::SNS::Topic' } },
   Outputs: {
     ApiUrl: { Value: `${API_URL}/${stage}` },
     PublicUrl: { Value: hasDomain ? 'https://api.example.com' : { Ref: 'PublicUrl' } },
+    ...(hasCaches ? { CodeCacheFunctionName: { Value: 'makes-caches' } } : {}),
     ...(hasDomain ? { DomainTarget: { Value: 'd-1.execute-api.eu-central-1.amazonaws.com' } } : {})
   }
 })
@@ -29,7 +32,7 @@ const bootstrap = (outputs: Record<string, string>) => JSON.stringify({ Resource
 const BOOTSTRAP = { ArtifactBucket: 'artifacts', ExecutionRoleArn: 'arn:aws:iam::123456789012:role/bootstrap/execution', PermissionsBoundaryArn: 'arn:aws:iam::123456789012:policy/bootstrap/boundary' }
 
 /** A directory to deploy from, an account, and a `sam` that creates and updates the stack in it. */
-async function account (t: Test, { answers = {}, outputs = BOOTSTRAP, exit = () => 0 }: { answers?: Answers, outputs?: Record<string, string>, exit?: (run: number) => number } = {}) {
+async function account (t: Test, { answers = {}, outputs = BOOTSTRAP, exit = () => 0, hasCaches = false }: { answers?: Answers, outputs?: Record<string, string>, exit?: (run: number) => number, hasCaches?: boolean } = {}) {
   const root = t.testdir()
   for (const file of ['template.yaml', 'samconfig.toml', 'hooks']) cpSync(file, join(root, file), { recursive: true })
   mkdirSync(join(root, 'dist/lambda'), { recursive: true })
@@ -60,7 +63,7 @@ async function account (t: Test, { answers = {}, outputs = BOOTSTRAP, exit = () 
     if (code !== 0) return code
     const command = {
       StackName: described.stack,
-      TemplateBody: template(stage, 'DomainName' in described.parameters),
+      TemplateBody: template(stage, { hasDomain: 'DomainName' in described.parameters, hasCaches }),
       Parameters: ['PublicUrl', 'FirstDeployment'].map(ParameterKey => ({ ParameterKey, ParameterValue: parameters[ParameterKey] }))
     }
     if (parameters['FirstDeployment'] === 'true') await cloudformation.send(new CreateStackCommand(command))
@@ -70,7 +73,7 @@ async function account (t: Test, { answers = {}, outputs = BOOTSTRAP, exit = () 
   }
   const run = async (stage: string, more: Partial<Deployment> = {}) => {
     lines.length = runs.length = 0
-    return await deploy({ root, stage, cloudformation, sam, print: line => { lines.push(line) }, ...more })
+    return await deploy({ root, stage, cloudformation, sam, print: line => { lines.push(line) }, makeCache: async () => { throw new Error('no function is called') }, ...more })
   }
   return { root, cloudformation, calls, runs, lines, run }
 }
@@ -105,9 +108,37 @@ t.test('prod is created without protected tables, then protected: tables, stack,
   calls.length = 0
   t.equal(await run('prod', { resolves: async () => true }), 0)
   t.equal(runs.length, 1)
-  t.strictSame(lines.slice(1), ['user-service-prod answers at https://api.example.com'])
+  t.strictSame(lines.slice(2), ['user-service-prod answers at https://api.example.com'])
   t.notOk(calls.some(({ Action }) => Action === 'UpdateTerminationProtection' || Action === 'SetStackPolicy'), 'nothing is set twice')
   t.strictSame(await protect(cloudformation, 'user-service-prod'), [])
+})
+
+t.test('an artifact is deployed with the code cache that a function of the stack makes, and without one when that fails', { skip: moto === undefined }, async t => {
+  const { root, run, runs, lines } = await account(t, { hasCaches: true })
+  writeFileSync(join(root, 'dist/lambda/service.cjs'), 'script')
+  const asked: string[] = []
+  const made = (runtime: string, cache: string): Deployment['makeCache'] => async (name, { files, requests }) => {
+    asked.push(name)
+    t.strictSame(Object.keys(files), ['index.mjs', 'service.cjs'])
+    return { runtime, cache: gzipSync(cache).toString('base64'), statuses: requests.length === 4 ? [200, 201, 202, 401] : [] }
+  }
+  const cached = () => existsSync(join(root, 'dist/lambda/code-cache')) ? readdirSync(join(root, 'dist/lambda/code-cache')) : []
+  t.equal(await run('dev', { makeCache: made('v24.1.0-arm64', 'one') }), 0)
+  t.strictSame([lines[0], asked, cached()], ['without a code cache: the stack has no function yet that makes one. Cold starts take half as much CPU again until the next deployment', [], []])
+  const releases: string[] = []
+  for (const [runtime, cache] of [['v24.1.0-arm64', 'one'], ['v24.1.0-arm64', 'two'], ['v24.2.0-arm64', 'three']] as const) {
+    t.equal(await run('dev', { makeCache: made(runtime, cache) }), 0)
+    t.strictSame([lines[0], cached()], [`with a code cache for Node ${runtime}`, [`${runtime}-${hashOf(Buffer.from('script'))}`]])
+    t.equal(readFileSync(join(root, 'dist/lambda/code-cache', cached()[0]!), 'utf8'), cache)
+    releases.push(runs[0]!.parameters['Release']!)
+  }
+  t.equal(new Set(asked).size, 1)
+  t.equal(releases[0], releases[1], 'another cache for the same script and runtime is no other release')
+  t.not(releases[1], releases[2], 'one for another runtime is')
+  t.equal(await run('dev'), 0)
+  t.equal(lines[0], 'without a code cache, so cold starts take half as much CPU again: no function is called')
+  t.equal(await run('dev', { makeCache: async () => ({ runtime: 'v24.2.0-arm64', cache: '', statuses: [500] }) }), 0)
+  t.match(lines[0], /the app answered 500/)
 })
 
 t.test('the stack policy keeps what cannot be created again, and lets everything else be updated', async t => {
@@ -128,7 +159,7 @@ t.test('with code signing each function of the template is signed', { skip: moto
   const { args, parameters } = runs[0]!
   t.equal(parameters['CodeSigningConfigArn'], 'arn:signatures')
   const signed = args.slice(args.indexOf('--signing-profiles') + 1, args.indexOf('--no-execute-changeset'))
-  t.strictSame(signed.sort(), ['ApiFunction', 'ApiSmokeFunction', 'AuthorizerFunction', 'EmailFunction', 'EmailSmokeFunction', 'RotationFunction'].map(id => `${id}=profile_1`))
+  t.strictSame(signed.sort(), ['ApiFunction', 'ApiSmokeFunction', 'AuthorizerFunction', 'CodeCacheFunction', 'EmailFunction', 'EmailSmokeFunction', 'RotationFunction'].map(id => `${id}=profile_1`))
 })
 
 t.test('without the bootstrap stack nothing is deployed, and the message names it', { skip: moto === undefined }, async t => {

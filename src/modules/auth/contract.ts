@@ -12,13 +12,9 @@ export type AuthEntry = EntryOf<typeof AUTH_ENTRIES>
 export interface CodeRequest {
   email: string
   registration?: Omit<Registration, 'email'>
-  /** id of the admin whose invitation the registration is */
-  invitedBy?: string | undefined
   /** the client's network, see shared/network: each network has its own limit of codes per address */
   network: string
-  /** set by callers that may repeat a request: id of the outbox entry, from which the other ids are derived */
-  requestId?: string
-  /** set instead by callers whose repetitions have the same id and time: as long as the code is good, they count once and get the same challenge */
+  /** set by callers whose repetitions have the same id and time: as long as the code is good, they count once and get the same challenge */
   operation?: Operation
 }
 
@@ -44,6 +40,11 @@ export interface AuthService {
    * Throws AUTH_CODES_EXHAUSTED when the address has reached its limit.
    */
   requestCode (request: CodeRequest, correlationId: string): Promise<ChallengeTicket>
+  /**
+   * Counts a code that the caller mails itself, because an outbox entry of its own makes sure of it. Safe to repeat.
+   * Throws AUTH_CODES_EXHAUSTED.
+   */
+  countCode (email: string, challengeId: string, at: Date): Promise<ChallengeTicket>
   /**
    * Requests a code that gives the caller's account a new address. It is one write, the same for free and used addresses.
    * Throws AUTH_CODES_EXHAUSTED, AUTH_TOKEN_INVALID when the caller's session has ended.

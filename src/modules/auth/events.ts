@@ -2,16 +2,20 @@ import type { Keys } from '../../plugins/keys/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import type { Outboxes } from '../../plugins/outbox/index.ts'
 import type { EmailService } from '../email/contract.ts'
-import type { User, UsersService } from '../users/contract.ts'
+import { idFrom } from '../../shared/ids.ts'
+import type { User, UsersEntry, UsersService } from '../users/contract.ts'
 import { CODE_LIMITS, mailboxOf } from './allowance.ts'
 import { newChallenge } from './codes.ts'
-import type { AuthEntry, AuthService } from './contract.ts'
+import type { AuthEntry, AuthService, ChallengeTicket } from './contract.ts'
 import type { AuthRepository } from './repository.ts'
+
+/** A code with less time left, in milliseconds, is not mailed for the first time: it would expire on its way, and no mail would follow. */
+const MIN_LIFE = 120_000
 
 export interface EventsOptions {
   outbox: Pick<Outboxes, 'on'>
   repository: Pick<AuthRepository, 'openChallenge' | 'getSession' | 'listSessions' | 'deleteSessions' | 'forgetCodes' | 'forgetUser'>
-  service: Pick<AuthService, 'requestCode'>
+  service: Pick<AuthService, 'countCode'>
   users: Pick<UsersService, 'openAccount' | 'findByEmail' | 'getFresh' | 'ofSession' | 'noteMail' | 'follow'>
   email: Pick<EmailService, 'enqueue' | 'follow' | 'readmit' | 'forget'>
   keys: Pick<Keys, 'pseudonym' | 'pseudonyms'>
@@ -21,7 +25,7 @@ export interface EventsOptions {
 
 /** Registers the handlers for requested codes and for changes of accounts. Every step may be repeated. */
 export function registerEvents ({ outbox, repository, service, users, email, keys, count, now }: EventsOptions): void {
-  const isOver = (expiresAt: string) => Date.parse(expiresAt) <= now().getTime()
+  const isOver = (expiresAt: string, left = 0) => Date.parse(expiresAt) <= now().getTime() + left
 
   /** The type of mail that answers a request for a code, or `undefined` for none. */
   function mailFor (account: User | undefined, isRegistration: boolean) {
@@ -31,7 +35,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
   }
 
   async function codeRequested (entry: Extract<AuthEntry, { type: 'code.requested' }>): Promise<void> {
-    const { eventId, correlationId, data: { email: address, userId, network, registration, invitedBy, ...asked } } = entry
+    const { eventId, correlationId, data: { email: address, userId, registration, invitedBy, ...asked } } = entry
     // The entry is late. An account that still waits for its first code gets a fresh one. Its id is the entry's id, so that
     // a repetition makes the same challenge.
     const isLate = isOver(asked.expiresAt)
@@ -44,17 +48,22 @@ export function registerEvents ({ outbox, repository, service, users, email, key
     if (isLate && type !== 'WELCOME_EMAIL') return count('CodesExpired')
 
     // Opened for every address, so that the work of the token endpoint does not show which addresses have an account.
-    await repository.openChallenge({
-      challengeId: challenge.challengeId,
-      userId: account?.id ?? userId,
-      address: keys.pseudonym(address),
-      expiresAt: secondsOf(challenge.expiresAt)
-    }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS, isUncounted: isLate })
+    await open(challenge, account?.id ?? userId, address, isLate)
     if (account === undefined || type === undefined) return
-    const inviter = invitedBy === undefined || type !== 'WELCOME_EMAIL' ? undefined : await users.getFresh(invitedBy)
     // The mail to a pending account quotes the registration that it confirms.
     const said = account.status === 'PENDING_VERIFICATION' && registration !== undefined ? registration : account
-    await email.enqueue({ type, messageId: eventId, userId: account.id, email: account.email, name: said.name, locale: said.locale, ...(inviter?.status === 'ACTIVE' ? { invitedBy: inviter.name } : {}), ...challenge }, correlationId)
+    await email.enqueue({ type, messageId: eventId, userId: account.id, email: account.email, name: said.name, locale: said.locale, ...(type === 'WELCOME_EMAIL' ? await inviterOf(invitedBy) : {}), ...challenge }, correlationId)
+  }
+
+  /** Opens the challenge of a code for an address. `isUncounted`: the code was not counted under its id. */
+  async function open ({ challengeId, expiresAt }: ChallengeTicket, userId: string, address: string, isUncounted: boolean): Promise<void> {
+    await repository.openChallenge({ challengeId, userId, address: keys.pseudonym(address), expiresAt: secondsOf(expiresAt) }, { address: keys.pseudonym(mailboxOf(address)), limits: CODE_LIMITS, isUncounted })
+  }
+
+  /** The name of the admin whose invitation it is, if it is one. */
+  async function inviterOf (invitedBy: string | undefined): Promise<{ invitedBy?: string }> {
+    const inviter = invitedBy === undefined ? undefined : await users.getFresh(invitedBy)
+    return inviter?.status === 'ACTIVE' ? { invitedBy: inviter.name } : {}
   }
 
   const secondsOf = (expiresAt: string) => Math.floor(Date.parse(expiresAt) / 1000)
@@ -64,7 +73,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
    * account away, and confirming it answers that the address is in use.
    */
   async function emailChangeRequested (entry: Extract<AuthEntry, { type: 'email-change.requested' }>): Promise<void> {
-    const { eventId, correlationId, data: { challengeId, expiresAt, email: address, userId, sid, network } } = entry
+    const { eventId, correlationId, data: { challengeId, expiresAt, email: address, userId, sid } } = entry
     if (isOver(expiresAt)) return count('CodesExpired')
     const account = await users.ofSession(userId, sid)
     if (account?.status !== 'ACTIVE' || account.email === address || await repository.getSession(userId, sid) === undefined) return
@@ -74,7 +83,7 @@ export function registerEvents ({ outbox, repository, service, users, email, key
       address: keys.pseudonym(address),
       emailChange: { email: address, sid },
       expiresAt: secondsOf(expiresAt)
-    }, { address: keys.pseudonym(mailboxOf(address)), network, limits: CODE_LIMITS })
+    }, { address: keys.pseudonym(mailboxOf(address)), limits: CODE_LIMITS })
     const { name, locale } = account
     await email.enqueue({ type: 'EMAIL_CHANGE_CODE', messageId: eventId, userId, email: address, name, locale, challengeId, expiresAt }, correlationId)
   }
@@ -82,23 +91,33 @@ export function registerEvents ({ outbox, repository, service, users, email, key
   outbox.on<Extract<AuthEntry, { type: 'code.requested' }>>('code.requested', codeRequested)
   outbox.on<Extract<AuthEntry, { type: 'email-change.requested' }>>('email-change.requested', emailChangeRequested)
 
-  /** Mails a code to an account that waits for its first one, within the limits of its address. */
-  async function welcome (eventId: string, present: User | undefined, invitedBy: string | undefined, correlationId: string): Promise<void> {
+  /**
+   * Mails a code to an account that waits for its first one, within the limits of its address. The entry that is handled
+   * makes sure of it, so no other one is put.
+   */
+  async function welcome ({ eventId, occurredAt, correlationId }: UsersEntry, present: User | undefined, invitedBy: string | undefined): Promise<void> {
     if (present?.status !== 'PENDING_VERIFICATION') return
-    const { email: address, name, locale } = present
+    const { id: userId, email: address, name, locale } = present
+    const asked = newChallenge(new Date(occurredAt), idFrom(eventId, 'challenge'))
+    const isLate = isOver(asked.expiresAt, MIN_LIFE)
+    const challenge = isLate ? newChallenge(now(), eventId) : asked
     try {
-      await service.requestCode({ email: address, registration: { name, locale }, invitedBy, network: 'registration', requestId: eventId }, correlationId)
+      // Counted once, however often the entry is delivered.
+      if (!isLate) await service.countCode(address, asked.challengeId, new Date(occurredAt))
     } catch (error) {
       if ((error as { statusCode?: number }).statusCode !== 429) throw error
-      count('MailsSuppressed')
+      return count('MailsSuppressed')
     }
+    count('RegistrationsRequested')
+    await open(challenge, userId, address, isLate)
+    await email.enqueue({ type: 'WELCOME_EMAIL', messageId: eventId, userId, email: address, name, locale, ...await inviterOf(invitedBy), ...challenge }, correlationId)
   }
 
-  users.follow('user.registered', async ({ eventId, correlationId, data }, present) => {
-    if (data.welcome) await welcome(eventId, present, data.invitedBy, correlationId)
+  users.follow('user.registered', async (entry, present) => {
+    if (entry.data.welcome) await welcome(entry, present, entry.data.invitedBy)
   })
 
-  users.follow('user.invited', async ({ eventId, correlationId, data }, present) => welcome(eventId, present, data.invitedBy, correlationId))
+  users.follow('user.invited', async (entry, present) => { await welcome(entry, present, entry.data.invitedBy) })
 
   // The account says which sessions have ended, so a late entry ends none that were started since.
   users.follow('user.suspended', async ({ subject }, _present, { hasEnded }) => { await repository.deleteSessions(subject, hasEnded) })

@@ -43,13 +43,13 @@ export interface Forgotten {
 
 export interface AuthRepository {
   /**
-   * Counts a code and puts its outbox entry, in one call. When a limit is reached, writes nothing and returns when the
-   * next code may be requested, in milliseconds since the epoch; `ended` when the session that asks has ended. A repeated
-   * call for the same code counts once.
+   * Counts a code and puts its outbox entry, if there is one, in one call. When a limit is reached, writes nothing and
+   * returns when the next code may be requested, in milliseconds since the epoch; `ended` when the session that asks has
+   * ended. A repeated call for the same code counts once.
    */
-  requestCode (count: CodeCount, entry: AuthEntry): Promise<{ notBefore: number } | 'ended' | undefined>
+  requestCode (count: CodeCount, entry: AuthEntry | undefined): Promise<{ notBefore: number } | 'ended' | undefined>
   /** Opens a challenge, unless it was used. While it lasts, tries already made stay counted. Removes counts that are too old, if it was counted. `isUncounted`: the challenge does not have the id under which its code was counted. `expiresAt` in seconds since the epoch. */
-  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count?: Pick<CodeCount, 'address' | 'network' | 'limits'> & { isUncounted?: boolean }): Promise<void>
+  openChallenge (challenge: Challenge & { challengeId: string, expiresAt: number }, count?: Pick<CodeCount, 'address' | 'limits'> & { isUncounted?: boolean }): Promise<void>
   /** Uses up one of a challenge's tries, once for each `tryId`, and returns the challenge; `undefined` when it has no tries left, has expired or was used. */
   takeTry (challengeId: string, tryId: string): Promise<Challenge | undefined>
   /** Gives a try back, because its code was right. */
@@ -85,8 +85,8 @@ export interface RepositoryOptions {
 /** Tries per challenge. There are 10^8 codes, so five tries find the right one once in 20 million challenges. */
 const MAX_TRIES = 5
 
-/** Old counts removed from a list with each new one: more than one, so that a long list shrinks again. */
-const TRIMMED = 3
+/** Old counts removed from the lists of an address at once; an expression may have 300 operators. An address gets 30 codes a day, and each leaves two counts. */
+const MAX_TRIMMED = 200
 
 const challengeKey = (id: string) => ({ pk: `challenge#${id}`, sk: 'challenge' })
 const userKey = (userId: string, sk: string) => ({ pk: `user#${userId}`, sk })
@@ -98,16 +98,18 @@ const CHALLENGE = 'challenge#'
 export const erasureKey = (userId: string) => ({ pk: `erased#${nameless(userId)}`, sk: 'erased' })
 
 /**
- * A list of requested codes, newest first, each `time challengeId`. A limit of N codes in a window holds when the N-th
- * newest code is missing or older than the window. That is a write condition: no read and no cleanup is needed first.
+ * The requested codes of an address, in one item: `codes`, all of them as `time challengeId`, and for each network an
+ * attribute with the times of its own; newest first. A limit of N codes in a window holds when the N-th newest one is
+ * missing or older than the window. That is a write condition: no read and no cleanup is needed first.
  */
 const Codes = Type.Array(Type.String())
-const addressKey = (address: string) => ({ pk: `codes#${address}`, sk: 'all' })
-const networkKey = (address: string, network: string) => ({ pk: `codes#${address}`, sk: `network#${network}` })
+const codesKey = (address: string) => ({ pk: `codes#${address}`, sk: 'all' })
+const NETWORK = 'network#'
 /** Finds a challenge whose code was not counted under its id, when the account is erased. */
 const UNCOUNTED = 'challenge#'
 const uncountedKey = (address: string, challengeId: string) => ({ pk: `codes#${address}`, sk: `${UNCOUNTED}${challengeId}` })
-const codesIn = ({ codes }: { codes?: unknown }) => Value.Check(Codes, codes) ? codes : []
+const listIn = (item: Record<string, unknown>, name: string) => Value.Check(Codes, item[name]) ? item[name] : []
+const codesIn = (item: Record<string, unknown>) => listIn(item, 'codes')
 const partsOf = (code: string) => code.split(' ') as [time: string, challengeId: string]
 const timeOf = (code: string) => Date.parse(partsOf(code)[0])
 
@@ -153,39 +155,65 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     } while (ExclusiveStartKey !== undefined)
   }
 
-  /** What is kept of the codes of an address. At most 30 lists exist within a day: one per code, if each came from its own network. */
+  /** What is kept of the codes of an address. */
   async function listsOf (mailbox: readonly string[]) {
     const pages = await Promise.all(mailbox.map(address => dynamodb.send(new QueryCommand({
       TableName: table,
       KeyConditionExpression: 'pk = :pk',
-      ExpressionAttributeValues: { ':pk': addressKey(address).pk },
+      ExpressionAttributeValues: { ':pk': codesKey(address).pk },
       ConsistentRead: true
     }))))
-    return pages.flatMap(({ Items = [] }) => Items) as { pk: string, sk: string, codes?: unknown }[]
+    return pages.flatMap(({ Items = [] }) => Items) as { pk: string, sk: string, [name: string]: unknown }[]
   }
 
-  /** Adds a code to a list, unless that would exceed a limit. */
-  function countIn (Key: Record<string, string>, code: string, at: Date, limits: readonly Limit[]) {
-    const within = limits.map(({ max }, i) => `(attribute_not_exists(codes[${max - 1}]) OR codes[${max - 1}] < :begin${i})`)
-    const begins = limits.map(({ window }, i) => [`:begin${i}`, new Date(at.getTime() - window).toISOString()])
-    const longest = Math.max(...limits.map(({ window }) => window))
+  const longestOf = (limits: CodeCount['limits']) => Math.max(...[...limits.address, ...limits.network].map(({ window }) => window))
+
+  /** Adds a code to the lists of its address and of its network, unless that would exceed a limit. */
+  function countCode ({ address, network, at, limits }: CodeCount, code: string) {
+    const lists = [['#codes', limits.address], ['#network', limits.network]] as const
+    const within = lists.flatMap(([list, own]) => own.map(({ window, max }) => ({
+      condition: `(attribute_not_exists(${list}[${max - 1}]) OR ${list}[${max - 1}] < :after${window})`,
+      value: [`:after${window}`, new Date(at.getTime() - window).toISOString()]
+    })))
     return {
-      Update: {
-        TableName: table,
-        Key,
-        UpdateExpression: 'SET codes = list_append(:code, if_not_exists(codes, :none)), expiresAt = :expiresAt',
-        ConditionExpression: `(attribute_not_exists(codes) OR NOT contains(codes, :text)) AND ${within.join(' AND ')}`,
-        ExpressionAttributeValues: { ':code': [code], ':text': code, ':none': [], ':expiresAt': Math.ceil((at.getTime() + longest) / 1000), ...Object.fromEntries(begins) },
-        ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const
-      }
+      TableName: table,
+      Key: codesKey(address),
+      UpdateExpression: 'SET #codes = list_append(:code, if_not_exists(#codes, :none)), #network = list_append(:time, if_not_exists(#network, :none)), expiresAt = :expiresAt',
+      ConditionExpression: `(attribute_not_exists(#codes) OR NOT contains(#codes, :text)) AND ${within.map(({ condition }) => condition).join(' AND ')}`,
+      ExpressionAttributeNames: { '#codes': 'codes', '#network': NETWORK + network },
+      ExpressionAttributeValues: {
+        ':code': [code],
+        ':text': code,
+        ':time': [at.toISOString()],
+        ':none': [],
+        ':expiresAt': Math.ceil((at.getTime() + longestOf(limits)) / 1000),
+        ...Object.fromEntries(within.map(({ value }) => value))
+      },
+      ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const
     }
   }
 
-  /** Removes codes from the old end of a list that no limit needs any more. */
-  async function trim (Key: Record<string, string>, limits: readonly Limit[]): Promise<void> {
-    const kept = Math.max(...limits.map(({ max }) => max))
-    const positions = Array.from({ length: TRIMMED }, (_, i) => `codes[${kept + i}]`)
-    await update({ Key, UpdateExpression: `REMOVE ${positions.join(', ')}`, ConditionExpression: `attribute_exists(${positions[0]})` })
+  /**
+   * Removes from the lists of an address what no limit needs any more. Reads first: there is rarely something to remove,
+   * and a refused write costs ten times as much as this read. A code that is counted meanwhile leaves it to the next one.
+   */
+  async function trim ({ address, limits }: Pick<CodeCount, 'address' | 'limits'>): Promise<void> {
+    const { Item = {} } = await dynamodb.send(new GetCommand({ TableName: table, Key: codesKey(address) }))
+    const old = Object.keys(Item).filter(name => name === 'codes' || name.startsWith(NETWORK)).flatMap((name) => {
+      const list = listIn(Item, name)
+      // Times are those of the requests, so a list may be out of order by minutes.
+      const first = list.findLastIndex(code => timeOf(code) > now().getTime() - longestOf(limits)) + 1
+      return first === list.length ? [] : [{ name, list, first }]
+    })
+    if (old.length === 0) return
+    const removed = old.flatMap(({ list, first }, i) => first === 0 ? `#l${i}` : list.slice(first).map((_, n) => `#l${i}[${first + n}]`)).slice(0, MAX_TRIMMED)
+    await update({
+      Key: codesKey(address),
+      UpdateExpression: `REMOVE ${removed.join(', ')}`,
+      ConditionExpression: old.map(({ first }, i) => `#l${i}[${first}] = :first${i}`).join(' AND '),
+      ExpressionAttributeNames: Object.fromEntries(old.map(({ name }, i) => [`#l${i}`, name])),
+      ExpressionAttributeValues: Object.fromEntries(old.map(({ list, first }, i) => [`:first${i}`, list[first]]))
+    })
   }
 
   /** When a list allows the next code, in milliseconds since the epoch; 0 when it allows it now. */
@@ -195,26 +223,26 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
   }
 
   return {
-    async requestCode ({ address, network, challengeId, at, limits, by }, entry) {
+    async requestCode (count, entry) {
+      const { network, challengeId, at, limits, by } = count
       const code = `${at.toISOString()} ${challengeId}`
-      const lists = [[addressKey(address), limits.address], [networkKey(address, network), limits.network]] as const
-      const TransactItems = [
-        ...lists.map(([Key, own]) => countIn(Key, code, at, own)),
-        { Put: outbox.write(entry) },
+      const counted = countCode(count, code)
+      const others = [
+        ...(entry === undefined ? [] : [{ Put: outbox.write(entry) }]),
         ...(by === undefined ? [] : [{ ConditionCheck: ifLive(by.userId, by.sid) }])
       ]
       return await unlessRefused<unknown, { notBefore: number } | 'ended' | undefined>(
-        async () => { await dynamodb.send(new TransactWriteCommand({ TransactItems })) },
+        async () => {
+          // A transaction costs twice, also one of a single write.
+          if (others.length === 0) await dynamodb.send(new UpdateCommand(counted))
+          else await dynamodb.send(new TransactWriteCommand({ TransactItems: [{ Update: counted }, ...others] }))
+        },
         (refusal) => {
-          const met = lists.map(([, own], i) => {
-            const item = itemMetBy(refusal, i)
-            const { codes } = item === undefined ? {} : unmarshall(item as Record<string, AttributeValue>)
-            return { codes: Value.Check(Codes, codes) ? codes : [], limits: own }
-          })
+          const item = unmarshall((refusal.Item ?? itemMetBy(refusal, 0) ?? {}) as Record<string, AttributeValue>)
           // An earlier attempt has counted it, and its answer was lost.
-          if (met.some(({ codes }) => codes.includes(code))) return undefined
-          if (isRefusedAt(refusal, TransactItems.length - 1)) return 'ended'
-          return { notBefore: Math.max(...met.map(list => notBefore(list.codes, at, list.limits))) }
+          if (codesIn(item).includes(code)) return undefined
+          if (isRefusedAt(refusal, others.length)) return 'ended'
+          return { notBefore: Math.max(notBefore(codesIn(item), at, limits.address), notBefore(listIn(item, NETWORK + network), at, limits.network)) }
         }
       ) as { notBefore: number } | 'ended' | undefined
     },
@@ -222,21 +250,17 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     async openChallenge ({ challengeId, ...challenge }, count) {
       const { userId, expiresAt } = challenge
       if (count?.isUncounted === true) await dynamodb.send(new PutCommand({ TableName: table, Item: { ...uncountedKey(count.address, challengeId), expiresAt } }))
-      const open = {
+      // Before the challenge, so that an erasure of the account finds both. Costs half of a transaction.
+      const isSignIn = challenge.emailChange === undefined && challenge.undoes === undefined
+      if (!isSignIn) await dynamodb.send(new PutCommand({ TableName: table, Item: { ...userKey(userId, CHALLENGE + challengeId), expiresAt } }))
+      await unlessRefused<unknown>(async () => await dynamodb.send(new PutCommand({
         TableName: table,
         Item: { ...challengeKey(challengeId), ...challenge },
         // When the entry is handled twice, a challenge that is open or was used stays unchanged.
         ConditionExpression: 'attribute_not_exists(pk) OR (expiresAt <= :now AND attribute_not_exists(usedBy))',
         ExpressionAttributeValues: { ':now': seconds() }
-      }
-      const isSignIn = challenge.emailChange === undefined && challenge.undoes === undefined
-      await unlessRefused<unknown>(async () => isSignIn
-        ? await dynamodb.send(new PutCommand(open))
-        : await dynamodb.send(new TransactWriteCommand({
-          TransactItems: [{ Put: open }, { Put: { TableName: table, Item: { ...userKey(userId, CHALLENGE + challengeId), expiresAt } } }]
-        })))
-      if (count === undefined) return
-      await Promise.all([trim(addressKey(count.address), count.limits.address), trim(networkKey(count.address, count.network), count.limits.network)])
+      })))
+      if (count !== undefined) await trim(count)
     },
 
     async takeTry (challengeId, tryId) {
@@ -358,7 +382,7 @@ export function createRepository ({ dynamodb, outbox, table, now }: RepositoryOp
     deleteSession,
 
     async codesOf (mailbox, userId) {
-      const codes = (await listsOf(mailbox)).filter(({ sk }) => sk === addressKey('').sk).flatMap(codesIn)
+      const codes = (await listsOf(mailbox)).filter(({ sk }) => sk === codesKey('').sk).flatMap(codesIn)
       return await Promise.all(codes.sort().reverse().map(async (code) => {
         const [requestedAt, challengeId] = partsOf(code)
         const challenge = await getItem(challengeKey(challengeId))

@@ -161,9 +161,9 @@ export const AUTH_ENTRIES = {
     expiresAt: Type.String(),
     email: Type.String(),
     userId: Type.String({ description: 'id of the account if the registration creates one' }),
-    network: Type.String({ description: "pseudonym of the client's network" }),
+    network: Type.String({ description: "pseudonym of the client's network; for the version before this one, which runs beside it during a deployment" }),
     registration: Type.Optional(Type.Object({ name: Type.String(), locale: Type.String() })),
-    invitedBy: Type.Optional(Type.String({ description: 'id of the admin whose invitation it is' }))
+    invitedBy: Type.Optional(Type.String({ description: 'id of the admin whose invitation it is; put by the version before this one only' }))
   }),
   /** A code to change the address of an account was requested. Whether it may get the address is decided when the code is used. */
   'email-change.requested': Type.Object({
@@ -172,6 +172,6 @@ export const AUTH_ENTRIES = {
     email: Type.String({ description: 'the new address' }),
     userId: Type.String(),
     sid: Type.String({ description: 'the session that asked for it' }),
-    network: Type.String({ description: "pseudonym of the client's network" })
+    network: Type.String({ description: 'as above' })
   })
 }

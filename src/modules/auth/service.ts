@@ -32,6 +32,9 @@ const GRACE = 10 * SECOND
 /** Retired tokens a session remembers within the grace period. No real client refreshes more often in ten seconds. */
 const MAX_RETIRED = 8
 
+/** The network of codes that no client asks for. */
+const REGISTRATION = 'registration'
+
 const toSeconds = (ms: number) => Math.floor(ms / SECOND)
 
 export interface ServiceOptions {
@@ -185,41 +188,43 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
     return await tokensFor(user, sid, next.text)
   }
 
-  /** Requests a code for an address: counts it and puts the entry from which the mail follows. Throws AUTH_CODES_EXHAUSTED, AUTH_TOKEN_INVALID. */
-  async function countedCode (email: string, network: string, request: Pick<CodeCount, 'at' | 'by'>, challengeId: string, entryOf: (challenge: ChallengeTicket, network: string) => AuthEntry): Promise<ChallengeTicket> {
+  /** Requests a code for an address: counts it and puts the entry, if there is one, from which the mail follows. Throws AUTH_CODES_EXHAUSTED, AUTH_TOKEN_INVALID. */
+  async function countedCode (email: string, network: string, request: Pick<CodeCount, 'at' | 'by'>, challengeId: string, entryOf?: (challenge: ChallengeTicket, network: string) => AuthEntry): Promise<ChallengeTicket> {
     const domain = email.slice(email.lastIndexOf('@') + 1)
     limitDomain(domain, domainFactor(domain))
     const challenge = newChallenge(request.at, challengeId)
     const counted = { address: keys.pseudonym(mailboxOf(email)), network: keys.pseudonym(network) }
-    const refused = await repository.requestCode({ ...counted, ...request, challengeId, limits: CODE_LIMITS }, entryOf(challenge, counted.network))
+    const refused = await repository.requestCode({ ...counted, ...request, challengeId, limits: CODE_LIMITS }, entryOf?.(challenge, counted.network))
     if (refused === 'ended') throw new Unauthorized()
     if (refused !== undefined) throw codesExhausted(Math.max(1, Math.ceil((refused.notBefore - clock()) / SECOND)))
     return challenge
   }
 
   /** The id and the time of a request for a code. An operation that is resumed after its code has expired gets a new code: only that helps. */
-  function requestOf (operation: Operation | undefined, requestId = newId()): { id: string, at: Date } {
+  function requestOf (operation: Operation | undefined): { id: string, at: Date } {
     const isOpen = operation !== undefined && Date.parse(newChallenge(operation.startedAt).expiresAt) > clock()
-    return isOpen ? { id: operation.id, at: operation.startedAt } : { id: requestId, at: now() }
+    return isOpen ? { id: operation.id, at: operation.startedAt } : { id: newId(), at: now() }
   }
 
   const notAnAddress = () => validationError([{ pointer: '/email', detail: 'is not an e-mail address' }])
 
   return {
-    async requestCode ({ email: typed, registration: said, invitedBy, network, requestId, operation }, correlationId) {
+    async requestCode ({ email: typed, registration: said, network, operation }, correlationId) {
       const { email, ...registration } = said === undefined ? { email: canonicalEmail(typed) } : users.checkRegistration({ email: typed, ...said })
       if (email === undefined) throw notAnAddress()
-      const { id, at } = requestOf(operation, requestId)
+      const { id, at } = requestOf(operation)
       const challenge = await countedCode(email, network, { at }, idFrom(id, 'challenge'), (challenge, network) => outboxEntry('code.requested', {
         eventId: id,
         subject: email,
         correlationId,
         now: at,
-        data: { ...challenge, email, userId: idFrom(id, 'user'), network, ...('name' in registration ? { registration } : {}), ...(invitedBy === undefined ? {} : { invitedBy }) }
+        data: { ...challenge, email, userId: idFrom(id, 'user'), network, ...('name' in registration ? { registration } : {}) }
       }))
       if (said !== undefined) count('RegistrationsRequested')
       return challenge
     },
+
+    countCode: (email, challengeId, at) => countedCode(email, REGISTRATION, { at }, challengeId),
 
     async requestEmailChange ({ userId, sid }, { email: typed, network, operation }, correlationId) {
       const email = canonicalEmail(typed)

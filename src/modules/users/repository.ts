@@ -26,25 +26,35 @@ export interface By {
   mayLeaveNoAdmin?: boolean
 }
 
+/** What is known when an account is saved. */
+export interface Circumstances {
+  /** a pending account that is erased because it has claimed the new address without a proof */
+  displaced?: { user: StoredUser, entry: UsersEntry } | undefined
+  /** whether there may be proposals, which a confirmed account must not keep */
+  hasProposals?: boolean
+}
+
 export interface UsersRepository {
   /** A user that exists and has not expired. Strongly consistent. */
   get (id: string): Promise<StoredUser | undefined>
   /** The id of the user who owns an address. Strongly consistent. */
   ownerOf (email: string): Promise<string | undefined>
-  /** Writes a new user, its claim on the address and the outbox entry. Refused when the address is claimed or the id has been used. */
-  create (user: StoredUser, entry: UsersEntry): Promise<WriteOutcome>
+  /**
+   * Writes a new user, its claim on the address and the outbox entry. Refused when the address is claimed or the id has been
+   * used. `hasNewId`: the id was made by this call, so that no account with it can have been erased.
+   */
+  create (user: StoredUser, entry: UsersEntry, options: { hasNewId: boolean }): Promise<WriteOutcome>
   /**
    * Replaces a user with its next version, and moves its claims when its address changes. Refused when the user has changed
    * since it was read, `by` is no longer an admin, or another account has claimed the new address. Throws LastAdmin.
-   * `displaced`: a pending account that is erased because it has claimed the new address without a proof.
    */
-  save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By, displaced?: { user: StoredUser, entry: UsersEntry }): Promise<WriteOutcome>
+  save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By, circumstances?: Circumstances): Promise<WriteOutcome>
   /** Erases a user, its claims and its proposals. Refused for the same reasons as `save`. Throws LastAdmin. */
   remove (user: StoredUser, entry: UsersEntry, by: By): Promise<WriteOutcome>
   /** Keeps the name and language that a registration proposes for a pending user, for as long as its challenge lasts. Refused when the user is no longer pending. `expiresAt` in seconds since the epoch. */
   propose (userId: string, challengeId: string, proposal: Proposal, expiresAt: number): Promise<WriteOutcome>
-  /** The name and language that the registration of a challenge proposed. Strongly consistent. */
-  proposalOf (userId: string, challengeId: string): Promise<Proposal | undefined>
+  /** The name and language that the registration of a challenge proposed, and whether there are proposals at all. Strongly consistent. */
+  proposalOf (userId: string, challengeId: string): Promise<{ proposal: Proposal | undefined, hasAny: boolean }>
 }
 
 export interface RepositoryOptions {
@@ -195,10 +205,10 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
     get,
     ownerOf,
 
-    create: (user, entry) => transact([
+    create: (user, entry, { hasNewId }) => transact([
       { Put: { TableName: table, Item: userItem(user), ConditionExpression: 'attribute_not_exists(userId)' } },
       // A late message must not bring an erased account back.
-      { ConditionCheck: { TableName: table, Key: erasedKey(user.id), ConditionExpression: 'attribute_not_exists(userId)' } },
+      ...(hasNewId ? [] : [{ ConditionCheck: { TableName: table, Key: erasedKey(user.id), ConditionExpression: 'attribute_not_exists(userId)' } }]),
       {
         Put: {
           TableName: table,
@@ -210,7 +220,7 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
       { Put: outbox.write(entry) }
     ], async () => await ownerOf(user.email) === user.id),
 
-    save: (previous, next, entry, by, displaced) => transact([
+    save: (previous, next, entry, by, { displaced, hasProposals = true } = {}) => transact([
       { Put: { TableName: table, Item: { ...userItem(next), lastEventId: entry.eventId }, ...asRead(previous) } },
       { Put: outbox.write(entry) },
       ...ifStillAdmin(by),
@@ -222,7 +232,7 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
       ...(previous.expiresAt !== undefined && next.expiresAt === undefined
         ? [
             { Update: { TableName: table, Key: claimKey(next.email), UpdateExpression: 'REMOVE expiresAt', ...ifOwnedBy(next) } },
-            { Delete: { TableName: table, Key: proposalsKey(next.id) } }
+            ...(hasProposals ? [{ Delete: { TableName: table, Key: proposalsKey(next.id) } }] : [])
           ]
         : [])
     ], async () => (await getItem({ userId: next.id }))?.['lastEventId'] === entry.eventId),
@@ -257,8 +267,9 @@ export function createRepository ({ dynamodb, outbox, table, publicUrl, now }: R
     ], async () => false),
 
     async proposalOf (userId, challengeId) {
-      const proposal = (await getItem(proposalsKey(userId)))?.[challengeId]
-      return Value.Check(Proposal, proposal) ? proposal : undefined
+      const { Item } = await dynamodb.send(new GetCommand({ TableName: table, Key: proposalsKey(userId), ConsistentRead: true }))
+      const proposal = Item !== undefined && isLive(Item, seconds()) ? Item[challengeId] : undefined
+      return { proposal: Value.Check(Proposal, proposal) ? proposal : undefined, hasAny: Item !== undefined }
     }
   }
 }

@@ -14,7 +14,7 @@ import type { Actor, Expectation, Registration, User, UserExport, UserPatch, Use
 import { createEmailChanges } from './email-change.ts'
 import { EmailTaken, UserConflict, UserNotFound } from './errors.ts'
 import { createMail } from './mail.ts'
-import type { By, UsersRepository, WriteOutcome } from './repository.ts'
+import type { By, Circumstances, UsersRepository, WriteOutcome } from './repository.ts'
 import { ADMIN_FIELDS, StoredUser, UserPatch as UserPatchSchema, type Proposal } from './schemas.ts'
 
 /** Seconds after which an account expires whose address was never confirmed. */
@@ -125,8 +125,9 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
   const isDone = (outcome: WriteOutcome) => outcome !== 'refused'
 
   /** Writes the next version of a user; `undefined` when the user has changed since it was read. */
-  async function save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By = OWN, displaced?: { user: StoredUser, entry: UsersEntry }): Promise<User | undefined> {
-    if (!isDone(await repository.save(previous, next, entry, by, displaced))) return undefined
+  async function save (previous: StoredUser, next: StoredUser, entry: UsersEntry, by: By = OWN, circumstances: Circumstances = {}): Promise<User | undefined> {
+    if (!isDone(await repository.save(previous, next, entry, by, circumstances))) return undefined
+    const { displaced } = circumstances
     if (displaced !== undefined) await cache.remove(cacheKey(displaced.user.id), displaced.user.version + 1)
     await cache.write(cacheKey(next.id), next)
     return publicUser(next)
@@ -141,11 +142,11 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
   }
 
   /** Opens a pending account; `refused` when the address is claimed. */
-  async function create (id: string, email: string, proposal: Proposal, welcome: boolean, correlationId: string) {
+  async function create (email: string, proposal: Proposal, { id, welcome }: { id?: string, welcome: boolean }, correlationId: string) {
     const at = now()
-    const user = newAccount({ id, email, ...proposal }, at)
-    const entry: UsersEntry = outboxEntry('user.registered', { subject: id, correlationId, data: { user: publicUser(user), welcome }, now: at })
-    const outcome = await repository.create(user, entry)
+    const user = newAccount({ id: id ?? newId(), email, ...proposal }, at)
+    const entry: UsersEntry = outboxEntry('user.registered', { subject: user.id, correlationId, data: { user: publicUser(user), welcome }, now: at })
+    const outcome = await repository.create(user, entry, { hasNewId: id === undefined })
     if (outcome === 'written') count('UsersRegistered')
     return { outcome, user: publicUser(user) }
   }
@@ -171,7 +172,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     now,
     getFresh,
     nextVersion,
-    save: (previous, next, entry, { displaced, mayLeaveNoAdmin = false } = {}) => save(previous, next, entry, { ...OWN, mayLeaveNoAdmin }, displaced)
+    save: (previous, next, entry, { displaced, mayLeaveNoAdmin = false } = {}) => save(previous, next, entry, { ...OWN, mayLeaveNoAdmin }, { displaced })
   })
 
   return {
@@ -185,7 +186,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
 
     async register (registration, correlationId) {
       const { email, name, locale = DEFAULT_LOCALE } = normalized(registration)
-      const { outcome, user } = await create(newId(), email, { name, locale }, true, correlationId)
+      const { outcome, user } = await create(email, { name, locale }, { welcome: true }, correlationId)
       if (outcome === 'refused') throw new EmailTaken()
       // `repeated` is an earlier attempt of this call whose answer was lost; it has not been counted yet.
       if (outcome === 'repeated') count('UsersRegistered')
@@ -198,13 +199,15 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
         // Its last owner alone may have it, by undoing the change from it.
         if (owner === 'reserved') return { user: undefined }
         if (owner === undefined) {
-          const { outcome, user } = await create(userId, email, { name, locale }, false, correlationId)
+          const { outcome, user } = await create(email, { name, locale }, { id: userId, welcome: false }, correlationId)
           if (isDone(outcome)) return { user }
           // Another request has just claimed it, or this request opened the account before and it has been erased since.
           return await repository.ownerOf(email) === undefined ? { user: undefined } : undefined
         }
         // The account keeps the first registration's name and language until another one is confirmed.
         if (owner.id === userId || owner.status !== 'PENDING_VERIFICATION') return { user: owner }
+        // Confirming this registration would change nothing.
+        if (owner.name === name && owner.locale === locale) return { user: owner }
         const kept = await repository.propose(owner.id, challengeId, { name, locale }, Math.floor(Date.parse(expiresAt) / 1000))
         return isDone(kept) ? { user: owner } : undefined
       })
@@ -242,11 +245,14 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
         // The code came in a mail, so mails to the address arrive.
         const wasMarked = previous.mail !== undefined
         if (!isFirst && role === previous.role && !wasMarked) return { user: publicUser(previous) }
-        const next = nextVersion(withoutMail(previous), isFirst ? { role, status: 'ACTIVE', ...await repository.proposalOf(userId, challengeId) } : { role })
+        const { proposal, hasAny: hasProposals } = isFirst ? await repository.proposalOf(userId, challengeId) : { hasAny: false, proposal: undefined }
+        const next = nextVersion(withoutMail(previous), isFirst ? { role, status: 'ACTIVE', ...proposal } : { role })
         const announcement = { subject: userId, correlationId, now: now() }
-        const user = await save(previous, next, isFirst
+        const entry: UsersEntry = isFirst
           ? outboxEntry('user.verified', { ...announcement, data: { user: publicUser(next), ...(wasMarked ? { readmits: true as const } : {}) } })
-          : outboxEntry('user.updated', { ...announcement, data: { user: publicUser(next), changed: [...(role === previous.role ? [] : ['role']), ...(wasMarked ? ['mail'] : [])] } }))
+          : outboxEntry('user.updated', { ...announcement, data: { user: publicUser(next), changed: [...(role === previous.role ? [] : ['role']), ...(wasMarked ? ['mail'] : [])] } })
+        // Proposals that are stored from here on expire in ten minutes, unread.
+        const user = await save(previous, next, entry, OWN, { hasProposals })
         if (user === undefined) return undefined
         if (isFirst) count('UsersVerified')
         return { user }

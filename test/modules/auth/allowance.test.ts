@@ -1,7 +1,8 @@
+import { PutCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
 import { CODE_LIMITS } from '../../../src/modules/auth/allowance.ts'
 import { newId } from '../../../src/shared/ids.ts'
-import { loseOneAnswer } from '../../faults.ts'
+import { intercept, loseOneAnswer } from '../../faults.ts'
 import { adminOf, buildTestApp, dynamodbEngines, pump, signIn, startEngines, type TestApp } from '../../helper.ts'
 import { itemAt, itemsOf, repositoryAt, serviceAt } from './support.ts'
 
@@ -85,23 +86,56 @@ for (const [kind, skip] of await dynamodbEngines()) {
       t.equal((list!['codes'] as string[]).length, 5)
     })
 
-    t.test('lists of codes do not grow with the years', async (t) => {
+    t.test('lists of codes do not grow with the years, and keep no network for longer than two days', async (t) => {
       const email = newAddress()
       const address = app.keys.pseudonym(email)
-      const { network } = CODE_LIMITS
       const start = Date.now()
       const clock = { now: new Date(start) }
       const service = serviceAt(app, clock)
       const repository = repositoryAt(app, clock)
       for (let i = 1; i <= 30; i++) {
-        clock.now = new Date(start + i * 23 * HOUR) // the list never expires
-        t.equal(await ask(service, email), true)
+        clock.now = new Date(start + i * 23 * HOUR) // the item never expires
+        t.equal(await ask(service, email, `network ${i % 3}`), true)
         const challenge = { challengeId: newId(), userId: newId(), address, expiresAt: Math.ceil(clock.now.getTime() / 1000) + 600 }
-        await repository.openChallenge(challenge, { address, network: app.keys.pseudonym('192.0.2.1'), limits: CODE_LIMITS })
+        await repository.openChallenge(challenge, { address, limits: CODE_LIMITS })
       }
-      const items = (await itemsOf(app.dynamodb)).filter(item => item['pk'] === `codes#${address}` && item['sk'] !== 'all')
-      const longest = Math.max(...items.map(item => (item['codes'] as string[]).length))
-      t.ok(longest <= network[1].max + 1, `${longest} codes`)
+      const [item, ...others] = (await itemsOf(app.dynamodb)).filter(({ pk }) => pk === `codes#${address}`)
+      t.same(others, [])
+      const lists = Object.entries(item!).filter(([, value]) => Array.isArray(value)) as [string, string[]][]
+      t.same(lists.map(([name, list]) => [name.slice(0, 8), list.length]).sort(), [['codes', 2], ['network#', 1], ['network#', 1]], 'the codes of the last day, and the networks of those two')
+    })
+
+    t.test('a code that is requested while old counts are removed is not removed with them', async (t) => {
+      const email = newAddress()
+      const address = app.keys.pseudonym(email)
+      const clock = { now: new Date() }
+      const service = serviceAt(app, clock)
+      t.equal(await ask(service, email), true)
+      clock.now = new Date(clock.now.getTime() + 25 * HOUR)
+      const challenge = { challengeId: newId(), userId: newId(), address, expiresAt: Math.ceil(clock.now.getTime() / 1000) + 600 }
+      const stop = intercept(app.dynamodb, { command: 'UpdateItemCommand', onTheLine: false }, async ({ send }) => {
+        stop()
+        t.equal(await ask(service, email), true)
+        return await send()
+      })
+      await repositoryAt(app, clock).openChallenge(challenge, { address, limits: CODE_LIMITS })
+      t.match((await itemAt(app.dynamodb, `codes#${address}`, 'all'))!['codes'], [/./, /./], 'all are kept until the next code')
+      await repositoryAt(app, clock).openChallenge({ ...challenge, challengeId: newId() }, { address, limits: CODE_LIMITS })
+      t.match((await itemAt(app.dynamodb, `codes#${address}`, 'all'))!['codes'], [clock.now.toISOString()])
+    })
+
+    t.test('codes that the version before has counted, in an item for each list, still count', async (t) => {
+      const email = newAddress()
+      const address = app.keys.pseudonym(email)
+      const at = new Date().toISOString()
+      const codes = Array.from({ length: 14 }, () => `${at} ${newId()}`)
+      const expiresAt = Math.ceil(Date.now() / 1000) + 24 * 3600
+      await app.dynamodb.send(new PutCommand({ TableName: 'AuthTable', Item: { pk: `codes#${address}`, sk: 'all', codes, expiresAt } }))
+      await app.dynamodb.send(new PutCommand({ TableName: 'AuthTable', Item: { pk: `codes#${address}`, sk: `network#${app.keys.pseudonym('192.0.2.1')}`, codes: codes.slice(0, 5), expiresAt } }))
+      t.equal(await ask(app.auth, email, 'another network'), true)
+      t.equal(await ask(app.auth, email, 'yet another'), false, 'the fifteenth was the last')
+      await repositoryAt(app, { now: new Date() }).forgetCodes({ userId: newId(), address: [address], mailbox: [address], at })
+      t.same((await itemsOf(app.dynamodb)).filter(({ pk }) => pk === `codes#${address}`), [], 'both forms are erased')
     })
 
     t.test('who counts codes does not know for whom they were', async (t) => {

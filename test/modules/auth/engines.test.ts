@@ -14,7 +14,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
     const repository = repositoryAt(app, clock)
     const inSeconds = (seconds: number) => Math.floor(clock.now.getTime() / 1000) + seconds
     const open = (challengeId: string, userId = newId(), seconds = 60) => repository.openChallenge(
-      { challengeId, userId, address: 'an address', expiresAt: inSeconds(seconds) }, { address: 'a mailbox', network: 'a network', limits: CODE_LIMITS })
+      { challengeId, userId, address: 'an address', expiresAt: inSeconds(seconds) }, { address: 'a mailbox', limits: CODE_LIMITS })
 
     const session = (userId = newId()): Session => ({
       userId, sid: newId(), currentHash: 'a', retired: [], familyKey: 'k', createdAt: clock.now.toISOString(), lastUsedAt: clock.now.toISOString(), expiresAt: inSeconds(60)

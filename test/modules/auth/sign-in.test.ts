@@ -235,7 +235,7 @@ t.test('a challenge that is opened again keeps what has happened to it', async (
   const address = app.keys.pseudonym(email)
   const reopen = async () => await repositoryAt(app, { now: new Date() }).openChallenge({
     challengeId: challenge.challengeId, userId: newId(), address, expiresAt: Math.ceil(Date.now() / 1000) + 600
-  }, { address, network: 'test', limits: CODE_LIMITS })
+  }, { address, limits: CODE_LIMITS })
   await reopen()
   t.equal((await exchange(challenge.challengeId, challenge.code)).statusCode, 200, 'the fifth try')
   await reopen()

@@ -40,7 +40,7 @@ export async function openChallenge (app: TestApp, email: string, now = new Date
   const address = app.keys.pseudonym(email)
   await repositoryAt(app, { now }).openChallenge({
     challengeId: challenge.challengeId, userId: user?.id ?? newId(), address, expiresAt: Math.floor(Date.parse(challenge.expiresAt) / 1000)
-  }, { address, network: 'test', limits: CODE_LIMITS })
+  }, { address, limits: CODE_LIMITS })
   const code = app.keys.codeOf(challenge.challengeId)
   const wrongCode = code === '00000000' ? '00000001' : '00000000'
   return { ...challenge, code, wrongCode }

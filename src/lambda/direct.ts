@@ -1,0 +1,216 @@
+import { EventEmitter } from 'node:events'
+import { ServerResponse, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
+import type { App } from '../app.ts'
+import { isBinary, type AppRequest, type HttpAnswer, type Serve } from './serve.ts'
+
+// Fastify needs a request and a response, not a socket. `inject`, which @fastify/aws-lambda uses, makes them from an option
+// object: it validates the object, parses the URL, writes the answer as HTTP/1.1 and reads its headers back. That was most
+// of a warm call; see ADR 136 for the figures.
+
+/** The part of a socket that Fastify and its plugins read. */
+class Connection extends EventEmitter {
+  readonly remoteAddress: string
+  constructor (remoteAddress: string) {
+    super()
+    this.remoteAddress = remoteAddress
+  }
+}
+
+/** A request whose body is in memory. It has what `http.IncomingMessage` documents, except its sockets' timeouts. */
+class DirectRequest extends Readable {
+  readonly httpVersion = '1.1'
+  readonly httpVersionMajor = 1
+  readonly httpVersionMinor = 1
+  readonly complete = true
+  readonly aborted = false
+  readonly trailers = {}
+  readonly method: string
+  url: string
+  readonly headers: AppRequest['headers']
+  readonly socket: Connection
+  readonly #body: Buffer | null
+  response: ServerResponse | undefined
+
+  constructor ({ method, target, headers, body, address }: AppRequest) {
+    // A request closes with its answer, and not when its body has been read.
+    super({ autoDestroy: false })
+    this.method = method
+    this.url = target
+    this.headers = headers
+    this.socket = new Connection(address)
+    this.#body = body
+  }
+
+  get rawHeaders (): string[] {
+    return Object.entries(this.headers).flatMap(([name, values]) => [values ?? []].flat().flatMap(value => [name, value]))
+  }
+
+  override _read (): void {
+    if (this.#body !== null) this.push(this.#body)
+    this.push(null)
+  }
+
+  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
+    // As on a connection: without the rest of the request there is no answer.
+    if (!this.readableEnded) this.response?.destroy(error ?? undefined)
+    callback(this.listenerCount('error') === 0 ? null : error)
+  }
+}
+
+type Chunk = string | Uint8Array
+type Callback = (error?: Error | null) => void
+
+/** A response that keeps what is written. Headers, their checks and their errors are Node's. */
+class DirectResponse extends ServerResponse {
+  readonly #onEnd: (response: DirectResponse) => void
+  readonly #onFailure: (error: Error) => void
+  readonly #chunks: (string | Buffer)[] = []
+  #given: OutgoingHttpHeaders | undefined
+
+  constructor (request: DirectRequest, onEnd: (response: DirectResponse) => void, onFailure: (error: Error) => void) {
+    super(request as unknown as IncomingMessage)
+    this.#onEnd = onEnd
+    this.#onFailure = onFailure
+  }
+
+  override writeHead (...args: unknown[]): this {
+    const given = args.at(-1)
+    // A list can repeat names. Node joins them only with headers that were set before.
+    if (Array.isArray(given)) {
+      this.setHeader('x', '')
+      this.removeHeader('x')
+    }
+    super.writeHead(...args as Parameters<ServerResponse['writeHead']>)
+    if (typeof given === 'object' && given !== null && !Array.isArray(given)) this.#given = given as OutgoingHttpHeaders
+    return this
+  }
+
+  #hasBody (): boolean {
+    const { statusCode, req } = this
+    return req.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304 && statusCode >= 200
+  }
+
+  #keep (chunk: Chunk, encoding: BufferEncoding | null | undefined): void {
+    if (!this.headersSent) this.writeHead(this.statusCode)
+    const isUtf8 = encoding === undefined || encoding === null || encoding === 'utf8' || encoding === 'utf-8'
+    const kept = typeof chunk === 'string' && isUtf8 ? chunk : Buffer.from(chunk as string, encoding ?? undefined)
+    if (this.#hasBody()) this.#chunks.push(kept)
+  }
+
+  override write (chunk: Chunk, encoding?: BufferEncoding | Callback | null, callback?: Callback): boolean {
+    // Node's own error.
+    if (this.writableEnded || this.destroyed) return super.write(chunk, encoding as BufferEncoding, callback)
+    if (typeof encoding === 'function') return this.write(chunk, undefined, encoding)
+    this.#keep(chunk, encoding)
+    if (typeof callback === 'function') process.nextTick(callback)
+    return true
+  }
+
+  override end (chunk?: Chunk | Callback | null, encoding?: BufferEncoding | Callback | null, callback?: Callback | null): this {
+    if (typeof chunk === 'function') return this.end(undefined, undefined, chunk)
+    if (typeof encoding === 'function') return this.end(chunk, undefined, encoding)
+    if (this.writableEnded || this.destroyed) return super.end(chunk, encoding as BufferEncoding, callback ?? undefined)
+    if (chunk !== undefined && chunk !== null) this.#keep(chunk, encoding)
+    if (!this.headersSent) this.writeHead(this.statusCode)
+    // `writableEnded` and `writableFinished` are read from it.
+    this.finished = true
+    if (typeof callback === 'function') this.once('finish', callback)
+    // The hooks that run now log the answer, before Lambda can freeze the process.
+    this.emit('finish')
+    this.#onEnd(this)
+    return this.destroy()
+  }
+
+  override destroy (error?: Error): this {
+    if (this.destroyed) return this
+    this.destroyed = true
+    if (!this.writableEnded) this.#onFailure(error ?? new Error('The response was destroyed before its end'))
+    process.nextTick(() => {
+      if (error !== undefined && this.listenerCount('error') > 0) this.emit('error', error)
+      this.emit('close')
+    })
+    return this
+  }
+
+  /** Lambda sends one answer only. */
+  override writeEarlyHints (hints: Record<string, string | string[]>, callback?: () => void): void {
+    super.writeEarlyHints(hints)
+    if (callback !== undefined) process.nextTick(callback)
+  }
+
+  /** Lambda sends no trailers. */
+  override addTrailers (): void {}
+
+  get sent (): { headers: OutgoingHttpHeaders, chunks: (string | Buffer)[] } {
+    // Without headers set before `writeHead`, Node does not keep those given to it.
+    return { headers: Object.assign(this.getHeaders(), this.#given), chunks: this.#chunks }
+  }
+}
+
+let second = 0
+let date = ''
+/** The date of an answer. It changes once a second. */
+function httpDate (): string {
+  const now = Math.floor(Date.now() / 1000)
+  if (now !== second) {
+    second = now
+    date = new Date(now * 1000).toUTCString()
+  }
+  return date
+}
+
+/** The answer in the shape of @fastify/aws-lambda. */
+function answerOf (response: DirectResponse, { isV2 }: AppRequest): HttpAnswer {
+  const { headers: given, chunks } = response.sent
+  const headers: Record<string, string> = {}
+  let cookies: string[] | undefined
+  let isList = false
+  for (const name in given) {
+    const value = given[name]
+    const lower = name.toLowerCase()
+    if (lower !== 'set-cookie') {
+      headers[lower] = typeof value === 'string' ? value : Array.isArray(value) ? value.join(',') : String(value)
+      continue
+    }
+    isList = Array.isArray(value)
+    cookies = [value].flat().map(String)
+  }
+  if (response.sendDate) headers['date'] ??= httpDate()
+
+  const answer: HttpAnswer = { statusCode: response.statusCode, headers, isBase64Encoded: isBinary(headers), body: '' }
+  if (cookies !== undefined) {
+    if (isV2) answer.cookies = cookies
+    else if (isList) answer.multiValueHeaders = { 'set-cookie': cookies }
+    else headers['set-cookie'] = cookies[0]!
+  }
+  const [chunk] = chunks
+  if (chunks.length === 1 && typeof chunk === 'string' && answer.isBase64Encoded === false) {
+    // In UTF-8, half of a surrogate pair is U+FFFD.
+    answer.body = chunk.toWellFormed()
+  } else if (chunk !== undefined) {
+    answer.body = Buffer.concat(chunks.map(part => typeof part === 'string' ? Buffer.from(part) : part)).toString(answer.isBase64Encoded ? 'base64' : 'utf8')
+  }
+  return answer
+}
+
+/**
+ * Serves requests with a request and a response of their own, straight into the router.
+ *
+ * The caller makes sure that a URL parser would leave the target as it is.
+ */
+export function createDirect (app: App): Serve {
+  let isReady = false
+  return async request => {
+    if (!isReady) {
+      await app.ready()
+      isReady = true
+    }
+    const response = await new Promise<DirectResponse>((resolve, reject) => {
+      const raw = new DirectRequest(request)
+      raw.response = new DirectResponse(raw, resolve, reject)
+      app.routing(raw as unknown as IncomingMessage, raw.response)
+    })
+    return answerOf(response, request)
+  }
+}
