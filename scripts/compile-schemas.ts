@@ -71,14 +71,18 @@ export function compiledSchemas (): Plugin {
       onResolve({ filter: /^formats$/, namespace: 'compiled' }, () => ({ path: 'formats', namespace: 'compiled' }))
       onLoad({ filter: /.*/, namespace: 'compiled' }, async ({ path }) => {
         const resolveDir = join(ROOT, 'src')
-        if (path === 'formats') return { contents: "module.exports = require('./shared/formats.ts').FORMATS", resolveDir }
+        // Filled below. A `require` of the formats themselves would keep all of TypeBox in the artifact.
+        if (path === 'formats') return { contents: 'module.exports = {}' }
         const codes = await modules
         if (path !== 'all') return { contents: codes[Number(path)]!, resolveDir: ROOT }
         const entries = Object.entries(await compiled).sort(([a], [b]) => a < b ? -1 : 1)
         return {
           resolveDir,
           contents: `
+import formats from 'formats'
 import { createCompiled } from './plugins/compiled-schemas.ts'
+import { FORMATS } from './shared/formats.ts'
+Object.assign(formats, FORMATS)
 export const lazySchemas = createCompiled([${codes.map((_, index) => `() => require('compiled:${index}')`).join(', ')}], ${JSON.stringify(Object.fromEntries(entries.map(([key, code]) => [key, codes.indexOf(code)])))})`
         }
       })

