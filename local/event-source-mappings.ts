@@ -27,7 +27,7 @@ const POLL_INTERVAL = 100
 const LOOK_INTERVAL = 50
 
 /** Milliseconds after which is read although nothing was written: an iterator may have expired. */
-const LONGEST_REST = 1000
+const LONGEST_REST = 5000
 
 /**
  * Waits for a write to a database since it had a version. A look costs 4 µs; a read of a stream is two calls of 1 to 2 ms,
