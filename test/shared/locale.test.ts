@@ -1,0 +1,24 @@
+import t from 'tap'
+import { acceptedLocales, DEFAULT_LOCALE, preferredLocale } from '../../src/shared/locale.ts'
+
+t.test('the preferred language of a header is the same each time, and after many others', async t => {
+  const headers = {
+    'en-gb,en;q=0.9': 'en-GB',
+    'de;q=0.5, PT-br': 'pt-BR',
+    'fr;q=0, *;q=0.3, ja;q=0.1': 'ja',
+    'not a tag, es': 'es',
+    '*': DEFAULT_LOCALE,
+    '': DEFAULT_LOCALE,
+    __proto__x: DEFAULT_LOCALE,
+    [`${'x'.repeat(300)}, de`]: DEFAULT_LOCALE
+  }
+  const check = () => {
+    for (const [header, locale] of Object.entries(headers)) t.equal(preferredLocale(header), locale, header.slice(0, 40))
+    t.equal(preferredLocale(undefined), DEFAULT_LOCALE)
+  }
+  check()
+  check()
+  for (let n = 1; n < 1200; n++) t.equal(preferredLocale(`de;q=0.${n}`), 'de')
+  check()
+  t.same(acceptedLocales('en-gb,de;q=0.9'), ['en-GB', 'de'])
+})
