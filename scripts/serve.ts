@@ -8,6 +8,9 @@ const HELP = `npm run serve: the plain server, configured only by the environmen
 It reads .env from the project's folder if it exists; variables that are already set take precedence. .env.example lists
 every variable: cp .env.example .env, and fill in JWT_SECRET.
 
+It is one process, for one core. To use more cores, run several behind a load balancer, with REDIS_URL or without a cache
+(CACHE_TTL_SECONDS=0); each counts RATE_LIMIT_MAX for itself.
+
 To use the engines of a running npm start instead: npm exec -- node --env-file=.local/env src/server.ts
 `
 
