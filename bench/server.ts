@@ -14,7 +14,7 @@ import { cpuTime } from './lib/cpu-time.ts'
 import { startBenchEngines, type BenchEngines } from './lib/engines.ts'
 import type { LoadDone, LoadOrder } from './lib/load-order.ts'
 import { BENCH, BUILD, ROOT } from './lib/paths.ts'
-import { PINNING, pinnedNode } from './lib/pinning.ts'
+import { pinned, PINNING, pinnedNode } from './lib/pinning.ts'
 import { median, pairedRatio, shuffled } from './lib/stats.ts'
 import { peerTasks, serviceTasks, USER_ITEM, type Task } from './lib/work.ts'
 
@@ -49,15 +49,17 @@ interface Server {
 
 interface Sample { rate: number, cpu: number | undefined }
 
-/** Starts a server on the first core, and waits until it answers. Its log is written to /dev/null. */
+/** Starts a server on the first core, and waits until it answers. Its log goes through a pipe to a reader on the second core, as in a container. */
 async function startServer ({ title, args, env, path, teardown }: { title: string, args: string[], env: Record<string, string>, path: string, teardown: Context['teardown'] }): Promise<{ pid: number, origin: string }> {
   const port = await freePort()
-  const child = spawn(...pinnedNode(0, args), { cwd: BUILD, env: { PATH: process.env['PATH'], ...env, PORT: String(port) } as NodeJS.ProcessEnv, stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(...pinnedNode(0, args), { cwd: BUILD, env: { PATH: process.env['PATH'], ...env, PORT: String(port) } as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'] })
+  const reader = spawn(...pinned(1, 'sh', ['-c', 'exec cat > /dev/null']), { stdio: [child.stdout!, 'ignore', 'ignore'] })
+  child.stdout!.destroy()
   let errors = ''
   child.stderr!.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2000) })
   let isGone = false
   child.once('close', () => { isGone = true }).once('error', () => { isGone = true })
-  teardown(() => child.kill('SIGKILL'))
+  teardown(() => { child.kill('SIGKILL'); reader.kill('SIGKILL') })
   const origin = `http://127.0.0.1:${port}`
   for (const deadline = Date.now() + 30_000; ;) {
     const response = await fetch(`${origin}${path}`).catch(() => undefined)
@@ -166,17 +168,15 @@ async function run (context: Context): Promise<Table[]> {
   const servers = await prepare(context)
   await validate(servers, context)
   const generator = await startGenerator(context.teardown)
-  const seconds = context.small ? 0.5 : 1.5
-  const rounds = context.small ? 2 : 5
+  // Short slices in many rounds: what else the machine does then falls on all contenders alike.
+  const { warmUp, seconds, rounds } = context.small ? { warmUp: 0.5, seconds: 0.3, rounds: 3 } : { warmUp: 2.5, seconds: 0.5, rounds: 15 }
   const tables: Table[] = []
   for (const kind of ['static', 'me'] as const) {
     const [title, note] = TITLES[kind]
     const running = servers.filter(({ tasks }) => tasks[kind] !== undefined)
-    if (!context.small) {
-      for (const server of running) {
-        context.say(`warming up ${server.title}`)
-        await measure(generator, server, kind, 2)
-      }
+    for (const server of running) {
+      context.say(`warming up ${server.title}`)
+      await measure(generator, server, kind, warmUp)
     }
     const samples = new Map<string, Sample[]>(running.map(({ name }) => [name, []]))
     for (let round = 1; round <= rounds; round++) {

@@ -91,7 +91,9 @@ async function prepare (context: Context): Promise<Contender[]> {
       RATE_LIMIT_MAX: '1000000000',
       CACHE_TTL_SECONDS: '3600'
     }
-    delete env['JWT_SECRET']
+    // Secrets are fetched once, and without the SDK's client, which the stub stands for: they are given instead.
+    delete env['JWT_SECRET_ARN']
+    delete env['CODE_SECRET_ARN']
     contenders.push({ name: 'service', title: 'this service', tasks: serviceTasks(secret, variables['JWT_ISSUER']!), process: await startWarm({ title: 'this service', loader, directory, env, teardown }) })
   }
   return contenders

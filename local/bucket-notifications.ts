@@ -3,7 +3,7 @@ import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { S3Event } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defaultBackOff, runLoop, type Invocation, type Mapping, type Reporter } from './event-source-mappings.ts'
+import { defaultBackOff, runLoop, written, type Invocation, type Mapping, type Reporter } from './event-source-mappings.ts'
 import type { BucketMapping } from './template.ts'
 
 // Notifications of a bucket's new objects. On AWS, S3 sends an event to EventBridge, whose rule makes a notification of it
@@ -65,15 +65,18 @@ export async function deliverObjects ({ mapping, handler, s3, attempts, backOff,
 export interface BucketMappingOptions extends Pick<BucketStep, 'mapping' | 'handler' | 's3'> {
   sqs: SQSClient
   queueUrl: (id: string) => string
+  /** the version of the engine's database; without it the prefix is listed five times a second */
+  version?: (() => number) | undefined
   log: Reporter
   backOff?: BucketStep['backOff']
 }
 
 /** Passes a bucket's new objects to a function, as its rule in the template says. */
-export function startBucketMapping ({ mapping, sqs, queueUrl, log, backOff = defaultBackOff, ...step }: BucketMappingOptions): Mapping {
+export function startBucketMapping ({ mapping, sqs, queueUrl, version, log, backOff = defaultBackOff, ...step }: BucketMappingOptions): Mapping {
   const attempts: Attempts = new Map()
   const name = `bucket ${mapping.bucket}`
   return runLoop(name, log, async signal => {
+    const seen = version?.()
     await deliverObjects({
       ...step,
       mapping,
@@ -93,6 +96,8 @@ export function startBucketMapping ({ mapping, sqs, queueUrl, log, backOff = def
         await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl(mapping.failureQueue), MessageBody: JSON.stringify(body) }))
       }
     })
-    await sleep(POLL_INTERVAL, undefined, { signal })
+    const hasRetries = [...attempts.values()].some(({ isOver }) => !isOver)
+    if (version === undefined || hasRetries) await sleep(POLL_INTERVAL, undefined, { signal })
+    else await written({ version, seen: seen!, signal })
   })
 }

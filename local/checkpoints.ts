@@ -5,9 +5,11 @@ import { StartError } from './start-error.ts'
 export interface Checkpoints {
   get (streamArn: string, shardId: string): string | undefined
   set (streamArn: string, shardId: string, sequenceNumber: string): void
+  readonly positions: Readonly<Positions>
 }
 
-type Positions = Record<string, Record<string, string>>
+/** Sequence numbers by the ARN of a stream and the id of a shard. */
+export type Positions = Record<string, Record<string, string>>
 
 function load (file: string): Positions {
   try {
@@ -24,6 +26,7 @@ function load (file: string): Positions {
 export function createCheckpoints (file?: string): Checkpoints {
   const positions: Positions = file === undefined ? {} : load(file)
   return {
+    positions,
     get: (streamArn, shardId) => positions[streamArn]?.[shardId],
     set (streamArn, shardId, sequenceNumber) {
       positions[streamArn] = { ...positions[streamArn], [shardId]: sequenceNumber }

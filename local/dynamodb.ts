@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { LOCAL_AWS } from './aws.ts'
 import { startChild } from './child.ts'
+import { fileIn, indexStreams } from './dynoxide-file.ts'
 import { dynoxideBinary } from './dynoxide.ts'
 import { freePort } from './ports.ts'
 import { StartError } from './start-error.ts'
@@ -50,7 +51,7 @@ export async function javaVersion (): Promise<number | undefined> {
 }
 
 function dynoxideCommand (binary: string, host: string, port: number, dataDir: string | undefined) {
-  return { command: binary, args: ['serve', '--host', host, '--port', String(port), ...(dataDir === undefined ? [] : ['--db-path', join(dataDir, 'dynamodb.sqlite')])] }
+  return { command: binary, args: ['serve', '--host', host, '--port', String(port), ...(dataDir === undefined ? [] : ['--db-path', fileIn(dataDir)])] }
 }
 
 async function dynamodbLocalCommand (port: number, dataDir: string | undefined) {
@@ -91,6 +92,12 @@ export async function startDynamodb ({ kind, host = '127.0.0.1', port, dataDir }
       timeout: binary === undefined ? 60_000 : 10_000, // a JVM on a busy machine of two cores took 15 s
       pidFile: dataDir === undefined ? undefined : join(dataDir, 'dynamodb.pid')
     })
+    try {
+      if (binary !== undefined && dataDir !== undefined) indexStreams(dataDir)
+    } catch (error) {
+      await child.stop('SIGKILL')
+      throw error
+    }
     return { kind: binary === undefined ? 'dynamodb-local' : 'dynoxide', port: actualPort, endpoint, ended: child.ended, stop: child.stop }
   } finally {
     client.destroy()

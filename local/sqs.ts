@@ -27,6 +27,8 @@ export interface SqsEngine {
   readonly server: FauxqsServer
   /** URL of a queue by its logical id */
   queueUrl (id: string): string
+  /** Another number than before when messages or objects may have been written since; in memory there is none. */
+  version: (() => number) | undefined
   stop (): Promise<void>
 }
 
@@ -36,12 +38,14 @@ function confine (server: NetServer, options: ListenOptions, pages: NonNullable<
   if (server instanceof Server) guard(server, { hosts: [CONTAINER_HOST], pages })
 }
 
+const fileIn = (dataDir: string): string => join(dataDir, 'fauxqs.db')
+
 /**
  * Makes messages visible that were in flight when an earlier run ended, because their consumer no longer runs. Their
  * receive is not counted either: a crash is not the message's fault, and three receives move it to the dead-letter queue.
  */
 function endReceives (dataDir: string): void {
-  const file = join(dataDir, 'fauxqs.db')
+  const file = fileIn(dataDir)
   if (!existsSync(file)) return
   const database = new DatabaseSync(file)
   try {
@@ -78,5 +82,17 @@ export async function startSqs ({ port = 0, dataDir, queues, buckets = {}, origi
     }))
   })
   const endpoint = `http://127.0.0.1:${server.port}`
-  return { port: server.port, endpoint, server, queueUrl: id => `${endpoint}/${LOCAL_ACCOUNT}/${id}`, stop: () => server.stop() }
+  const database = dataDir === undefined ? undefined : new DatabaseSync(fileIn(dataDir), { readOnly: true })
+  const version = database?.prepare('PRAGMA data_version')
+  return {
+    port: server.port,
+    endpoint,
+    server,
+    queueUrl: id => `${endpoint}/${LOCAL_ACCOUNT}/${id}`,
+    version: version && (() => Number(version.get()!['data_version'])),
+    async stop () {
+      database?.close()
+      await server.stop()
+    }
+  }
 }

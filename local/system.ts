@@ -11,6 +11,7 @@ import { createCheckpoints } from './checkpoints.ts'
 import { unusable } from './data-dir.ts'
 import { isFull, spaceOn, watchDisk } from './disk.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
+import { dropReadRecords, openDynoxideFile } from './dynoxide-file.ts'
 import { startQueueMapping, startStreamMapping } from './event-source-mappings.ts'
 import { guard, onListen, startGuard } from './guard.ts'
 import { startInbox, type ReceivedMail } from './inbox.ts'
@@ -64,6 +65,12 @@ async function startPart<T> (directory: string, start: (directory: string) => Pr
 /** Starts the parts in order. The function that stops a part is added to `stops` as soon as the part runs. */
 async function startParts ({ dir, data, host, ports, engine, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
   const startEngine = () => startPart(data.path('dynamodb'), dataDir => startDynamodb({ ...engine, dataDir }))
+  const checkpoints = createCheckpoints(data.path('checkpoints.json'))
+  try {
+    dropReadRecords(data.path('dynamodb'), checkpoints.positions)
+  } catch {
+    // The engine starts without it, or says what is wrong with its database.
+  }
   let dynamodb = await startEngine()
   let isStopping = false
   stops.push(() => {
@@ -73,7 +80,9 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
   const guarded = await startGuard({ port: ports.dynamodb, target: engine, hosts: [CONTAINER_HOST] })
   stops.push(() => guarded.stop())
   await createTables(dynamodb.endpoint, template.tables)
-  await endLeases(dynamodb.endpoint, template.tables)
+  const file = dynamodb.kind === 'dynoxide' ? openDynoxideFile(data.path('dynamodb'), Object.keys(template.tables)) : undefined
+  stops.push(() => file?.close())
+  await endLeases(dynamodb.endpoint, template.tables, file)
   const sqs = await startPart(data.path('sqs'), dataDir => startSqs({ port: ports.sqs, dataDir, queues: template.queues, buckets: template.buckets, origins: [new URL(config.PUBLIC_URL).origin, ...config.CORS_ORIGIN ?? []] }))
   stops.push(() => sqs.stop())
   const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory, onMail }))
@@ -89,15 +98,14 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
   const streams = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: dynamodb.endpoint })
   const queues = new SQSClient({ ...LOCAL_AWS, endpoint: sqs.endpoint })
   const s3 = new S3Client({ ...LOCAL_AWS, endpoint: sqs.endpoint, forcePathStyle: true })
-  const checkpoints = createCheckpoints(data.path('checkpoints.json'))
   const mappings = [
     ...template.streamMappings.map(mapping => startStreamMapping({
-      mapping, handler: deliver, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, log: app.log
+      mapping, handler: deliver, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, file, log: app.log
     })),
     ...template.queueMappings.map(mapping => startQueueMapping({
       mapping, handler: deliver, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
     })),
-    ...template.bucketMappings.map(mapping => startBucketMapping({ mapping, handler: deliver, s3, sqs: queues, queueUrl: sqs.queueUrl, log: app.log }))
+    ...template.bucketMappings.map(mapping => startBucketMapping({ mapping, handler: deliver, s3, sqs: queues, queueUrl: sqs.queueUrl, version: sqs.version, log: app.log }))
   ]
   const sweep = (minAge?: number) => {
     app.outbox.sweep({ deadline: Date.now() + template.sweep.timeout, ...(minAge === undefined ? {} : { minAge }) }).catch((err: unknown) => app.log.warn({ err }, 'the sweep could not handle every entry'))

@@ -12,6 +12,7 @@ inbox that accepts every mail, and the HTTP server, and prints their URLs. Ctrl-
   LOCAL_DATA_DIR=.local
                       the data directory, kept between starts. While the system runs, the file env in it
                       connects another process to the engines: node --env-file=.local/env …
+                      The inbox keeps the newest 500 mails, a stream its unread records and the last 1,000.
   HOST=127.0.0.1      address the API listens on
   LOG_LEVEL=warn      info shows one line for each answer
 

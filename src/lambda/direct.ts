@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { ServerResponse, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { App } from '../app.ts'
-import { isBinary, type AppRequest, type HttpAnswer, type Serve } from './serve.ts'
+import { HOP_BY_HOP, isBinary, type AppRequest, type HttpAnswer, type Serve } from './serve.ts'
 
 // Fastify needs a request and a response, not a socket. `inject`, which @fastify/aws-lambda uses, makes them from an option
 // object: it validates the object, parses the URL, writes the answer as HTTP/1.1 and reads its headers back. That was most
@@ -33,7 +33,7 @@ class DirectRequest extends Readable {
   response: ServerResponse | undefined
 
   constructor ({ method, target, headers, body, address }: AppRequest) {
-    // A request closes with its answer, and not when its body has been read.
+    // It stays open when its body has been read: Fastify takes a closed request for a client that has gone.
     super({ autoDestroy: false })
     this.method = method
     this.url = target
@@ -66,7 +66,7 @@ class DirectResponse extends ServerResponse {
   readonly #onEnd: (response: DirectResponse) => void
   readonly #onFailure: (error: Error) => void
   readonly #chunks: (string | Buffer)[] = []
-  #given: OutgoingHttpHeaders | undefined
+  #headers: OutgoingHttpHeaders = {}
 
   constructor (request: DirectRequest, onEnd: (response: DirectResponse) => void, onFailure: (error: Error) => void) {
     super(request as unknown as IncomingMessage)
@@ -81,8 +81,10 @@ class DirectResponse extends ServerResponse {
       this.setHeader('x', '')
       this.removeHeader('x')
     }
+    // Node keeps what it is given here only if other headers were set before.
+    const isOnly = typeof given === 'object' && given !== null && !Array.isArray(given) && this.getHeaderNames().length === 0
     super.writeHead(...args as Parameters<ServerResponse['writeHead']>)
-    if (typeof given === 'object' && given !== null && !Array.isArray(given)) this.#given = given as OutgoingHttpHeaders
+    this.#headers = isOnly ? given as OutgoingHttpHeaders : this.getHeaders()
     return this
   }
 
@@ -116,9 +118,9 @@ class DirectResponse extends ServerResponse {
     // `writableEnded` and `writableFinished` are read from it.
     this.finished = true
     if (typeof callback === 'function') this.once('finish', callback)
-    // The hooks that run now log the answer, before Lambda can freeze the process.
-    this.emit('finish')
     this.#onEnd(this)
+    // The hooks that run now log the answer. What waits for it goes on after this, and only then can Lambda freeze the process.
+    this.emit('finish')
     return this.destroy()
   }
 
@@ -143,8 +145,7 @@ class DirectResponse extends ServerResponse {
   override addTrailers (): void {}
 
   get sent (): { headers: OutgoingHttpHeaders, chunks: (string | Buffer)[] } {
-    // Without headers set before `writeHead`, Node does not keep those given to it.
-    return { headers: Object.assign(this.getHeaders(), this.#given), chunks: this.#chunks }
+    return { headers: this.#headers, chunks: this.#chunks }
   }
 }
 
@@ -169,6 +170,7 @@ function answerOf (response: DirectResponse, { isV2 }: AppRequest): HttpAnswer {
   for (const name in given) {
     const value = given[name]
     const lower = name.toLowerCase()
+    if (HOP_BY_HOP.includes(lower)) continue
     if (lower !== 'set-cookie') {
       headers[lower] = typeof value === 'string' ? value : Array.isArray(value) ? value.join(',') : String(value)
       continue

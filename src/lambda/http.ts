@@ -9,6 +9,7 @@ import { Internal } from '../shared/errors.ts'
 import { isObject } from '../shared/is-object.ts'
 import { addressOf } from '../shared/network.ts'
 import { renderFault } from '../shared/problem.ts'
+import { createAdapter } from './adapter.ts'
 import { createDirect } from './direct.ts'
 import type { AppRequest, HttpAnswer, Serve } from './serve.ts'
 
@@ -45,6 +46,16 @@ function decoded (text: string): string {
   }
 }
 
+const withoutSlash = (text: string) => text.endsWith('/') ? text.slice(0, -1) : text
+
+const parts = new Map<string, string[]>()
+/** A resource of the API, split at its parameters. An API has few resources. */
+function partsOf (resource: string): string[] {
+  let known = parts.get(resource)
+  if (known === undefined) parts.set(resource, known = resource.split(/\{([^}+]+)\+?\}/))
+  return known
+}
+
 /**
  * The part of a path that the event's resource describes. With `/{proxy+}` and its parameter, that is the path after the
  * base path of a custom domain. `undefined` when the event does not contain it.
@@ -53,11 +64,15 @@ function describedPath (path: string, event: HttpEvent): string | undefined {
   if (isAlb(event)) return undefined
   const resource = isV2(event) ? /^\S+ (\/\S*)$/.exec(event.routeKey ?? '')?.[1] : event.resource
   if (typeof resource !== 'string') return undefined
-  const withoutSlash = (text: string) => text.replace(/\/$/, '')
-  const names = [...resource.matchAll(/\{([^}+]+)\+?\}/g)].map(([, name]) => name!)
-  // Events written by hand, for a test, may lack the parameters.
-  if (names.some(name => event.pathParameters?.[name] === undefined)) return undefined
-  const filled = withoutSlash(resource.replace(/\{([^}+]+)\+?\}/g, (_match, name: string) => event.pathParameters![name]!))
+  let whole = ''
+  // Every second part is the name of a parameter.
+  for (const [index, part] of partsOf(resource).entries()) {
+    const text = index % 2 === 0 ? part : event.pathParameters?.[part]
+    // Events written by hand, for a test, may lack the parameters.
+    if (text === undefined) return undefined
+    whole += text
+  }
+  const filled = withoutSlash(whole)
   // An AWS hostname has no base path, so the whole path matches first.
   for (let start = 0; start !== -1; start = path.indexOf('/', start + 1)) {
     const rest = withoutSlash(path.slice(start))
@@ -178,8 +193,6 @@ const PLAIN = /^\/[\w\-.~!$&'()*+,;=:@%/]*(?:\?[\w\-.~!$&()*+,;=:@%/?]+)?$/
 export function createHttp (app: App, direct: Serve = createDirect(app)) {
   const publicPath = basePathOf(app.config.PUBLIC_URL)
   let adapter: Promise<Serve> | undefined
-  /** Loaded with the first request that needs it, which most instances never see. */
-  const loadAdapter = async () => (await import('./adapter.ts')).createAdapter(app)
 
   /** The answer to an event that cannot be converted into a request. */
   function refuse (event: HttpEvent, status: number, code: string, detail: string): HttpAnswer {
@@ -215,7 +228,7 @@ export function createHttp (app: App, direct: Serve = createDirect(app)) {
     try {
       request = requestOf(event, method, publicPath)
       // As ever, the parser's choice of what to encode is the adapter's.
-      if (!PLAIN.test(request.target)) return await (await (adapter ??= loadAdapter()))(request)
+      if (!PLAIN.test(request.target)) return await (await (adapter ??= createAdapter(app)))(request)
     } catch (error) {
       app.log.warn({ err: error }, 'an HTTP event that is not a valid request')
       return refuse(event, 400, 'REQUEST_MALFORMED', 'The request cannot be understood')
@@ -236,8 +249,6 @@ export function createHttp (app: App, direct: Serve = createDirect(app)) {
       app.log.error({ bytes: result.body.length }, 'the answer is too large for Lambda')
       return refuseInternal(event)
     }
-    // Hop-by-hop headers (RFC 9110 §7.6.1) belong to a connection, and here is none.
-    for (const name of ['connection', 'keep-alive', 'transfer-encoding']) delete result.headers?.[name]
     if (isAlb(event) && event.multiValueHeaders !== undefined) {
       // A target group that sends header lists reads only header lists.
       const lists = Object.fromEntries(Object.entries(result.headers ?? {}).map(([name, value]) => [name, [value]]))

@@ -22,7 +22,7 @@ export interface HttpAnswer {
   isBase64Encoded?: boolean
 }
 
-/** Passes a request to the app. Rejects when the app gives no answer. */
+/** Passes a request to the app. The answer has none of the headers below. Rejects when the app gives no answer. */
 export type Serve = (request: AppRequest) => Promise<HttpAnswer>
 
 // Everything that is not text is binary. An answer without a content type is empty, so it does not matter.
@@ -32,3 +32,6 @@ const TEXT = /^(?:text\/|application\/(?:[a-z.-]+\+)?(?:json|xml|javascript)\b)/
 export function isBinary ({ 'content-encoding': encoding, 'content-type': type }: Record<string, string | undefined>): boolean {
   return encoding !== undefined || (type !== undefined && !TEXT.test(type))
 }
+
+/** Hop-by-hop headers (RFC 9110 §7.6.1) belong to a connection, and Lambda has none. */
+export const HOP_BY_HOP: readonly string[] = ['connection', 'keep-alive', 'transfer-encoding']

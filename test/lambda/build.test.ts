@@ -35,7 +35,7 @@ t.test('the zip holds what the directory does, and the directory what the functi
   const { inputs, outputs } = await buildLambda(directory)
   const entries = unzipSync(await zipDirectory(directory))
   // The other files are what the lazily loaded packages have in common.
-  const lazy = ['aws-lambda-powertools-batch', 'aws-sdk-client-eventbridge', 'aws-sdk-client-s3', 'aws-sdk-client-sesv2', 'aws-sdk-s3-presigned-post', 'aws-sdk-s3-request-presigner', 'cockatiel', 'ioredis', 'nodemailer'].map(name => `${name}.mjs`)
+  const lazy = ['aws-lambda-powertools-batch', 'aws-sdk-client-eventbridge', 'aws-sdk-client-s3', 'aws-sdk-client-sesv2', 'aws-sdk-s3-presigned-post', 'aws-sdk-s3-request-presigner', 'cockatiel', 'fastify-aws-lambda', 'ioredis', 'nodemailer'].map(name => `${name}.mjs`)
   t.same(Object.keys(entries).filter(name => !/^[\w-]+-[A-Z0-9]{8}\.mjs$/.test(name) && !lazy.includes(name)), ['index.mjs', ...['ar.json', 'de.json', 'en.json', 'es.json', 'fr.json', 'ja.json', 'layout.html', 'layout.txt', 'pt.json'].map(name => `mail-templates/${name}`), 'openapi/v1.json', 'openapi/v2.json', 'service.cjs', ...['ar.json', 'de.json', 'en.json', 'es.json', 'fr.json', 'ja.json', 'page.css', 'page.html', 'page.js', 'pt.json'].map(name => `verify-page/${name}`)])
   for (const [name, bytes] of Object.entries(entries)) t.ok(Buffer.from(bytes).equals(await readFile(join(directory, name))), name)
   for (const version of ['v1', 'v2']) t.match(JSON.parse(await readFile(join(directory, `openapi/${version}.json`), 'utf8')), { openapi: /^3\.1/ })

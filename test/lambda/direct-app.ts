@@ -169,6 +169,7 @@ export async function buildDirectApp () {
   app.get('/hook/onRequest/sent', { onRequest: async (_request, reply) => reply.code(202).send('early') }, async () => 'late')
   app.get('/hook/onSend/replaced', { onSend: async () => Readable.from(['replaced']) }, async () => 'x')
   app.post('/hook/preParsing/replaced', { preParsing: async (_request, _reply, payload) => payload.pipe(new PassThrough()) }, async request => ({ bytes: (request.body as Buffer).length }))
+  app.get('/never', () => new Promise(() => {}))
   app.get('/timeout', { handlerTimeout: 20 }, () => new Promise(() => {}))
 
   // Reads the body itself, in each way that a stream has.

@@ -19,7 +19,7 @@ const app = await buildDirectApp()
 t.teardown(() => app.close())
 await app.ready()
 
-const adapter = createHttp(app, createAdapter(app))
+const adapter = createHttp(app, await createAdapter(app))
 const counted = { direct: 0 }
 const serveDirectly = createDirect(app)
 const direct = createHttp(app, request => {
@@ -84,7 +84,7 @@ function hostileEvents (): string[] {
   for (const request of [...HOSTILE, ...ECHO_CASES]) {
     // Some mebibytes are compared once.
     const isLarge = (request.body?.length ?? 0) > 1024 ** 2 || request.target.includes('bytes=')
-    for (const toEvent of isLarge ? [functionUrlEvent] : request.target.startsWith('/answer/') ? FORMS : Object.values(EVENTS)) events.push(JSON.stringify(toEvent(request)))
+    for (const toEvent of isLarge ? [functionUrlEvent] : /^\/(?:answer|hook|read|nowhere|raw\/method)/.test(request.target) ? FORMS : Object.values(EVENTS)) events.push(JSON.stringify(toEvent(request)))
   }
   for (const toEvent of Object.values(EVENTS)) {
     const whole = toEvent(post('/raw/a?b=c', 'body', [TYPED])) as Record<string, unknown>
@@ -124,7 +124,7 @@ t.test('an event that is easily converted wrongly is answered directly as throug
   const { statuses, differences } = await compareAll(direct, adapter, EVENTS_TO_COMPARE, (event, _index, difference) => t.fail(event.slice(0, 500), difference))
   const compared = EVENTS_TO_COMPARE.length
   t.equal(differences, 0)
-  t.ok(compared > 2000, `${compared} events`)
+  t.ok(compared > 1500, `${compared} events`)
   t.ok(counted.direct > compared * 0.7, `most of them, ${counted.direct}, were answered directly`)
   for (const status of [200, 201, 202, 203, 204, 205, 304, 400, 404, 405, 410, 413, 418, 500, 501, 599]) t.ok(statuses.has(status), `one of the answers is ${status}`)
 })
@@ -132,12 +132,21 @@ t.test('an event that is easily converted wrongly is answered directly as throug
 t.test('a random event is answered directly as through the adapter', async t => {
   const seed = Number(process.env['RANDOM_SEED'] ?? 136)
   const random = createRandom(seed)
-  const events = Array.from({ length: 2000 }, () => randomEvent(random))
+  const events = Array.from({ length: 1500 }, () => randomEvent(random))
   counted.direct = 0
   const { statuses, differences } = await compareAll(direct, adapter, events, (event, index, difference) => t.fail(`RANDOM_SEED=${seed}, event ${index}: ${event.slice(0, 500)}`, difference))
   t.equal(differences, 0)
-  t.ok(counted.direct > 700 && counted.direct < 1900, `${counted.direct} were answered directly, and the others by the adapter`)
+  t.ok(counted.direct > 500 && counted.direct < 1400, `${counted.direct} were answered directly, and the others by the adapter`)
   t.ok([200, 400, 404, 413, 501].every(status => statuses.has(status)), [...statuses.keys()].sort().join(' '))
+})
+
+t.test('a handler that never answers keeps the invocation waiting, as through the adapter', async t => {
+  for (const http of [direct, adapter]) {
+    let isOver = false
+    void http(restEvent(get('/never'))).finally(() => { isOver = true })
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+    t.notOk(isOver)
+  }
 })
 
 t.test('the comparison finds every planted difference', async t => {
@@ -174,18 +183,15 @@ t.test('the comparison finds every planted difference', async t => {
     'a query that is decoded': asked(({ target }) => ({ target: target.replace('%2B', '+') })),
     'another address': asked(() => ({ address: '127.0.0.2' }))
   }
-  const events = EVENTS_TO_COMPARE.filter((_event, index) => index % 3 === 0)
+  const events = HOSTILE.filter(({ target }) => /^\/(?:answer|raw)/.test(target)).flatMap(request => [restEvent, httpEvent].map(toEvent => JSON.stringify(toEvent(request))))
   for (const [name, serve] of Object.entries(planted)) {
-    let found = 0
     const http = createHttp(app, serve)
+    let isFound = false
     for (const event of events) {
-      const { difference } = await compareWays(http, adapter, event)
-      if (difference !== undefined) {
-        found++
-        break
-      }
+      isFound = (await compareWays(http, adapter, event)).difference !== undefined
+      if (isFound) break
     }
-    t.equal(found, 1, name)
+    t.ok(isFound, name)
   }
 })
 
@@ -206,7 +212,7 @@ t.test('the service answers directly as through the adapter, and logs the same',
     answeredDirectly++
     return serve(request)
   }
-  const reference = createAdapter(service)
+  const reference = await createAdapter(service)
   const logged = () => service.logLines.splice(0).filter(({ msg }) => msg === 'answered').map(({ method, route, statusCode, userId, level }) => ({ method, route, statusCode, userId, level }))
 
   const cases = await serviceCases(through(reference, restEvent), { token: accessToken, userId: user.id })
@@ -243,6 +249,10 @@ t.test('a response or a request that is destroyed is a 500 in the shape of every
     return reply.type('text/plain').send(Readable.from(parts()))
   })
   failing.get('/v2/bad-header', (_request, reply) => { reply.header('x-bad', 'a\nb').send('x') })
+  failing.get('/v2/listener-throws', (_request, reply) => {
+    reply.raw.on('finish', () => { throw new Error('a secret') })
+    reply.send('x')
+  })
   const http = createHttp(failing)
   for (const path of ['/v2/destroyed', '/v2/destroyed-later', '/v2/request-destroyed', '/v2/stream-fails-later']) {
     const { statusCode, headers, body } = await http(restEvent(get(path)))
@@ -251,6 +261,8 @@ t.test('a response or a request that is destroyed is a 500 in the shape of every
     t.match(JSON.parse(body), { status: 500, code: 'INTERNAL', instance: path })
     t.notMatch(body, 'secret')
   }
+  const { statusCode: status, body: answered } = await http(restEvent(get('/v2/listener-throws')))
+  t.same([status, answered], [200, 'x'], 'an error after the answer does not hold it back')
   // Fastify's own answer. The adapter's keeps the headers that came before the wrong one; a server's does not either.
   const { statusCode, headers } = await http(restEvent(get('/v2/bad-header')))
   t.same([statusCode, Object.keys(headers!)], [500, ['date']])

@@ -43,6 +43,8 @@ export async function serviceCases (socket: Send, { token, userId }: { token: st
     get('/v2/users/me'),
     get('/v2/users/me', [bearer]),
     get('/v2/users/me?a=1&a=2&b=%F0%9F%A6%8A', [bearer]),
+    // An event with this goes through @fastify/aws-lambda.
+    get("/v2/users/me?name=O'Neil", [bearer]),
     get('/v2/users/me', [['authorization', 'Bearer not-a-token']]),
     get('/v2/users/me', [bearer, ['If-None-Match', etag!]], { title: 'a profile that has not changed' }),
     get('/v2/users/me', [bearer], { title: 'HEAD of a profile', method: 'HEAD' }),

@@ -96,6 +96,17 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     return user?.expiresAt !== undefined && user.expiresAt <= now().getTime() / 1000 ? undefined : user
   }
 
+  const shownUsers = new WeakMap<StoredUser, User>()
+  /** What is shown of a cached record. Made once for each, because all readers share a record, which is frozen; so is this. */
+  function shownUser (cached: StoredUser): User {
+    let user = shownUsers.get(cached)
+    if (user === undefined) {
+      user = Object.freeze(publicUser(cached))
+      if (Object.isFrozen(cached)) shownUsers.set(cached, user)
+    }
+    return user
+  }
+
   /** Rejects a caller who may not touch another account, as if that account did not exist. */
   async function admitAdmin (actor: Actor): Promise<By> {
     const self = await getFresh(actor.userId)
@@ -264,7 +275,7 @@ export function createService ({ repository, cache, count, adminEmails, publicUr
     async read (actor, id) {
       if (id !== actor.userId) await admitAdmin(actor)
       const user = await getCached(id)
-      if (user !== undefined && (id !== actor.userId || isActing(user, actor))) return publicUser(user)
+      if (user !== undefined && (id !== actor.userId || isActing(user, actor))) return shownUser(user)
       throw id === actor.userId ? new Unauthorized() : new UserNotFound()
     },
 

@@ -1,13 +1,13 @@
-import { createHash, createHmac, createPrivateKey, createPublicKey, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, createPrivateKey, createPublicKey, createSecretKey, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto'
 
 /** A public signing key as RFC 8037 writes it. */
 export interface PublicJwk { kty: 'OKP', crv: 'Ed25519', x: string, kid: string, alg: 'EdDSA', use: 'sig' }
 
 /** What a process that only sends mails needs, derived from the secret of codes or the root secret. */
 export interface MailKeys {
-  code: Buffer
+  code: KeyObject
   /** for pseudonyms of the addresses to which mails are sent */
-  recipient: Buffer
+  recipient: KeyObject
 }
 
 /** Everything derived from one root secret. */
@@ -18,14 +18,17 @@ export interface KeySet {
   publicKey: string
   jwk: PublicJwk
   mail: MailKeys
-  pseudonym: Buffer
-  seal: Buffer
+  pseudonym: KeyObject
+  seal: KeyObject
 }
 
 // RFC 8410: the PKCS #8 prefix of a raw 32-byte Ed25519 seed.
 const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
 
-const derive = (secret: string, label: string) => Buffer.from(hkdfSync('sha256', secret, 'user-service', label, 32))
+const deriveBytes = (secret: string, label: string) => Buffer.from(hkdfSync('sha256', secret, 'user-service', label, 32))
+
+// An HMAC with a key object takes 2 µs. With bytes, which Node makes one of each time, it takes 14 µs.
+const derive = (secret: string, label: string) => createSecretKey(deriveBytes(secret, label))
 
 /** The keys of mails, made from the secret of codes or the root secret. */
 export const deriveMailKeys = (secret: string): MailKeys => ({ code: derive(secret, 'challenge-code'), recipient: derive(secret, 'mail-recipient') })
@@ -45,7 +48,7 @@ function signingKeyOf (seed: Buffer): Pick<KeySet, 'privateKey' | 'publicKey' | 
 
 /** Derives the keys of one root secret by HKDF (RFC 5869), with one label for each purpose. */
 export function deriveKeys (rootSecret: string): KeySet {
-  const seed = derive(rootSecret, 'access-token-signing')
+  const seed = deriveBytes(rootSecret, 'access-token-signing')
   // Made with the first token: it takes 2.3 ms, and a cold start that registers a user sees no token.
   let made: ReturnType<typeof signingKeyOf> | undefined
   const signing = () => (made ??= signingKeyOf(seed))
@@ -67,7 +70,7 @@ const DIGITS = 8
  *
  * @returns 8 digits
  */
-export function codeFor (codeKey: Buffer, challengeId: string): string {
+export function codeFor (codeKey: KeyObject, challengeId: string): string {
   const mac = createHmac('sha256', codeKey).update(challengeId).digest()
   const offset = mac[mac.length - 1]! & 0x0f
   const number = mac.readUInt32BE(offset) & 0x7fffffff
@@ -75,7 +78,7 @@ export function codeFor (codeKey: Buffer, challengeId: string): string {
 }
 
 /** Whether a code belongs to the challenge under one of the keys: the secret may have been rotated since it was mailed. */
-export function isCodeFor (codeKeys: readonly Buffer[], challengeId: string, code: string): boolean {
+export function isCodeFor (codeKeys: readonly KeyObject[], challengeId: string, code: string): boolean {
   let equal = false
   const given = Buffer.from(code)
   for (const key of codeKeys) {
@@ -87,15 +90,15 @@ export function isCodeFor (codeKeys: readonly Buffer[], challengeId: string, cod
 }
 
 /** A keyed hash of 128 bits, base64url. */
-export const pseudonymFor = (pseudonymKey: Buffer, value: string): string => createHmac('sha256', pseudonymKey).update(value).digest('base64url').slice(0, 22)
+export const pseudonymFor = (pseudonymKey: KeyObject, value: string): string => createHmac('sha256', pseudonymKey).update(value).digest('base64url').slice(0, 22)
 
-const signatureOf = (sealKey: Buffer, text: string): Buffer => createHmac('sha256', sealKey).update(text).digest()
+const signatureOf = (sealKey: KeyObject, text: string): Buffer => createHmac('sha256', sealKey).update(text).digest()
 
 /** A text with its signature, in characters that need no escape in a URL. Signed, not encrypted. */
-export const sealWith = (sealKey: Buffer, text: string): string => `${Buffer.from(text).toString('base64url')}.${signatureOf(sealKey, text).toString('base64url')}`
+export const sealWith = (sealKey: KeyObject, text: string): string => `${Buffer.from(text).toString('base64url')}.${signatureOf(sealKey, text).toString('base64url')}`
 
 /** The text that was sealed with one of the keys, or `undefined`. */
-export function openWith (sealKeys: readonly Buffer[], sealed: string): string | undefined {
+export function openWith (sealKeys: readonly KeyObject[], sealed: string): string | undefined {
   const [, encoded = '', signature = ''] = /^([\w-]+)\.([\w-]{43})$/.exec(sealed) ?? []
   const text = Buffer.from(encoded, 'base64url').toString()
   const given = Buffer.from(signature, 'base64url')

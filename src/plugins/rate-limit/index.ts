@@ -68,7 +68,8 @@ export default fp(async function rateLimit (app) {
     global: false,
     timeWindow: windowMs,
     store: createStore(windowMs),
-    keyGenerator: ({ ip }) => ip
+    // A connection that its client has reset has no address any more.
+    keyGenerator: ({ ip }) => (ip as string | undefined) ?? ''
   })
 
   /**

@@ -46,6 +46,34 @@ t.test('an uncached read is one AWS call, a cached one none', async (t) => {
   t.same(await read(), [])
 })
 
+t.test('a cached profile is sent byte for byte as the table has it, and each change is in the next answer', async (t) => {
+  const cold = await buildTestApp(t, engines)
+  const [ada, grace] = [await newUser('Ada "é" 👩'), await newUser('Grace')]
+  const sent = async ({ headers }: { headers: Record<string, string> }, url = '/v2/users/me') => {
+    const { statusCode, body, headers: { etag, 'content-type': type, 'content-length': length, vary, 'cache-control': control } } = await cold.inject({ url, headers })
+    return { statusCode, body, etag, type, length, vary, control }
+  }
+  const change = (name: string) => cold.inject({ method: 'PATCH', url: '/v2/users/me', headers: ada.headers, payload: { name } })
+  const fromTable = await sent(ada)
+  for (let i = 0; i < 3; i++) t.same(await sent(ada), fromTable)
+  t.same(await sent(ada, `/v2/users/${ada.id}`), fromTable)
+  t.equal(fromTable.length, String(Buffer.byteLength(fromTable.body)))
+  t.equal(JSON.parse((await sent(grace)).body).id, grace.id)
+
+  for (const [i, name] of ['Ada King', 'Ada Lovelace', 'Ada King'].entries()) {
+    t.equal((await change(name)).statusCode, 200)
+    for (let read = 0; read < 3; read++) {
+      const { body, etag } = await sent(ada)
+      t.match(JSON.parse(body), { id: ada.id, name, version: 3 + i })
+      t.equal(etag, `"${ada.id}.${3 + i}"`)
+      const v1 = await cold.inject({ url: `/v1/users/${ada.id}`, headers: ada.headers })
+      t.equal(v1.json().data.name, name)
+    }
+  }
+  t.equal((await cold.inject({ method: 'DELETE', url: '/v2/users/me', headers: ada.headers })).statusCode, 204)
+  for (let read = 0; read < 2; read++) t.equal((await sent(ada)).statusCode, 401)
+})
+
 t.test('a read has an ETag, and a client that has that version gets 304', async (t) => {
   const ada = await newUser()
   const { etag } = (await call('GET', '/v2/users/me', ada.headers)).headers as { etag: string }

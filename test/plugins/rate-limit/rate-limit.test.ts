@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { buildTestApp, startEngines, type Engines } from '../../helper.ts'
@@ -137,6 +139,23 @@ t.test('a proxy that writes a port makes no client into many, and is still a pro
   t.equal(await ask('203.0.113.3, 10.1.2.3:8081'), 401)
   t.equal(await ask('203.0.113.4, 10.1.2.3:8082'), 401)
   t.same([await ask('[2001:db8::1]:5000'), await ask('[2001:db8::2]:5001'), await ask('2001:db8::3')], [401, 401, 429])
+})
+
+t.test('a client that resets its connection at once is no failure of the service', async t => {
+  const app = await buildTestApp(t, engines)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const seen: unknown[] = []
+  app.server.on('request', request => { seen.push(request.socket.remoteAddress) })
+  for (let i = 0; i < 5; i++) {
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write('GET /v2/users/me HTTP/1.1\r\nhost: x\r\n\r\n')
+    socket.resetAndDestroy()
+  }
+  t.equal((await fetch(`http://127.0.0.1:${port}/v2/users/me`)).status, 401)
+  t.ok(seen.includes(undefined), 'its address is unknown')
+  t.same(app.logLines.filter(line => line['level'] === 'error'), [])
 })
 
 t.test('a module can count in the process what its own rules limit', async t => {
