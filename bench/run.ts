@@ -8,11 +8,12 @@ import { installPackages } from './lib/install.ts'
 import { BUILD, ROOT } from './lib/paths.ts'
 import { renderPage, renderPictures, renderText } from './lib/report.ts'
 import { losses, readResults, section, writeResults, type Results } from './lib/results.ts'
+import { local } from './local.ts'
 import { server } from './server.ts'
 import { warm } from './warm.ts'
 
 /** Every benchmark, in the order in which they run. A new one is a file, and a line here. */
-const BENCHMARKS: Record<string, Benchmark> = { calls, cold, warm, server }
+const BENCHMARKS: Record<string, Benchmark> = { calls, cold, warm, server, local }
 
 const HELP = `npm run bench [-- COMMAND …] [--small] [--only NAMES] [--bundle DIR]: this service beside other ways to write it.
 
