@@ -8,6 +8,7 @@ import { installPackages } from './lib/install.ts'
 import { BUILD, ROOT } from './lib/paths.ts'
 import { renderPage, renderPictures, renderText, withSimulation } from './lib/report.ts'
 import { losses, readResults, section, writeResults, type Results } from './lib/results.ts'
+import { local } from './local.ts'
 import { pipeline } from './pipeline.ts'
 import { DEFAULT_USERS, scale } from './scale.ts'
 import { server } from './server.ts'
@@ -15,7 +16,7 @@ import { simulate, simulationOf } from './simulate.ts'
 import { warm } from './warm.ts'
 
 /** Every benchmark, in the order in which they run. A new one is a file, and a line here. */
-const BENCHMARKS: Record<string, Benchmark> = { calls, pipeline, scale, cold, warm, server, simulate }
+const BENCHMARKS: Record<string, Benchmark> = { calls, pipeline, scale, cold, warm, server, local, simulate }
 
 const HELP = `npm run bench [-- COMMAND …] [--small] [--only NAMES] [--users N] [--bundle DIR]: this service beside other ways to write it.
 
