@@ -37,7 +37,7 @@ export function renderMarkdown (table: Table): string {
 }
 
 /** The order and titles of the benchmarks on the page. */
-const TITLES: Record<string, string> = { cold: 'Cold start', warm: 'Warm invocation', server: 'Plain server', calls: 'Calls to AWS', pipeline: 'From registration to mail', scale: 'Scale' }
+const TITLES: Record<string, string> = { cold: 'Cold start', warm: 'Warm invocation', server: 'Plain server', calls: 'Calls to AWS', pipeline: 'From registration to mail', scale: 'Scale', local: 'The local system' }
 
 const INTRODUCTION = `# Benchmarks
 
