@@ -16,7 +16,7 @@ import type { LoadDone, LoadOrder } from './lib/load-order.ts'
 import { BENCH, BUILD, ROOT } from './lib/paths.ts'
 import { pinned, PINNING, pinnedNode } from './lib/pinning.ts'
 import { median, pairedRatio, shuffled } from './lib/stats.ts'
-import { peerTasks, serviceTasks, USER_ITEM, type Task } from './lib/work.ts'
+import { peerBearer, peerTasks, serviceBearer, serviceTasks, USER_ITEM, type Task } from './lib/work.ts'
 
 const CONNECTIONS = 64
 
@@ -45,7 +45,13 @@ interface Server {
   pid: number
   origin: string
   tasks: Partial<Record<Kind, Task>>
+  /** the values of Authorization for the profile */
+  bearers: string[]
 }
+
+/** A server meets the tokens of many sessions, so that what it remembers of one token is worth no more than with users. */
+const TOKENS = 500
+const bearersOf = (make: () => string) => Array.from({ length: TOKENS }, make)
 
 interface Sample { rate: number, cpu: number | undefined }
 
@@ -91,18 +97,21 @@ async function prepare (context: Context): Promise<Server[]> {
   const engines = await startBenchEngines(context)
   const servers: Server[] = []
   const tasks = peerTasks(engines.secret)
+  const bearers = bearersOf(peerBearer(engines.secret))
   for (const { name, title, kinds, file, env = {} } of PEERS) {
     if (!isChosen(context, name)) continue
     say(`starting ${title}`)
     const built = await buildServerPeer(file)
-    servers.push({ name, title, tasks: Object.fromEntries(kinds.map(kind => [kind, tasks[kind]])), ...await startServer({ title, args: [built], env: { ...engines.env, ...env }, path: '/health', teardown }) })
+    servers.push({ name, title, bearers, tasks: Object.fromEntries(kinds.map(kind => [kind, tasks[kind]])), ...await startServer({ title, args: [built], env: { ...engines.env, ...env }, path: '/health', teardown }) })
   }
   if (isChosen(context, 'service')) {
     const env = await serviceEnv(engines)
-    const tasks = serviceTasks(engines.secret, env['JWT_ISSUER'] ?? 'user-service')
+    const issuer = env['JWT_ISSUER'] ?? 'user-service'
+    const tasks = serviceTasks(engines.secret, issuer)
+    const bearers = bearersOf(serviceBearer(engines.secret, issuer))
     const add = async (title: string, env: Record<string, string>, kinds: Partial<Record<Kind, Task>>) => {
       say(`starting ${title}`)
-      servers.push({ name: title, title, tasks: kinds, ...await startServer({ title, args: ['-r', join(ROOT, 'scripts/require-node.cjs'), join(ROOT, 'scripts/serve.ts')], env, path: '/health/live', teardown }) })
+      servers.push({ name: title, title, bearers, tasks: kinds, ...await startServer({ title, args: ['-r', join(ROOT, 'scripts/require-node.cjs'), join(ROOT, 'scripts/serve.ts')], env, path: '/health/live', teardown }) })
     }
     await add('this service', env, { static: tasks.static, me: tasks.me })
     if (findRedis() === undefined) {
@@ -150,10 +159,10 @@ async function startGenerator (teardown: Context['teardown']): Promise<Generator
   }
 }
 
-async function measure (generator: Generator, { title, pid, origin, tasks }: Server, kind: Kind, seconds: number): Promise<Sample> {
+async function measure (generator: Generator, { title, pid, origin, tasks, bearers }: Server, kind: Kind, seconds: number): Promise<Sample> {
   const { call } = tasks[kind]!
   const before = cpuTime(pid)
-  const { answered, failed, seconds: taken } = await generator.load({ url: `${origin}${call.path}`, headers: call.headers ?? {}, seconds, connections: CONNECTIONS })
+  const { answered, failed, seconds: taken } = await generator.load({ url: `${origin}${call.path}`, headers: kind !== 'me' ? [call.headers ?? {}] : bearers.map(authorization => ({ ...call.headers, authorization })), seconds, connections: CONNECTIONS })
   const after = cpuTime(pid)
   if (failed > 0 || answered === 0) throw new BenchError(`${title} failed ${failed} of ${answered + failed} requests under load`)
   return { rate: answered / taken, cpu: before === undefined || after === undefined ? undefined : (after - before) / answered }
@@ -161,7 +170,7 @@ async function measure (generator: Generator, { title, pid, origin, tasks }: Ser
 
 const TITLES: Record<Kind, [title: string, note: string]> = {
   static: ['Plain server: a static answer', '`GET /health`, of this service `GET /health/live` with limits, headers, CORS and the log on. The ratio is of requests a second, to node:http in the same round.'],
-  me: ['Plain server: a signed-in user’s cached profile', '`GET /users/me` with a bearer token, of this service `GET /v2/users/me`. The naive stack is Fastify with its plugins for configuration, sensible errors, CORS, headers, limits, JWT, and documents. The ratio is of requests a second, to the naive stack with its log in the same round; CPU counts the server’s process.']
+  me: ['Plain server: a signed-in user’s cached profile', '`GET /users/me` with one of 500 bearer tokens, of this service `GET /v2/users/me`. The naive stack is Fastify with its plugins for configuration, sensible errors, CORS, headers, limits, JWT, and documents. The ratio is of requests a second, to the naive stack with its log in the same round; CPU counts the server’s process.']
 }
 
 async function run (context: Context): Promise<Table[]> {

@@ -22,16 +22,17 @@ export const USER = { id: 'a3bb189e-8bf9-4c2f-8f2a-0c1d2e3f4a5b', email: 'ada@ex
 /** As the users table holds it. */
 export const USER_ITEM = userItem({ ...USER, locale: 'en', status: 'ACTIVE', role: 'user', createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z', version: 1 })
 
-/** Bearer of an HS256 token, as the peers check it. */
-function peerBearer (secret: string): string {
-  return `Bearer ${createSigner({ key: secret, algorithm: 'HS256', expiresIn: 24 * 3_600_000 })({ sub: USER.id, email: USER.email, role: 'user' })}`
+/** Makes bearers of HS256 tokens, as the peers check them. */
+export function peerBearer (secret: string): () => string {
+  const sign = createSigner({ key: secret, algorithm: 'HS256', expiresIn: 24 * 3_600_000 })
+  return () => `Bearer ${sign({ sub: USER.id, email: USER.email, role: 'user', jti: randomUUID() })}`
 }
 
-/** Bearer of an access token of this service. */
-function serviceBearer (secret: string, issuer: string): string {
+/** Makes bearers of access tokens of this service. */
+export function serviceBearer (secret: string, issuer: string): () => string {
   const { privateKey, jwk } = deriveKeys(secret)
   const sign = createSigner({ key: privateKey, algorithm: 'EdDSA', kid: jwk.kid, header: { alg: 'EdDSA', typ: TOKEN_TYPE, kid: jwk.kid }, expiresIn: 24 * 3_600_000, iss: issuer, aud: issuer })
-  return `Bearer ${sign({ sub: USER.id, userId: USER.id, email: USER.email, role: 'user', sid: randomUUID(), jti: randomUUID() })}`
+  return () => `Bearer ${sign({ sub: USER.id, userId: USER.id, email: USER.email, role: 'user', sid: randomUUID(), jti: randomUUID() })}`
 }
 
 export interface Tasks { post: Task, static: Task, me: Task }
@@ -40,7 +41,7 @@ export interface Tasks { post: Task, static: Task, me: Task }
 export const peerTasks = (secret: string): Tasks => ({
   post: { call: { method: 'POST', path: '/users', body: { email: EMAIL, name: 'Grace Hopper' } }, expected: { status: 201, body: { success: true, data: { userId: isText, email: EMAIL, name: 'Grace Hopper' } } } },
   static: { call: { method: 'GET', path: '/health' }, expected: { status: 200, body: { status: 'ok' } } },
-  me: { call: { method: 'GET', path: '/users/me', headers: { authorization: peerBearer(secret) } }, expected: { status: 200, body: { userId: USER.id, email: USER.email, name: USER.name, status: 'ACTIVE' } } }
+  me: { call: { method: 'GET', path: '/users/me', headers: { authorization: peerBearer(secret)() } }, expected: { status: 200, body: { userId: USER.id, email: USER.email, name: USER.name, status: 'ACTIVE' } } }
 })
 
 /** A registration that every contender must reject. */
@@ -53,5 +54,5 @@ export const serviceTasks = (secret: string, issuer: string, email: string = EMA
   postV1: { call: { method: 'POST', path: '/v1/users', body: { email, name: 'Grace Hopper' } }, expected: { status: 201, body: { success: true, data: { userId: isText, email, name: 'Grace Hopper' } } } },
   post: { call: { method: 'POST', path: '/v2/users', body: { email, name: 'Grace Hopper' } }, expected: { status: 202, body: { challengeId: isText, expiresAt: isText } } },
   static: { call: { method: 'GET', path: '/health/live' }, expected: { status: 200, body: { status: isText } } },
-  me: { call: { method: 'GET', path: '/v2/users/me', headers: { authorization: serviceBearer(secret, issuer) } }, expected: { status: 200, body: { id: USER.id, email: USER.email, name: USER.name, status: 'ACTIVE' } } }
+  me: { call: { method: 'GET', path: '/v2/users/me', headers: { authorization: serviceBearer(secret, issuer)() } }, expected: { status: 200, body: { id: USER.id, email: USER.email, name: USER.name, status: 'ACTIVE' } } }
 })

@@ -14,10 +14,12 @@ function answerLength (text: string): number | undefined {
   return end === -1 ? undefined : end + 7
 }
 
-/** Sends the same request again and again on each connection, the next one when the last has been answered. */
+/** Sends requests on each connection, the next one when the last has been answered. */
 function load ({ url, headers, seconds, connections }: LoadOrder): Promise<LoadDone> {
   const { hostname, port, pathname } = new URL(url)
-  const request = `GET ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
+  const requests = headers.map(lines => `GET ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\n${Object.entries(lines).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
+  let sent = 0
+  const nextRequest = () => requests[sent++ % requests.length]!
   const start = performance.now()
   const done: LoadDone = { answered: 0, failed: 0, seconds }
   let isOver = false
@@ -27,7 +29,7 @@ function load ({ url, headers, seconds, connections }: LoadOrder): Promise<LoadD
   }, seconds * 1000)
 
   function run (): Promise<void> {
-    const socket = connect(Number(port), hostname, () => socket.write(request)).setNoDelay(true)
+    const socket = connect(Number(port), hostname, () => socket.write(nextRequest())).setNoDelay(true)
     let text = ''
     socket.on('data', (data: Buffer) => {
       text += data.toString('latin1')
@@ -38,7 +40,7 @@ function load ({ url, headers, seconds, connections }: LoadOrder): Promise<LoadD
       text = ''
       if (!isOver) done[isRight ? 'answered' : 'failed']++
       if (isOver) socket.end()
-      else socket.write(request)
+      else socket.write(nextRequest())
     })
     socket.on('error', () => { done.failed++ })
     return new Promise(resolve => socket.once('close', () => {
