@@ -2,6 +2,7 @@ import { DynamoDBClient, GetItemCommand, type AttributeValue } from '@aws-sdk/cl
 import { marshall } from '@aws-sdk/util-dynamodb'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { isDeepStrictEqual } from 'node:util'
+import { writeUnits } from '../bench/lib/item-size.ts'
 import { LOCAL_AWS } from '../local/aws.ts'
 import { readTemplate } from '../local/template.ts'
 import { intercept } from './faults.ts'
@@ -28,22 +29,8 @@ export interface Spent {
 
 const { tables } = readTemplate()
 
-/** Bytes of an attribute's value, as DynamoDB counts them. */
-function sizeOf (value: AttributeValue): number {
-  if (value.S !== undefined) return Buffer.byteLength(value.S)
-  if (value.N !== undefined) return Math.ceil(value.N.replace(/[-.]/g, '').length / 2) + 1
-  if (value.SS !== undefined) return value.SS.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
-  if (value.L !== undefined) return value.L.reduce((sum, item) => sum + 1 + sizeOf(item), 3)
-  if (value.M !== undefined) return Object.entries(value.M).reduce((sum, [name, item]) => sum + 1 + Buffer.byteLength(name) + sizeOf(item), 3)
-  if (value.BOOL !== undefined || value.NULL !== undefined) return 1
-  if (value.B !== undefined) return value.B.length
-  throw new Error(`units: no size for ${JSON.stringify(value)}`)
-}
-
-const bytes = (item: Attributes | undefined) => Object.entries(item ?? {}).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + sizeOf(value), 0)
-
-/** Write units of an item: one for each KB begun, and one for an item that does not exist. */
-const unitsOf = (...items: (Attributes | undefined)[]) => Math.max(1, Math.ceil(Math.max(...items.map(bytes)) / 1024))
+/** Write units of a change: those of the larger one of the item before and after. */
+const unitsOf = (...items: (Attributes | undefined)[]) => Math.max(...items.map(writeUnits))
 
 /** The item's row in an index, with the keys of both; `undefined` when it is not in the index. All indexes project all attributes. */
 function rowIn (index: { KeySchema: { AttributeName: string }[] }, item: Attributes | undefined): { key: string, item: Attributes } | undefined {

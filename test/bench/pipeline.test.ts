@@ -15,7 +15,6 @@ const of = (name: string, ...keys: string[]) => {
   if (row === undefined) throw new Error(`no row ${name}`)
   return keys.reduce((sum, key) => sum + row.values[key]!, 0)
 }
-const writes = (...names: string[]) => names.reduce((sum, name) => sum + of(name, 'writes', 'laterWrites'), 0)
 
 /** The figure that the page has at a place. */
 function figure (pattern: RegExp): number {
@@ -30,12 +29,6 @@ t.test('the committed results have the same units', async t => {
     const figures = (list: typeof rows) => list.map(({ name, values }) => [name, Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Number(value!.toPrecision(4))]))])
     t.same(figures(rows), figures(committed.find(table => table.id === id)!.rows.filter(({ name }) => !name.startsWith('batch'))), `${id}: npm run bench -- pipeline writes them`)
   }
-})
-
-t.test('the page of costs has the write units that are measured', async t => {
-  t.equal(writes('registration, v2', 'code exchange, new user'), figure(/\| \*\*sum\*\* \| \*\*(\d+)\*\* → [\d.]+ \|/), 'a registration with its proof')
-  t.equal(writes('sign-in request', 'code exchange, known user'), figure(/A sign-in writes (\d+) units/), 'a sign-in')
-  t.equal(of('refresh', 'writes'), figure(/token refreshes \|[^\n]*?(\d+) M writes/), 'a refresh')
 })
 
 t.test('a place in an index is written as often as its item, and an entry twice', async t => {
