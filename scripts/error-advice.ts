@@ -56,5 +56,5 @@ export const ADVICE: Record<string, Advice> = {
   USERS_EMAIL_TAKEN: { do: 'Use the account that has the address. Only admins get this answer in v2, because everyone else must not learn who has an account. In `users.createBatch` it is the `code` of a row.' },
   USERS_LAST_ADMIN: { do: 'Make another user an admin first.' },
   USERS_NOT_FOUND: { do: 'Do not retry. There is no such account, or it belongs to another user.' },
-  VALIDATION_FAILED: { do: 'Mark the field that each `pointer` names, in your own words: `detail` is for developers. The same request fails again.', meaning: 'A field is missing, unknown or not valid. `errors` names each field' }
+  VALIDATION_FAILED: { do: 'Mark the field that each `pointer` names, in your own words: `detail` is for developers. The same request fails again. In `users.createBatch` it is also the `code` of a row.', meaning: 'A field is missing, unknown or not valid. `errors` names each field' }
 }
