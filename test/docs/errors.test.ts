@@ -33,15 +33,15 @@ t.test('a new code that a route declares gets the advice of its status; one that
   const v1 = api('v1')
   const v2 = api('v2')
   const { enum: codes } = v2.components.schemas['Problem']!.properties!.code as { enum: string[] }
-  codes.push('ORDERS_CLOSED')
-  t.throws(() => makeErrorReference({ v1, v2 }, template), /^ORDERS_CLOSED is in no example/)
-  v2.paths['/v2/orders'] = { post: { operationId: 'orders.create', responses: { 409: { content: { 'application/problem+json': { example: { status: 409, code: 'ORDERS_CLOSED', detail: 'The order is closed' } } } } } } }
+  codes.push('PLANTED_CLOSED')
+  t.throws(() => makeErrorReference({ v1, v2 }, template), /^PLANTED_CLOSED is in no example/)
+  v2.paths['/v2/planted'] = { post: { operationId: 'planted.create', responses: { 409: { content: { 'application/problem+json': { example: { status: 409, code: 'PLANTED_CLOSED', detail: 'It is closed' } } } } } } }
   const page = makeErrorReference({ v1, v2 }, template)
-  t.match(page, `### \`ORDERS_CLOSED\`
+  t.match(page, `### \`PLANTED_CLOSED\`
 
-Status 409, \`urn:user-service:problem:orders-closed\`. The order is closed.
+Status 409, \`urn:user-service:problem:planted-closed\`. It is closed.
 
 - **Do:** ${BY_STATUS[409]}
-- **Where:** v2: \`orders.create\`.
+- **Where:** v2: \`planted.create\`.
 `)
 })
