@@ -1,4 +1,4 @@
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
@@ -6,16 +6,19 @@ import { completeEnv } from '../local/env.ts'
 import { buildApp } from '../src/app.ts'
 import { ConfigError, loadConfig } from '../src/plugins/config.ts'
 import { DOCUMENTS_DIR } from './client/document.ts'
+import { makeErrorReference, type Document } from './error-reference.ts'
 import { writeModels } from './gateway-models.ts'
 import { readOptions } from './options.ts'
 
 const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json from the routes, and docs/schemas/ and docs/asyncapi.json from the events.
-The models with which the gateway checks bodies go into template.yaml. It connects to nothing.
+docs/errors.md is made from the codes of the documents and from scripts/error-advice.ts. The models with which the gateway
+checks bodies go into template.yaml. It connects to nothing.
 
   --release   also copies the documents to docs/released, with which \`npm run check\` compares later ones
 `
 
 const DOCS = fileURLToPath(new URL('../docs/', import.meta.url))
+const TEMPLATE = fileURLToPath(new URL('../template.yaml', import.meta.url))
 
 /** The folder of the committed schemas of events. */
 export const SCHEMAS_DIR = join(DOCS, 'schemas/')
@@ -42,6 +45,8 @@ export async function makeDocuments (): Promise<Record<string, string>> {
       const file = url.slice(url.indexOf('/schemas/') + 1)
       keep(file, { ...await read(file), $id: `/${file}` })
     }
+    const api = (version: string) => JSON.parse(documents[`openapi/${version}.json`]!) as Document
+    documents['errors.md'] = makeErrorReference({ v1: api('v1'), v2: api('v2') }, await readFile(TEMPLATE, 'utf8'))
     return documents
   } finally {
     await app.close()
