@@ -45,7 +45,7 @@ const INTRODUCTION = `# Benchmarks
 
 The contenders are in \`bench/peers/\`, each written as its own documentation advises, with the same AWS SDK. They verify HS256 tokens, and this service EdDSA. Their packages are in \`bench/package.json\`, not in the service's.
 
-\`npm run bench -- --help\` lists the commands. CI runs each at a small size and prints a warning when a ratio is more than a quarter worse than here.
+[Performance](performance.md) has the goals, and what is in the way where one is not reached. \`npm run bench -- --help\` lists the commands. CI runs each at a small size and prints a warning when a ratio is more than a quarter worse than here.
 `
 
 /** The pictures of the page, by their file name. */
