@@ -261,7 +261,7 @@ async function run (context: Context): Promise<Table[]> {
     {
       id: 'scale-requests',
       title: `Requests with ${named(largest.size)} against ${named(base.size)}`,
-      note: 'A server and an engine for each size, all open at once; requests take turns, one at a time over HTTP. The figures are medians in ms. The ratio is to the smallest size in the same round. Tables have no streams here: the local engine slows down with each record of a stream. Nothing is cached.',
+      note: 'A server and an engine for each size, all open at once; requests take turns, one at a time over HTTP. The figures are medians in ms. The ratio is to the smallest size in the same round. Tables have no streams here: nothing would read them. Nothing is cached.',
       better: 'lower',
       hasPeers: false,
       columns: [

@@ -79,7 +79,7 @@ export function losses (tables: readonly Table[], committed: Compared): string[]
       for (const [key, was] of Object.entries(committed[id]?.[name] ?? {})) {
         const is = values[key]
         if (is === undefined) continue
-        const isWorse = better === undefined ? was !== is : better === 'lower' ? is > was * (1 + TOLERANCE) : is < was * (1 - TOLERANCE)
+        const isWorse = better === undefined ? was !== rounded(is) : better === 'lower' ? is > was * (1 + TOLERANCE) : is < was * (1 - TOLERANCE)
         if (isWorse) lines.push(`${title}, ${name}, ${columns.find(column => column.key === key)?.title ?? key}: ${Number(was.toPrecision(3))} before, ${Number(is.toPrecision(3))} now`)
       }
     }

@@ -47,6 +47,7 @@ t.test('a loss of more than a quarter is reported with both figures, and a small
   t.same(lost('higher', 2.6, 1.96), [])
   t.same(lost('higher', 2.6, 9), [])
   t.same(losses([table(undefined, { calls: 2 })], comparedOf([table(undefined, { calls: 1 })])), ['Cold start, this service, calls: 1 before, 2 now'], 'an exact figure must not change at all')
+  t.same(losses([table(undefined, { calls: 100 / 3 })], comparedOf([table(undefined, { calls: 100 / 3 })])), [], 'results have four digits')
   t.same(losses([table('lower', { ratio: 9 })], {}), [], 'there is nothing to compare with')
   t.same(losses([{ ...table(undefined, { calls: 2 }), isCompared: false }], comparedOf([{ ...table(undefined, { calls: 1 }), isCompared: false }])), [], 'figures of one machine are not compared')
   const users = (ratio: number): Table[] => [{ ...table('lower', {}), hasPeers: false, rows: [{ name: '1,000 users', values: { ratio } }] }]
