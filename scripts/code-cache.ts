@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { completeEnv } from '../local/env.ts'
+import { restEvent } from '../local/rest-event.ts'
 import { deriveKeys } from '../src/plugins/keys/derive.ts'
 import { TOKEN_TYPE } from '../src/shared/access-token.ts'
 import { hashOf } from './build.ts'
@@ -36,25 +37,6 @@ const environment = () => completeEnv({
   AWS_SECRET_ACCESS_KEY: 'none'
 })
 
-/** A request as API Gateway's REST APIs pass it to a function. */
-const restEvent = (httpMethod: string, path: string, { body, token }: { body?: object, token?: string } = {}) => {
-  const headers = { accept: 'application/json', host: 'api.example.com', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
-  return {
-    resource: '/{proxy+}',
-    path,
-    httpMethod,
-    headers,
-    multiValueHeaders: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])),
-    queryStringParameters: null,
-    multiValueQueryStringParameters: null,
-    pathParameters: { proxy: path.slice(1) },
-    stageVariables: null,
-    requestContext: { httpMethod, path, stage: 'live', protocol: 'HTTP/1.1', identity: { sourceIp: '192.0.2.1' } },
-    body: body === undefined ? null : JSON.stringify(body),
-    isBase64Encoded: false
-  }
-}
-
 /** An access token as the function's secret would sign it: the hook's AWS makes a secret of its ARN. */
 function accessToken ({ JWT_SECRET_ARN, JWT_ISSUER, JWT_AUDIENCE }: Record<string, string>): string {
   const { privateKey, jwk: { kid } } = deriveKeys(`${JWT_SECRET_ARN}, which protects nothing`)
@@ -64,12 +46,13 @@ function accessToken ({ JWT_SECRET_ARN, JWT_ISSUER, JWT_AUDIENCE }: Record<strin
 
 /** The first requests that a function most often gets, and the status of each answer: the user of the token does not exist. */
 function firstRequests (env: Record<string, string>): [request: object, status: number][] {
-  const body = { email: 'ada@example.com', name: 'Ada Lovelace' }
+  const headers = { accept: 'application/json', host: 'api.example.com' }
+  const registration = { method: 'POST', headers, body: { email: 'ada@example.com', name: 'Ada Lovelace' } }
   return [
-    [restEvent('GET', '/health/live'), 200],
-    [restEvent('POST', '/v1/users', { body }), 201],
-    [restEvent('POST', '/v2/users', { body }), 202],
-    [restEvent('GET', '/v2/users/me', { token: accessToken(env) }), 401]
+    [restEvent({ method: 'GET', path: '/health/live', headers }), 200],
+    [restEvent({ ...registration, path: '/v1/users' }), 201],
+    [restEvent({ ...registration, path: '/v2/users' }), 202],
+    [restEvent({ method: 'GET', path: '/v2/users/me', headers: { ...headers, authorization: `Bearer ${accessToken(env)}` } }), 401]
   ]
 }
 

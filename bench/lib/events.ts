@@ -1,5 +1,6 @@
 import type { APIGatewayProxyEvent } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
+import { restEvent as localRestEvent } from '../../local/rest-event.ts'
 
 export interface Call {
   method: 'GET' | 'POST'
@@ -9,7 +10,7 @@ export interface Call {
 }
 
 /** A request as API Gateway's REST API passes it on, with the headers that a browser behind CloudFront sends. */
-export function restEvent ({ method, path, body, headers: given = {} }: Call): APIGatewayProxyEvent {
+export function restEvent ({ headers: given = {}, ...call }: Call): APIGatewayProxyEvent {
   const headers = {
     accept: 'application/json',
     'accept-encoding': 'gzip, deflate, br',
@@ -21,37 +22,25 @@ export function restEvent ({ method, path, body, headers: given = {} }: Call): A
     'x-forwarded-for': '203.0.113.7',
     'x-forwarded-port': '443',
     'x-forwarded-proto': 'https',
-    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     ...given
   }
-  return {
-    resource: '/{proxy+}',
-    path,
-    httpMethod: method,
+  return localRestEvent({
+    ...call,
     headers,
-    multiValueHeaders: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])),
-    queryStringParameters: null,
-    multiValueQueryStringParameters: null,
-    pathParameters: { proxy: path.slice(1) },
-    stageVariables: null,
-    requestContext: {
+    context: {
       accountId: '000000000000',
       apiId: 'abcdefghij',
       authorizer: null,
       domainName: 'abcdefghij.execute-api.us-east-1.amazonaws.com',
-      httpMethod: method,
       identity: { sourceIp: '203.0.113.7', userAgent: headers['user-agent'] },
-      path: `/dev${path}`,
-      protocol: 'HTTP/1.1',
+      path: `/dev${call.path}`,
       requestId: randomUUID(),
       requestTimeEpoch: 1_790_000_000_000,
       resourceId: 'abcdef',
       resourcePath: '/{proxy+}',
       stage: 'dev'
-    } as unknown as APIGatewayProxyEvent['requestContext'],
-    body: body === undefined ? null : JSON.stringify(body),
-    isBase64Encoded: false
-  }
+    }
+  })
 }
 
 /** The second parameter of a handler. */
