@@ -1,18 +1,16 @@
 import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb'
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { copyFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseEnv } from 'node:util'
 import { LOCAL_AWS } from '../local/aws.ts'
 import type { Positions } from '../local/checkpoints.ts'
 import { fileIn } from '../local/dynoxide-file.ts'
 import { BenchError, type Benchmark, type Context, type Row, type Table } from './lib/bench.ts'
 import { cpuTime } from './lib/cpu-time.ts'
-import { ROOT } from './lib/paths.ts'
+import { startLocalSystem, type LocalSystem } from './lib/local-system.ts'
+import { descendants, residentMemory } from './lib/processes.ts'
 import { median, pairedRatio } from './lib/stats.ts'
 
 // npm start on a new data directory, and on one with many writes and mails behind it. Its records, items and mails are
@@ -21,52 +19,14 @@ import { median, pairedRatio } from './lib/stats.ts'
 /** Registrations whose records are copied. */
 const SEED = 25
 
-interface System { child: ChildProcess, engine: number, api: string, env: Record<string, string | undefined>, readyCpu: number, readyMs: number }
-
-function engineOf (dir: string): number {
-  const pids = readdirSync('/proc').filter(name => /^\d+$/.test(name)).map(Number)
-  const pid = pids.find(pid => {
-    try {
-      const [command = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-      return command.endsWith('dynoxide') && args.some(arg => arg.startsWith(dir))
-    } catch {
-      return false
-    }
-  })
-  if (pid === undefined) throw new BenchError('local: dynoxide does not run; it is measured on Linux x64 only')
-  return pid
-}
+/** A local system, its engine, and the CPU microseconds until both were ready. */
+type System = LocalSystem & { engine: number, readyCpu: number }
 
 async function start (dir: string, { teardown }: Context): Promise<System> {
-  const began = performance.now()
-  const child = spawn(process.execPath, [join(ROOT, 'scripts/start.ts')], {
-    cwd: ROOT,
-    env: { PATH: process.env['PATH'], PORT: '0', INBOX_PORT: '0', LOCAL_DATA_DIR: dir, RATE_LIMIT_MAX: '1000000' },
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
-  teardown(() => child.kill('SIGKILL'))
-  let output = ''
-  child.stdout.on('data', chunk => { if (output.length < 2000) output += String(chunk) })
-  while (!output.includes('Ctrl-C stops everything')) {
-    if (child.exitCode !== null) throw new BenchError('local: npm start has ended')
-    await sleep(10)
-  }
-  const readyMs = performance.now() - began
-  const engine = engineOf(dir)
-  return {
-    child,
-    engine,
-    api: /API +(\S+)/.exec(output)![1]!,
-    env: parseEnv(readFileSync(join(dir, 'env'), 'utf8')),
-    readyCpu: (cpuTime(child.pid!) ?? NaN) + (cpuTime(engine) ?? NaN),
-    readyMs
-  }
-}
-
-async function stop ({ child }: System): Promise<void> {
-  const ended = once(child, 'exit')
-  child.kill('SIGTERM')
-  await ended
+  const system = await startLocalSystem(dir, teardown)
+  const engine = descendants(system.pid).find(pid => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'dynoxide')
+  if (engine === undefined) throw new BenchError('local: dynoxide does not run; it is measured on Linux x64 only')
+  return { ...system, engine, readyCpu: (cpuTime(system.pid) ?? NaN) + (cpuTime(engine) ?? NaN) }
 }
 
 /** A data directory with some registrations, all of them mailed. */
@@ -78,7 +38,7 @@ async function seed (dir: string, context: Context): Promise<void> {
   }
   while (readdirSync(join(dir, 'mails')).length < SEED) await sleep(100)
   await sleep(1000) // the entries of the outboxes are removed after their mails were queued
-  await stop(system)
+  await system.stop()
 }
 
 /** Copies records, sent mails and mails until there are as many, as a system that has read all of them leaves them. */
@@ -109,8 +69,8 @@ function age (dir: string, { records, mails }: { records: number, mails: number 
 /** What one start costs, and the system that it leads to. */
 async function measure (dir: string, context: Context): Promise<Record<string, number>> {
   const system = await start(dir, context)
-  const { child, engine, env, readyCpu, readyMs } = system
-  const memory = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))![1]) / 1024
+  const { pid, engine, env, readyCpu, readyMs } = system
+  const memory = residentMemory(pid)!
   const client = new DynamoDBClient({ ...LOCAL_AWS, endpoint: env['AWS_ENDPOINT_URL_DYNAMODB']! })
   const put = () => client.send(new PutItemCommand({ TableName: 'UsersTable', Item: { userId: { S: 'probe' }, kind: { S: 'probe' } } }))
   for (let i = 0; i < 5; i++) await put()
@@ -119,11 +79,11 @@ async function measure (dir: string, context: Context): Promise<Record<string, n
   const putCpu = (cpuTime(engine)! - before) / 50
   client.destroy()
   await sleep(2000)
-  const used = () => cpuTime(child.pid!)! + cpuTime(engine)!
+  const used = () => cpuTime(pid)! + cpuTime(engine)!
   const [resting, began] = [used(), performance.now()]
   await sleep(4000)
   const rest = (used() - resting) / (performance.now() - began) / 10 // µs in ms, as a percentage
-  await stop(system)
+  await system.stop()
   return { readyMs, readyCpu: readyCpu / 1000, memory, putCpu, rest }
 }
 

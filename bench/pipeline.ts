@@ -1,21 +1,17 @@
 import { DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb'
-import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseEnv } from 'node:util'
 import { LOCAL_AWS } from '../local/aws.ts'
 import { OUTBOX_INDEX } from '../src/plugins/outbox/store.ts'
 import { startEventBus } from '../test/event-bus.ts'
 import { adminOf, bearerOf, buildTestApp, pump, signIn, startEngines } from '../test/helper.ts'
 import { BenchError, type Benchmark, type Context, type Row, type Table } from './lib/bench.ts'
 import { createFlows, type FlowOptions, type Request } from './lib/flows.ts'
+import { startLocalSystem, type LocalSystem } from './lib/local-system.ts'
 import { total, type Usage } from './lib/meter.ts'
-import { ROOT } from './lib/paths.ts'
 import { PRICES } from './lib/prices.ts'
 import { cpuTimeOfTree, residentMemory } from './lib/processes.ts'
 
@@ -135,69 +131,24 @@ const WARM_UP = 30
 /** Milliseconds in which something must arrive: longer than the queue takes to deliver a mail again that failed. */
 const PATIENCE = 330_000
 
-interface LocalSystem {
-  api: string
-  pid: number
-  /** when each mail arrived, by performance.now() */
-  mails: number[]
-  /** lines of its log: what failed and is tried again */
-  warnings: string[]
+interface BurstSystem extends LocalSystem {
   /** whether the outbox of a table has an entry */
   isWaiting (table: string): Promise<boolean>
-  /** the reason, when the system has ended */
-  ended (): string | undefined
-  stop (): Promise<void>
 }
 
-/** `npm start` in a process of its own, on free ports and with a new data directory. */
-async function startLocalSystem (teardown: Context['teardown']): Promise<LocalSystem> {
+/** A local system with new data. */
+async function startBurstSystem (teardown: Context['teardown']): Promise<BurstSystem> {
   const dir = await mkdtemp(join(tmpdir(), 'user-service-bench-'))
   teardown(() => rm(dir, { recursive: true, force: true }))
-  const child = spawn(process.execPath, ['-r', join(ROOT, 'scripts/require-node.cjs'), join(ROOT, 'scripts/start.ts')], {
-    cwd: ROOT,
-    // With npm's variable it ends when its parent has ended, also by a kill.
-    env: { PATH: process.env['PATH'], npm_lifecycle_event: 'bench', PORT: '0', INBOX_PORT: '0', LOCAL_DATA_DIR: dir, LOG_LEVEL: 'warn', RATE_LIMIT_MAX: '1000000' } as NodeJS.ProcessEnv,
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  const exit = once(child, 'exit')
-  let isEnded = false
-  void exit.then(() => { isEnded = true })
-  async function stop () {
-    if (isEnded) return
-    child.kill('SIGTERM')
-    const late = setTimeout(() => child.kill('SIGKILL'), 10_000)
-    await exit
-    clearTimeout(late)
-  }
-  teardown(stop)
-  let errors = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2000) })
-  const mails: number[] = []
-  const warnings: string[] = []
-  const ended = () => isEnded ? `the local system has ended: ${errors.trim().split('\n').at(-1)}` : undefined
-  const api = await new Promise<string>((resolve, reject) => {
-    createInterface(child.stdout).on('line', line => {
-      if (line.startsWith('mail to ')) mails.push(performance.now())
-      if (/\bWARN\b|\bERROR\b/.test(line)) warnings.push(line)
-      const [, url] = /^ {2}API +(\S+)$/.exec(line) ?? []
-      if (url !== undefined) resolve(url)
-    })
-    child.once('exit', () => reject(new BenchError(`the local system does not start: ${errors.trim().split('\n').at(-1)}`)))
-  })
-  const env = parseEnv(await readFile(join(dir, 'env'), 'utf8'))
-  const dynamodb = new DynamoDBClient({ ...LOCAL_AWS, endpoint: env['AWS_ENDPOINT_URL_DYNAMODB']!, maxAttempts: 1 })
+  const system = await startLocalSystem(dir, teardown)
+  const dynamodb = new DynamoDBClient({ ...LOCAL_AWS, endpoint: system.env['AWS_ENDPOINT_URL_DYNAMODB']!, maxAttempts: 1 })
   teardown(() => dynamodb.destroy())
   return {
-    api,
-    pid: child.pid!,
-    mails,
-    warnings,
+    ...system,
     async isWaiting (table) {
-      const { Count = 0 } = await dynamodb.send(new ScanCommand({ TableName: env[table]!, IndexName: OUTBOX_INDEX, Limit: 1, Select: 'COUNT' }))
+      const { Count = 0 } = await dynamodb.send(new ScanCommand({ TableName: system.env[table]!, IndexName: OUTBOX_INDEX, Limit: 1, Select: 'COUNT' }))
       return Count > 0
-    },
-    ended,
-    stop
+    }
   }
 }
 
@@ -224,7 +175,7 @@ interface Times {
 }
 
 /** Registers users at once and waits for the last mail and the last entry. */
-async function register (system: LocalSystem, name: string, count: number, say: (text: string) => void): Promise<Times> {
+async function register (system: BurstSystem, name: string, count: number, say: (text: string) => void): Promise<Times> {
   let accepted = 0
   let refused = 0
   system.mails.length = 0
@@ -267,7 +218,7 @@ async function register (system: LocalSystem, name: string, count: number, say: 
 async function burst ({ say, teardown }: Context, count: number, entriesEach: number): Promise<Row> {
   const name = `a burst of ${count.toLocaleString('en')}`
   say(`${name}: starting the local system`)
-  const system = await startLocalSystem(teardown)
+  const system = await startBurstSystem(teardown)
   // Code is compiled, templates are read, connections are opened.
   await register(system, 'first', WARM_UP, text => say(`${name}, warming up: ${text}`))
   const cpuBefore = cpuTimeOfTree(system.pid)

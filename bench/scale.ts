@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LOCAL_AWS } from '../local/aws.ts'
 import { createTables, startDynamodb } from '../local/dynamodb.ts'
+import { fileIn } from '../local/dynoxide-file.ts'
 import { completeEnv, engineEnv } from '../local/env.ts'
 import { freePort } from '../local/ports.ts'
 import { startSqs } from '../local/sqs.ts'
@@ -91,7 +92,7 @@ async function startPlace ({ say, teardown }: Context, size: number, env: (dynam
     ...server,
     size,
     load,
-    data: (await stat(join(dataDir, 'dynamodb.sqlite'))).size / 2 ** 20,
+    data: (await stat(fileIn(dataDir))).size / 2 ** 20,
     dynamodb: DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } }),
     // A prime, so that all users come before the first one comes again, from everywhere in the table. The first is the admin.
     next: () => userOf(1 + (++used * 7919) % (size - 1))

@@ -1,13 +1,11 @@
-import { createSigner } from 'fast-jwt'
 import { spawn } from 'node:child_process'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { accessTokens } from '../local/access-token.ts'
 import { completeEnv } from '../local/env.ts'
 import { restEvent } from '../local/rest-event.ts'
-import { deriveKeys } from '../src/plugins/keys/derive.ts'
-import { TOKEN_TYPE } from '../src/shared/access-token.ts'
 import { hashOf } from './build.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -39,9 +37,8 @@ const environment = () => completeEnv({
 
 /** An access token as the function's secret would sign it: the hook's AWS makes a secret of its ARN. */
 function accessToken ({ JWT_SECRET_ARN, JWT_ISSUER, JWT_AUDIENCE }: Record<string, string>): string {
-  const { privateKey, jwk: { kid } } = deriveKeys(`${JWT_SECRET_ARN}, which protects nothing`)
   const id = '00000000-0000-4000-8000-000000000000'
-  return createSigner({ key: privateKey, algorithm: 'EdDSA', kid, header: { alg: 'EdDSA', typ: TOKEN_TYPE, kid }, expiresIn: 600_000, iss: JWT_ISSUER!, aud: JWT_AUDIENCE! })({ sub: id, userId: id, email: 'ada@example.com', role: 'user', sid: id, jti: id })
+  return accessTokens({ secret: `${JWT_SECRET_ARN}, which protects nothing`, issuer: JWT_ISSUER!, audience: JWT_AUDIENCE! })({ sub: id, email: 'ada@example.com', sid: id, jti: id })
 }
 
 /** The first requests that a function most often gets, and the status of each answer: the user of the token does not exist. */

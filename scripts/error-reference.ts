@@ -1,5 +1,6 @@
 import { parseTemplate } from '../local/template.ts'
 import * as shared from '../src/shared/errors.ts'
+import { typeOf } from '../src/shared/problem.ts'
 import { ADVICE, BY_STATUS } from './error-advice.ts'
 
 interface Example { status?: number, code?: string, detail?: string, error?: string }
@@ -37,8 +38,6 @@ v1 answers with the same status and \`{"success": false, "error": "…", "correl
 
 New codes may be added at any time. Treat an unknown code by its status. On AWS, API Gateway answers some requests by itself: a REST API with a problem, an HTTP API with \`{"message": "…"}\`. An answer without a code comes from it, or from a proxy.
 `
-
-const titleOf = (code: string) => code.toLowerCase().replaceAll('_', '-')
 
 const examplesOf = ({ content = {} }: Response): Example[] => Object.values(content).flatMap(({ example, examples = {} }) => [...(example === undefined ? [] : [example]), ...Object.values(examples).map(({ value }) => value)])
 
@@ -155,7 +154,7 @@ export function makeErrorReference ({ v1, v2 }: { v1: Document, v2: Document }, 
   const overview = statuses.map(status => `| ${status} | ${entries.filter(entry => entry.status === status).map(({ code }) => `[\`${code}\`](#${code.toLowerCase()})`).join(', ')} |`)
   const sections = entries.map(({ code, status, meaning, what, where }) => `### \`${code}\`
 
-Status ${status}, \`urn:user-service:problem:${titleOf(code)}\`. ${meaning}.
+Status ${status}, \`${typeOf(code)}\`. ${meaning}.
 
 - **Do:** ${what}
 - **Where:** ${where}.

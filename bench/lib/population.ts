@@ -8,6 +8,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import { fileIn } from '../../local/dynoxide-file.ts'
 import { dynoxideBinary } from '../../local/dynoxide.ts'
 import type { Template } from '../../local/template.ts'
 import { createRepository as createAuthRepository } from '../../src/modules/auth/repository.ts'
@@ -121,7 +122,7 @@ export async function populate ({ dataDir, template, tables, count, say, teardow
 
   const schema = join(dataDir, 'schema.json')
   await writeFile(schema, JSON.stringify(Object.values(tables).map(table => schemaOf(table, template.tables[table]!))))
-  const child = spawn(binary, ['import', '--source', source, '--schema', schema, '--output', join(dataDir, 'dynamodb.sqlite')], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(binary, ['import', '--source', source, '--schema', schema, '--output', fileIn(dataDir)], { stdio: ['ignore', 'ignore', 'pipe'] })
   teardown(() => child.kill('SIGKILL'))
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2000) })

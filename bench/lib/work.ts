@@ -1,8 +1,7 @@
 import { createSigner } from 'fast-jwt'
 import { randomUUID } from 'node:crypto'
+import { accessTokens } from '../../local/access-token.ts'
 import { userItem } from '../../src/modules/users/items.ts'
-import { deriveKeys } from '../../src/plugins/keys/derive.ts'
-import { TOKEN_TYPE } from '../../src/shared/access-token.ts'
 import type { Expected } from './answers.ts'
 import type { Call } from './events.ts'
 
@@ -30,9 +29,8 @@ export function peerBearer (secret: string): () => string {
 
 /** Makes bearers of access tokens of this service. */
 export function serviceBearer (secret: string, issuer: string): () => string {
-  const { privateKey, jwk } = deriveKeys(secret)
-  const sign = createSigner({ key: privateKey, algorithm: 'EdDSA', kid: jwk.kid, header: { alg: 'EdDSA', typ: TOKEN_TYPE, kid: jwk.kid }, expiresIn: 24 * 3_600_000, iss: issuer, aud: issuer })
-  return () => `Bearer ${sign({ sub: USER.id, userId: USER.id, email: USER.email, role: 'user', sid: randomUUID(), jti: randomUUID() })}`
+  const sign = accessTokens({ secret, issuer, audience: issuer })
+  return () => `Bearer ${sign({ sub: USER.id, email: USER.email, sid: randomUUID(), jti: randomUUID() })}`
 }
 
 export interface Tasks { post: Task, static: Task, me: Task }

@@ -41,6 +41,9 @@ export interface Fault {
   errors?: FieldError[] | undefined
 }
 
+/** The URN of a problem type: the code in another form. */
+export const typeOf = (code: string): string => `urn:user-service:problem:${code.toLowerCase().replaceAll('_', '-')}`
+
 /** The body of an error, in the format of the requested API version. */
 export function renderFault (fault: Fault, version: 'v1' | 'v2'): { contentType: string, body: Problem | Failure } {
   const { status, code, detail, instance, correlationId, errors } = fault
@@ -50,7 +53,7 @@ export function renderFault (fault: Fault, version: 'v1' | 'v2'): { contentType:
   return {
     contentType: 'application/problem+json; charset=utf-8',
     body: {
-      type: `urn:user-service:problem:${code.toLowerCase().replaceAll('_', '-')}`,
+      type: typeOf(code),
       title: STATUS_CODES[status] ?? 'Error',
       status,
       detail,
