@@ -30,7 +30,7 @@ module.exports = {
     forbid('aws-only-at-the-edges', 'the rules of a module must not depend on how data is stored or sent',
       { path: '^src/', pathNot: ['^src/plugins/', '^src/modules/[^/]+/(repository|[a-z]+-repository|queue|sender|client|probes)\\.ts$'] }, { path: AWS }),
     forbid('rules-know-no-framework', 'services and event handlers are plain functions over a repository',
-      { path: '^src/modules/[^/]+/(service|events|directory|enrolment|items)\\.ts$' }, { path: [AWS, FASTIFY] }),
+      { path: '^src/modules/[^/]+/(service|events|accounts|avatars|directory|email-change|enrolment|items|mail|normal-forms|registration)\\.ts$' }, { path: [AWS, FASTIFY] }),
     forbid('no-dev-dependency-in-src', 'the artifact has no devDependencies',
       { path: '^src/' }, { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] }),
     forbid('no-unresolvable', 'a rule cannot judge an import it cannot follow',
@@ -38,8 +38,8 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    // Files of scratch copies, and the benchmarks' contenders, whose packages are installed by the benchmarks only.
-    exclude: { path: ['^test/.*/fixtures/', '^bench/(peers|node_modules|\\.build)/'] },
+    // The templates of a module, files of scratch copies, and the benchmarks' contenders, whose packages are installed by the benchmarks only.
+    exclude: { path: ['^scripts/new-module/template/', '^test/.*/fixtures/', '^bench/(peers|node_modules|\\.build)/'] },
     tsPreCompilationDeps: true, // type-only imports count
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] }

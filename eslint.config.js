@@ -1,8 +1,8 @@
 import neostandard, { resolveIgnoresFromGitignore } from 'neostandard'
 
 export default [
-  // Fixtures contain errors on purpose; test/house lints them through ESLint's API with their own path.
-  { ignores: [...resolveIgnoresFromGitignore(), 'test/**/fixtures/**', 'clients/*/src/generated/**'] },
+  // Fixtures contain errors on purpose; test/house lints them through ESLint's API with their own path. Templates are linted where they are written.
+  { ignores: [...resolveIgnoresFromGitignore(), 'test/**/fixtures/**', 'scripts/new-module/template/**', 'clients/*/src/generated/**'] },
   ...neostandard({ ts: true }),
   {
     files: ['**/*.ts'],

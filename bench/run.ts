@@ -1,6 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
+import type { Interruption } from '../scripts/command.ts'
+import { readArguments, refuse } from '../scripts/options.ts'
+import { abortOnSignals } from '../scripts/signals.ts'
 import { calls } from './calls.ts'
 import { cold } from './cold.ts'
 import { BenchError, type Benchmark, type Context, type Table } from './lib/bench.ts'
@@ -9,6 +11,7 @@ import { BUILD, ROOT } from './lib/paths.ts'
 import { renderPage, renderPictures, renderText, withSimulation } from './lib/report.ts'
 import { losses, readResults, section, writeResults, type Results } from './lib/results.ts'
 import { local } from './local.ts'
+import { overload } from './overload.ts'
 import { pipeline } from './pipeline.ts'
 import { DEFAULT_USERS, scale } from './scale.ts'
 import { server } from './server.ts'
@@ -16,7 +19,7 @@ import { simulate, simulationOf } from './simulate.ts'
 import { warm } from './warm.ts'
 
 /** Every benchmark, in the order in which they run. A new one is a file, and a line here. */
-const BENCHMARKS: Record<string, Benchmark> = { calls, pipeline, scale, cold, warm, server, local, simulate }
+const BENCHMARKS: Record<string, Benchmark> = { calls, pipeline, scale, cold, warm, server, overload, local, simulate }
 
 const HELP = `npm run bench [-- COMMAND …] [--small] [--only NAMES] [--users N] [--bundle DIR]: this service beside other ways to write it.
 
@@ -38,33 +41,21 @@ interface Request { names: string[], isSmall: boolean, only: Set<string> | undef
 function usersIn (text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const users = /^\d{1,7}$/.test(text) ? Number(text) : NaN
-  if (!(users >= 1000 && users <= 1_000_000)) throw new Error('--users is not valid (expected a number from 1000 to 1000000)')
+  if (!(users >= 1000 && users <= 1_000_000)) refuse('--users is not a number from 1000 to 1000000')
   return users
 }
 
 /** Reads the arguments. A wrong one ends the script with one line and exit code 2. */
-function readArguments (): Request {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: { help: { type: 'boolean', short: 'h' }, small: { type: 'boolean' }, only: { type: 'string' }, users: { type: 'string' }, bundle: { type: 'string', multiple: true } }
-    })
-    if (values.help === true) {
-      process.stdout.write(HELP)
-      process.exit(0)
-    }
-    const unknown = positionals.find(name => !(name in BENCHMARKS))
-    if (unknown !== undefined) throw new Error(`Unknown benchmark '${unknown}'`)
-    return {
-      names: positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals,
-      isSmall: values.small === true,
-      only: values.only === undefined ? undefined : new Set(values.only.split(',')),
-      bundles: values.bundle ?? [],
-      users: usersIn(values.users)
-    }
-  } catch (error) {
-    console.error(`${(error as Error).message.split('. ')[0]}: --help lists the commands and options`)
-    process.exit(2)
+function readRequest (): Request {
+  const { values, positionals } = readArguments(HELP, { small: { type: 'boolean' }, only: { type: 'string' }, users: { type: 'string' }, bundle: { type: 'string', multiple: true } })
+  const unknown = positionals.find(name => !(name in BENCHMARKS))
+  if (unknown !== undefined) refuse(`Unknown benchmark '${unknown}'`)
+  return {
+    names: positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals,
+    isSmall: values.small === true,
+    only: values.only === undefined ? undefined : new Set(values.only.split(',')),
+    bundles: values.bundle ?? [],
+    users: usersIn(values.users)
   }
 }
 
@@ -125,21 +116,20 @@ async function main ({ names, isSmall, only, bundles, users }: Request): Promise
   console.log(`${names.join(', ')}: ${Math.round((performance.now() - began) / 1000)} s`)
 }
 
-let isStopping = false
-function stop (signal: NodeJS.Signals): void {
-  if (isStopping) process.exit(130)
-  isStopping = true
+// Benchmarks do not look at a signal: what they started is stopped while they run, and they fail.
+const signal = abortOnSignals()
+signal.addEventListener('abort', () => {
   clearLine()
-  console.error(signal === 'SIGINT' ? 'interrupted' : 'terminated')
-  void tearDown().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
-}
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)
+  const { message, exitCode } = signal.reason as Interruption
+  console.error(message)
+  void tearDown().finally(() => process.exit(exitCode))
+})
 
 try {
-  await main(readArguments())
+  await main(readRequest())
   process.exitCode = 0
 } catch (error) {
-  if (isStopping) await new Promise(() => {}) // what the signal ended has failed; the signal's handler exits
+  if (signal.aborted) await new Promise(() => {}) // what the signal ended has failed; the signal's handler exits
   clearLine()
   console.error(error instanceof BenchError ? `bench: ${error.message}` : error)
   process.exitCode = 1

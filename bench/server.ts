@@ -1,27 +1,18 @@
-import { PutCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { LOCAL_AWS } from '../local/aws.ts'
-import { completeEnv, engineEnv } from '../local/env.ts'
-import { freePort } from '../local/ports.ts'
 import { findRedis, startRedis } from '../local/redis.ts'
 import { checkAnswer } from './lib/answers.ts'
 import { BenchError, isSelected, type Benchmark, type Context, type Table } from './lib/bench.ts'
 import { buildServerPeer } from './lib/build.ts'
 import { cpuTime } from './lib/cpu-time.ts'
-import { startBenchEngines, type BenchEngines } from './lib/engines.ts'
+import { startBenchEngines } from './lib/engines.ts'
 import type { LoadDone, LoadOrder } from './lib/load-order.ts'
-import { BENCH, BUILD, ROOT } from './lib/paths.ts'
-import { pinned, PINNING, pinnedNode } from './lib/pinning.ts'
-import { median, pairedRatio, shuffled } from './lib/stats.ts'
-import { peerBearer, peerTasks, serviceBearer, serviceTasks, USER_ITEM, type Task } from './lib/work.ts'
+import { ROOT } from './lib/paths.ts'
+import { PINNING } from './lib/pinning.ts'
+import { serviceEnv, startGenerator, startServer, type Generator } from './lib/servers.ts'
+import { median, optional, pairedRatio, shuffled } from './lib/stats.ts'
+import { bearersOf, peerBearer, peerTasks, serviceBearer, serviceTasks, type Task } from './lib/work.ts'
 
 const CONNECTIONS = 64
-
-/** A figure that was not measured on this system is left out. */
-const optional = (value: number) => Number.isNaN(value) ? undefined : value
 
 type Kind = 'static' | 'me'
 
@@ -49,48 +40,7 @@ interface Server {
   bearers: string[]
 }
 
-/** A server meets the tokens of many sessions, so that what it remembers of one token is worth no more than with users. */
-const TOKENS = 500
-const bearersOf = (make: () => string) => Array.from({ length: TOKENS }, make)
-
 interface Sample { rate: number, cpu: number | undefined }
-
-/** Starts a server on the first core, and waits until it answers. Its log goes through a pipe to a reader on the second core, as in a container. */
-async function startServer ({ title, args, env, path, teardown }: { title: string, args: string[], env: Record<string, string>, path: string, teardown: Context['teardown'] }): Promise<{ pid: number, origin: string }> {
-  const port = await freePort()
-  const child = spawn(...pinnedNode(0, args), { cwd: BUILD, env: { PATH: process.env['PATH'], ...env, PORT: String(port) } as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'] })
-  const reader = spawn(...pinned(1, 'sh', ['-c', 'exec cat > /dev/null']), { stdio: [child.stdout!, 'ignore', 'ignore'] })
-  child.stdout!.destroy()
-  let errors = ''
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2000) })
-  let isGone = false
-  child.once('close', () => { isGone = true }).once('error', () => { isGone = true })
-  teardown(() => { child.kill('SIGKILL'); reader.kill('SIGKILL') })
-  const origin = `http://127.0.0.1:${port}`
-  for (const deadline = Date.now() + 30_000; ;) {
-    const response = await fetch(`${origin}${path}`).catch(() => undefined)
-    await response?.text()
-    if (response?.ok === true) return { pid: child.pid!, origin }
-    if (isGone || Date.now() > deadline) throw new BenchError(`${title} does not start: ${errors.trim().split('\n').find(line => /Error\b/.test(line)) ?? errors.trim().split('\n').at(-1)}`)
-    await sleep(50)
-  }
-}
-
-/** The environment of this service's server: everything on, a limit that is never reached, and the cache on. */
-async function serviceEnv (engines: BenchEngines): Promise<Record<string, string>> {
-  const client = DynamoDBDocumentClient.from(new DynamoDBClient({ ...LOCAL_AWS, endpoint: engines.dynamodb }), { marshallOptions: { removeUndefinedValues: true } })
-  const env = completeEnv({
-    ...engines.env,
-    ...engineEnv({ template: engines.template, dynamodb: engines.dynamodb, sqs: engines.sqs.endpoint, smtp: 'smtp://127.0.0.1:1' }),
-    JWT_SECRET: engines.secret,
-    RATE_LIMIT_MAX: '1000000000',
-    CACHE_TTL_SECONDS: '3600',
-    CORS_ORIGIN: 'https://app.example.com'
-  })
-  await client.send(new PutCommand({ TableName: env['USERS_TABLE'], Item: USER_ITEM }))
-  client.destroy()
-  return env
-}
 
 async function prepare (context: Context): Promise<Server[]> {
   const { say, teardown } = context
@@ -139,27 +89,7 @@ async function validate (servers: Server[], { say }: Context): Promise<void> {
   }
 }
 
-interface Generator { load (order: LoadOrder): Promise<LoadDone> }
-
-async function startGenerator (teardown: Context['teardown']): Promise<Generator> {
-  const child: ChildProcess = spawn(...pinnedNode(1, [join(BENCH, 'peers/load.ts')]), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  teardown(() => child.kill('SIGKILL'))
-  const next = () => new Promise<unknown>((resolve, reject) => {
-    const onExit = () => reject(new BenchError('the load generator has ended'))
-    child.once('exit', onExit)
-    child.once('message', message => { child.off('exit', onExit); resolve(message) })
-  })
-  await next()
-  return {
-    async load (order) {
-      const done = next()
-      child.send(order)
-      return await done as LoadDone
-    }
-  }
-}
-
-async function measure (generator: Generator, { title, pid, origin, tasks, bearers }: Server, kind: Kind, seconds: number): Promise<Sample> {
+async function measure (generator: Generator<LoadOrder, LoadDone>, { title, pid, origin, tasks, bearers }: Server, kind: Kind, seconds: number): Promise<Sample> {
   const { call } = tasks[kind]!
   const before = cpuTime(pid)
   const { answered, failed, seconds: taken } = await generator.load({ url: `${origin}${call.path}`, headers: kind !== 'me' ? [call.headers ?? {}] : bearers.map(authorization => ({ ...call.headers, authorization })), seconds, connections: CONNECTIONS })
@@ -176,7 +106,7 @@ const TITLES: Record<Kind, [title: string, note: string]> = {
 async function run (context: Context): Promise<Table[]> {
   const servers = await prepare(context)
   await validate(servers, context)
-  const generator = await startGenerator(context.teardown)
+  const generator = await startGenerator<LoadOrder, LoadDone>('peers/load.ts', context.teardown)
   // Short slices in many rounds: what else the machine does then falls on all contenders alike.
   const { warmUp, seconds, rounds } = context.small ? { warmUp: 0.5, seconds: 0.3, rounds: 3 } : { warmUp: 2.5, seconds: 0.5, rounds: 15 }
   const tables: Table[] = []

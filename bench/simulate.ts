@@ -338,7 +338,7 @@ function fittedCall (burst: (call: number) => Pipeline, mails99: number): number
 
 /** ms that the local inbox takes for a mail; the engine takes much longer for the calls around it. */
 const LOCAL_MAIL = 3
-/** Loops that read the queue in the local system: local/event-source-mappings.ts. */
+/** Loops that read the queue in the local system: local/queue-mapping.ts. */
 const LOCAL_SLOTS = 5
 /** Requests under way at once: bench/pipeline.ts. */
 const LOCAL_CLIENTS = 32

@@ -3,7 +3,7 @@ import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { S3Event } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defaultBackOff, runLoop, written, type Invocation, type Mapping, type Reporter } from './event-source-mappings.ts'
+import { defaultBackOff, runLoop, written, type Invocation, type Mapping, type Reporter } from './mapping-loop.ts'
 import type { BucketMapping } from './template.ts'
 
 // Notifications of a bucket's new objects. On AWS, S3 sends an event to EventBridge, whose rule makes a notification of it

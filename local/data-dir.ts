@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { dotenvLine } from './dotenv.ts'
@@ -29,7 +29,10 @@ function makeDir (dir: string): void {
     mkdirSync(dir, { mode: 0o700 }) // it holds mails and a secret
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') return
+    if (code === 'EEXIST') {
+      if (!statSync(dir).isDirectory()) throw new Error('it is not a directory')
+      return
+    }
     if (code !== 'ENOENT' || dirname(dir) === dir) throw error
     makeDir(dirname(dir))
     mkdirSync(dir, { mode: 0o700 })

@@ -23,8 +23,9 @@ interface Engines {
   template: Pick<Template, 'tables' | 'queues' | 'buckets'>
   /** endpoints */
   dynamodb: string
-  /** of SQS and S3 */
   sqs: string
+  /** default: the endpoint of SQS, whose engine has S3 too */
+  s3?: string
   smtp: string
 }
 
@@ -32,7 +33,7 @@ interface Engines {
  * The part of the environment that points to the local engines. Local tables and queues have their logical ids as names,
  * like the examples of their variables, optional ones included, so a new table needs no line here.
  */
-export function engineEnv ({ template, dynamodb, sqs, smtp }: Engines): Record<string, string> {
+export function engineEnv ({ template, dynamodb, sqs, s3 = sqs, smtp }: Engines): Record<string, string> {
   const names = Object.entries(ConfigSchema.properties).flatMap(([name, { examples }]): [string, string][] => {
     const example = String((examples as unknown[])[0])
     if (example in template.tables) return [[name, example]]
@@ -45,7 +46,7 @@ export function engineEnv ({ template, dynamodb, sqs, smtp }: Engines): Record<s
     AWS_REGION: LOCAL_AWS.region,
     AWS_ENDPOINT_URL_DYNAMODB: dynamodb,
     AWS_ENDPOINT_URL_SQS: sqs,
-    AWS_ENDPOINT_URL_S3: sqs,
+    AWS_ENDPOINT_URL_S3: s3,
     SMTP_URL: smtp
   }
 }

@@ -31,7 +31,7 @@ export interface InboxOptions {
 }
 
 /** maildev has every mail in memory and parses each at the start, which takes 1.1 ms a mail: 12,000 of them took 9 s and 300 MiB. */
-export const KEPT_MAILS = 500
+const KEPT_MAILS = 500
 
 /** More mails than can have been in transfer when a process was killed. */
 const LAST = 50

@@ -13,7 +13,7 @@ export interface Plan {
   dir: string
   data: DataDir
   host: string
-  ports: { api: number, inbox: number, dynamodb: number, sqs: number, smtp: number }
+  ports: { api: number, inbox: number, dynamodb: number, sqs: number, smtp: number, metrics?: number }
   /** the address of the DynamoDB engine itself; the port above belongs to the guard in front of it */
   engine: { host: string, port: number }
   template: Template
@@ -40,10 +40,12 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   const ports = {
     api: await portOf(given, 'PORT', 3000, host),
     inbox: await portOf(given, 'INBOX_PORT', 1080, '127.0.0.1'),
+    ...(given['METRICS_PORT']?.trim() ? { metrics: await portOf(given, 'METRICS_PORT', 0, host) } : {}),
     dynamodb: await freePort(),
     sqs: await freePort(),
     smtp: await freePort()
   }
+  if (ports.metrics !== undefined && [ports.api, ports.inbox].includes(ports.metrics)) throw new StartError(`METRICS_PORT: port ${ports.metrics} is already used, set METRICS_PORT to another port, or to 0 for a free one`)
   if (ports.inbox === ports.api) throw new StartError(`INBOX_PORT: port ${ports.inbox} is already used for PORT, set one of the two to another port, or to 0 for a free one`)
   const defaults = completeEnv({
     NODE_ENV: 'development',
@@ -63,9 +65,10 @@ export async function planSystem (given: NodeJS.ProcessEnv): Promise<Plan> {
   // This process needs no guard in front of the engine. It is the only process that serves the tables, so it may cache
   // reads; another process may not.
   const own = enginesAt(`http://${engine.host}:${engine.port}`)
-  const config = loadConfig({ LOG_LEVEL: 'warn', CACHE_TTL_SECONDS: '60', ...env, ...own, PORT: String(ports.api), HOST: host })
+  const config = loadConfig({ LOG_LEVEL: 'warn', CACHE_TTL_SECONDS: '60', ...env, ...own, PORT: String(ports.api), HOST: host, ...(ports.metrics === undefined ? {} : { METRICS_PORT: String(ports.metrics) }) })
   // The file is for other processes, which listen on other ports.
   delete env['PORT']
+  delete env['METRICS_PORT']
   delete env['HOST']
   if (env['REDIS_URL'] === undefined) env['CACHE_TTL_SECONDS'] = '0'
   // The SDK reads its credentials from the environment itself.

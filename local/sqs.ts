@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { CONTAINER_HOST, LOCAL_ACCOUNT, LOCAL_AWS } from './aws.ts'
 import { guard, onListen, type GuardOptions } from './guard.ts'
-import type { Template } from './template.ts'
+import type { QueueDefinition, Template } from './template.ts'
 
 export interface SqsOptions {
   /** default: a free port */
@@ -58,6 +58,13 @@ function endReceives (dataDir: string): void {
 
 export const queueArn = (id: string): string => `arn:aws:sqs:${LOCAL_AWS.region}:${LOCAL_ACCOUNT}:${id}`
 
+/** The attributes of a queue, as CreateQueue names them. */
+export const queueAttributes = ({ VisibilityTimeout, MessageRetentionPeriod, redrive }: QueueDefinition): Record<string, string> => ({
+  VisibilityTimeout: String(VisibilityTimeout),
+  MessageRetentionPeriod: String(MessageRetentionPeriod),
+  ...(redrive === undefined ? {} : { RedrivePolicy: JSON.stringify({ deadLetterTargetArn: queueArn(redrive.queue), maxReceiveCount: redrive.maxReceiveCount }) })
+})
+
 /**
  * Starts the SQS and S3 engine in this process, with the template's queues, named by their logical ids, and its buckets.
  * Existing ones keep their messages and objects.
@@ -72,14 +79,7 @@ export async function startSqs ({ port = 0, dataDir, queues, buckets = {}, origi
   // setup() and not createQueue(): the latter would empty queues that were loaded from a data directory.
   server.setup({
     buckets: Object.values(buckets),
-    queues: Object.entries(queues).map(([name, { VisibilityTimeout, MessageRetentionPeriod, redrive }]) => ({
-      name,
-      attributes: {
-        VisibilityTimeout: String(VisibilityTimeout),
-        MessageRetentionPeriod: String(MessageRetentionPeriod),
-        ...(redrive === undefined ? {} : { RedrivePolicy: JSON.stringify({ deadLetterTargetArn: queueArn(redrive.queue), maxReceiveCount: redrive.maxReceiveCount }) })
-      }
-    }))
+    queues: Object.entries(queues).map(([name, queue]) => ({ name, attributes: queueAttributes(queue) }))
   })
   const endpoint = `http://127.0.0.1:${server.port}`
   const database = dataDir === undefined ? undefined : new DatabaseSync(fileIn(dataDir), { readOnly: true })

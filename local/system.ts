@@ -1,10 +1,7 @@
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
 import { S3Client } from '@aws-sdk/client-s3'
 import { SQSClient } from '@aws-sdk/client-sqs'
-import { Server } from 'node:http'
-import { isIPv6 } from 'node:net'
-import { buildApp } from '../src/app.ts'
-import { createLogger } from '../src/plugins/logging.ts'
+import type { AppPlan, LocalApp } from './app.ts'
 import { CONTAINER_HOST, LOCAL_AWS } from './aws.ts'
 import { startBucketMapping } from './bucket-notifications.ts'
 import { createCheckpoints } from './checkpoints.ts'
@@ -12,36 +9,41 @@ import { unusable } from './data-dir.ts'
 import { isFull, spaceOn, watchDisk } from './disk.ts'
 import { createTables, startDynamodb } from './dynamodb.ts'
 import { dropReadRecords, openDynoxideFile } from './dynoxide-file.ts'
-import { startQueueMapping, startStreamMapping } from './event-source-mappings.ts'
-import { guard, onListen, startGuard } from './guard.ts'
+import { startQueueMapping } from './queue-mapping.ts'
+import { startStreamMapping } from './stream-mapping.ts'
+import { startGuard } from './guard.ts'
 import { startInbox, type ReceivedMail } from './inbox.ts'
 import { endLeases } from './leases.ts'
+import { localLogger } from './logger.ts'
 import type { Plan } from './plan.ts'
 import { queueArn, startSqs } from './sqs.ts'
 import { StartError } from './start-error.ts'
-import { printable, terminalLog } from './terminal-log.ts'
+import { printable } from './terminal-log.ts'
 
 export interface System {
-  urls: { api: string, docs: string, inbox: string }
+  urls: { api: string, docs: string, inbox: string, metrics?: string }
   /** Resolves with a reason when a part ends unexpectedly. */
   readonly broken: Promise<string>
   /** Stops all parts in order. Running work is finished or put back. */
   stop (): Promise<void>
 }
 
+/** Starts the app, in this process or in another: `startApp` or `startAppProcess`. `endLeases` is for one that starts it again after a crash. */
+export type AppStarter = (plan: AppPlan, around: { endLeases: () => Promise<unknown> }) => Promise<LocalApp>
+
 /**
- * Starts the whole system in this process: engines, inbox, app, and the event-source mappings between them. When a part
- * cannot start, the parts that have started are stopped again.
+ * Starts the whole system: engines, inbox, app, and the event-source mappings between them. When a part cannot start, the
+ * parts that have started are stopped again.
  *
  * @throws {StartError} with one line for the user
  */
-export async function startSystem (plan: Plan): Promise<System> {
+export async function startSystem (plan: Plan, start: AppStarter): Promise<System> {
   const stops: (() => unknown)[] = [() => plan.data.release()]
   async function stop () {
     for (const step of stops.splice(0).reverse()) await step()
   }
   try {
-    return { ...await startParts(plan, stops), stop }
+    return { ...await startParts(plan, start, stops), stop }
   } catch (error) {
     await stop()
     throw error
@@ -63,7 +65,7 @@ async function startPart<T> (directory: string, start: (directory: string) => Pr
 }
 
 /** Starts the parts in order. The function that stops a part is added to `stops` as soon as the part runs. */
-async function startParts ({ dir, data, host, ports, engine, template, config, env }: Plan, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
+async function startParts ({ dir, data, host, ports, engine, template, config, env }: Plan, start: AppStarter, stops: (() => unknown)[]): Promise<Omit<System, 'stop'>> {
   const startEngine = () => startPart(data.path('dynamodb'), dataDir => startDynamodb({ ...engine, dataDir }))
   const checkpoints = createCheckpoints(data.path('checkpoints.json'))
   try {
@@ -88,27 +90,26 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
   const inbox = await startPart(data.path('mails'), mailDirectory => startInbox({ smtpPort: ports.smtp, webPort: ports.inbox, mailDirectory, onMail }))
   stops.push(() => inbox.stop())
 
-  const app = await buildApp({ config, docs: { source: 'routes' }, logger: createLogger(config, terminalLog({ withMetrics: ['trace', 'debug', 'info'].includes(config.LOG_LEVEL) })), server: { forceCloseConnections: true } })
+  const app = await start({ config, host, port: ports.api, logDirectory: data.path('log') }, { endLeases: () => endLeases(dynamodb.endpoint, template.tables, file) })
   stops.push(() => app.close())
-  const names = { hosts: [isIPv6(host) ? `[${host}]` : host, new URL(config.PUBLIC_URL).hostname], allowsAddresses: ['0.0.0.0', '::'].includes(host), allowsForeignOrigins: true }
-  await onListen(server => { if (server instanceof Server) guard(server, names) }, () => app.listen({ host, port: ports.api }))
+  const log = localLogger(config)
 
   // Each kind of batch gets the answer that its mapping expects.
-  const deliver = async (event: { Records: unknown }, invocation: { deadline: number }) => await app.consumers.deliver(event, invocation) as never
+  const deliver = async (event: { Records: unknown }, invocation: { deadline: number }) => await app.deliver(event, invocation) as never
   const streams = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: dynamodb.endpoint })
   const queues = new SQSClient({ ...LOCAL_AWS, endpoint: sqs.endpoint })
   const s3 = new S3Client({ ...LOCAL_AWS, endpoint: sqs.endpoint, forcePathStyle: true })
   const mappings = [
     ...template.streamMappings.map(mapping => startStreamMapping({
-      mapping, handler: deliver, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, file, log: app.log
+      mapping, handler: deliver, streams, sqs: queues, queueUrl: sqs.queueUrl, checkpoints, file, log
     })),
     ...template.queueMappings.map(mapping => startQueueMapping({
-      mapping, handler: deliver, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log: app.log
+      mapping, handler: deliver, sqs: queues, queueUrl: sqs.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), log
     })),
-    ...template.bucketMappings.map(mapping => startBucketMapping({ mapping, handler: deliver, s3, sqs: queues, queueUrl: sqs.queueUrl, version: sqs.version, log: app.log }))
+    ...template.bucketMappings.map(mapping => startBucketMapping({ mapping, handler: deliver, s3, sqs: queues, queueUrl: sqs.queueUrl, version: sqs.version, log }))
   ]
   const sweep = (minAge?: number) => {
-    app.outbox.sweep({ deadline: Date.now() + template.sweep.timeout, ...(minAge === undefined ? {} : { minAge }) }).catch((err: unknown) => app.log.warn({ err }, 'the sweep could not handle every entry'))
+    app.sweep({ timeout: template.sweep.timeout, ...(minAge === undefined ? {} : { minAge }) }).catch((err: unknown) => log.warn({ err }, 'the sweep could not handle every entry'))
   }
   // Records may have left the streams while the system was stopped. Then only the outboxes have the entries. The last stop
   // may also have been a kill.
@@ -121,6 +122,7 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
     queues.destroy()
     s3.destroy()
   })
+  stops.push(() => app.giveUp())
 
   const disk = watchDisk(dir, console.error)
   stops.push(() => disk.stop())
@@ -143,7 +145,7 @@ async function startParts ({ dir, data, host, ports, engine, template, config, e
 
   data.writeEnv(env)
   return {
-    urls: { api: config.PUBLIC_URL, docs: `${config.PUBLIC_URL}/docs`, inbox: inbox.url },
+    urls: { api: config.PUBLIC_URL, docs: `${config.PUBLIC_URL}/docs`, inbox: inbox.url, ...(ports.metrics === undefined ? {} : { metrics: `http://localhost:${ports.metrics}/metrics` }) },
     broken: watchEngine()
   }
 }

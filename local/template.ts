@@ -1,4 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Node } from 'yaml'
 import type { Pattern } from './filters.ts'
 
@@ -108,6 +111,32 @@ export function parseTemplate (text: string): { Globals?: { Function?: { Timeout
   return plain(document.contents, document) as ReturnType<typeof parseTemplate>
 }
 
+/**
+ * Reads a template's file. Parsing `template.yaml` takes 0.4 s, which every start and every test file would spend again, so
+ * the result is kept beside it, in `.cache`, with the hash of what it was made from.
+ */
+export function readResources (file: string | URL = new URL('../template.yaml', import.meta.url)): ReturnType<typeof parseTemplate> {
+  const path = file instanceof URL ? fileURLToPath(file) : file
+  const text = readFileSync(path, 'utf8')
+  const hash = createHash('sha256').update(text).update(readFileSync(import.meta.filename)).digest('hex')
+  const cache = join(dirname(path), '.cache', `${basename(path)}.json`)
+  try {
+    const kept = JSON.parse(readFileSync(cache, 'utf8')) as { hash: string, parsed: ReturnType<typeof parseTemplate> }
+    if (kept.hash === hash) return kept.parsed
+  } catch {
+    // There is none yet, or it cannot be read.
+  }
+  const parsed = parseTemplate(text)
+  try {
+    mkdirSync(dirname(cache), { recursive: true })
+    writeFileSync(`${cache}.${process.pid}`, JSON.stringify({ hash, parsed }))
+    renameSync(`${cache}.${process.pid}`, cache) // at once, because several processes may read and write it
+  } catch {
+    // The folder cannot be written to; the next process parses again.
+  }
+  return parsed
+}
+
 /** The logical id in a `Ref` or `Fn::GetAtt`. */
 function logicalId (value: unknown): string {
   const { Ref, 'Fn::GetAtt': attribute } = value as { Ref?: string, 'Fn::GetAtt'?: string[] }
@@ -183,8 +212,8 @@ function rateOf (expression: string): number {
  * Reads tables, queues, buckets, event-source mappings and the sweeper's schedule from `template.yaml`, the one source of keys,
  * indexes, redrive policies, batch sizes and filters.
  */
-export function readTemplate (file: string | URL = new URL('../template.yaml', import.meta.url)): Template {
-  const { Globals, Resources } = parseTemplate(readFileSync(file, 'utf8'))
+export function readTemplate (file?: string | URL): Template {
+  const { Globals, Resources } = readResources(file)
   /** milliseconds; the default of Lambda is three seconds */
   const timeoutOf = (reference: unknown) => 1000 * Number(Resources[functionOf(reference)]?.Properties?.['Timeout'] ?? Globals?.Function?.Timeout ?? 3)
   const all = Object.entries(Resources).map(([id, { Type, Properties = {} }]) => ({ id, Type, Properties }))

@@ -1,13 +1,17 @@
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild'
 import { zipSync } from 'fflate'
 import { createHash } from 'node:crypto'
+import { readdirSync, renameSync, rmSync } from 'node:fs'
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { basename, join, relative } from 'node:path'
 import { UI_DIRECTORY } from '../src/plugins/docs/from-routes.ts'
 import { UI_FILES } from '../src/plugins/docs/ui.ts'
+import { ConfigError } from '../src/shared/config-error.ts'
 import { compiledSchemas } from './compile-schemas.ts'
 import { readOptions } from './options.ts'
+import { packagesIn, packagesOfServer, sbomOf, type Sbom } from './sbom.ts'
+import { endOnSignals } from './signals.ts'
 import { smallerPackages } from './smaller-packages.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -215,13 +219,17 @@ export async function buildAuthorizer (directory: string): Promise<Metafile> {
   return metafile
 }
 
-/** Builds the plain server as one file, which loads its packages from `node_modules`: `node dist/server/index.mjs`. */
+const writeSbom = async (file: string, sbom: Sbom) => await writeFile(file, `${JSON.stringify(sbom, null, 2)}\n`)
+
+/** Builds the plain server as one file, which loads its packages from `node_modules`: `node dist/server/index.mjs`. Its bill of materials is beside the directory. */
 export async function buildServer (directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true })
-  await build({
+  await mkdir(directory, { recursive: true })
+  const { outputFiles } = await build({
     absWorkingDir: ROOT,
     entryPoints: { index: 'src/server.ts' },
-    outdir: directory,
+    outdir: 'dist/server',
+    write: false,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     packages: 'external',
@@ -231,7 +239,9 @@ export async function buildServer (directory: string): Promise<void> {
     sourcemap: true,
     logLevel: 'warning'
   })
+  for (const { path, contents } of outputFiles) await writeFile(join(directory, basename(path)), contents)
   await copyFolders(directory)
+  await writeSbom(`${directory}.cdx.json`, sbomOf('user-service-server', packagesOfServer()))
 }
 
 /** Zips a directory reproducibly: sorted names, one date, one mode. */
@@ -260,7 +270,9 @@ function composition (metafile: Metafile): [name: string, bytes: number][] {
 const kib = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
 
 const HELP = `npm run build [-- --composition] [--mail-templates DIR]: the Lambda artifact in dist/lambda and dist/lambda.zip, the
-authorizer in dist/authorizer and dist/authorizer.zip, the plain server in dist/server.
+authorizer in dist/authorizer and dist/authorizer.zip, the plain server in dist/server. Beside each, a software bill of
+materials (CycloneDX) names the packages whose code is in it, for the server those that it loads: dist/lambda.cdx.json,
+dist/authorizer.cdx.json, dist/server.cdx.json.
 
   DOCS_ENABLED=true      puts Swagger UI into the Lambda artifact; the function serves it if it has the variable too
   --composition          lists the packages in the bundle
@@ -270,24 +282,45 @@ authorizer in dist/authorizer and dist/authorizer.zip, the plain server in dist/
 
 async function main () {
   const { composition: wantsComposition, 'mail-templates': mailTemplates } = readOptions(HELP, { composition: { type: 'boolean' }, 'mail-templates': { type: 'string' } })
-  const dist = join(ROOT, 'dist')
+  endOnSignals()
+  // Beside what an earlier build made, and in its place at the end: a Ctrl-C leaves that one whole.
+  const dist = join(ROOT, 'dist/.building')
+  process.once('exit', () => rmSync(dist, { recursive: true, force: true }))
+  await rm(dist, { recursive: true, force: true })
   await mkdir(dist, { recursive: true })
-  const metafile = await buildLambda(join(dist, 'lambda'), { withUi: process.env['DOCS_ENABLED'] === 'true', mailTemplates: mailTemplates as string | undefined })
+  const withUi = process.env['DOCS_ENABLED'] === 'true'
+  const metafile = await buildLambda(join(dist, 'lambda'), { withUi, mailTemplates })
   const entry = await stat(join(dist, 'lambda/service.cjs'))
   await buildServer(join(dist, 'server'))
   const zip = await zipDirectory(join(dist, 'lambda'))
   await writeFile(join(dist, 'lambda.zip'), zip)
-  await buildAuthorizer(join(dist, 'authorizer'))
+  const authorizerMetafile = await buildAuthorizer(join(dist, 'authorizer'))
+  // The files of Swagger UI are copied, and are in no bundle.
+  const packages = [...packagesIn(metafile), ...(withUi ? ['node_modules/@fastify/swagger-ui'] : [])]
+  await writeSbom(join(dist, 'lambda.cdx.json'), sbomOf('user-service-lambda', packages))
+  await writeSbom(join(dist, 'authorizer.cdx.json'), sbomOf('user-service-authorizer', packagesIn(authorizerMetafile)))
   const authorizer = await zipDirectory(join(dist, 'authorizer'))
   await writeFile(join(dist, 'authorizer.zip'), authorizer)
+  const { size } = await stat(join(dist, 'authorizer/index.mjs'))
+  for (const name of readdirSync(dist)) {
+    rmSync(join(ROOT, 'dist', name), { recursive: true, force: true })
+    renameSync(join(dist, name), join(ROOT, 'dist', name))
+  }
 
   const parts = composition(metafile)
   const bundled = parts.reduce((sum, [, bytes]) => sum + bytes, 0)
   if (wantsComposition === true) for (const [name, bytes] of parts) console.log(`${kib(bytes).padStart(9)}  ${name}`)
   console.log(`dist/lambda      ${kib(bundled)} of ${parts.length} packages (--composition lists them), its service.cjs ${kib(entry.size)}`)
   console.log(`dist/lambda.zip  ${kib(zip.length)}, sha256 ${createHash('sha256').update(zip).digest('hex')}`)
-  console.log(`dist/authorizer  ${kib((await stat(join(dist, 'authorizer/index.mjs'))).size)}, dist/authorizer.zip ${kib(authorizer.length)}`)
+  console.log(`dist/authorizer  ${kib(size)}, dist/authorizer.zip ${kib(authorizer.length)}`)
+  console.log(`dist/*.cdx.json  ${sbomOf('', packages).components.length} packages in lambda.zip`)
   console.log('dist/server      node dist/server/index.mjs')
 }
 
-if (import.meta.main) await main()
+if (import.meta.main) {
+  await main().catch((error: unknown) => {
+    if (!(error instanceof ConfigError)) throw error
+    console.error(error.message.replace(/^Configuration: MAIL_TEMPLATES_DIR:?/, '--mail-templates:'))
+    process.exit(1)
+  })
+}

@@ -2,11 +2,13 @@ import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { readOptions } from './options.ts'
+import { interruptible } from './signals.ts'
 
-const HELP = `npm run check [-- --without-tests]: types, lint, tests (boundaries and documents among them), API documents and
-their compatibility with the last release, template, and a fuzzer that knows the API documents.
+const HELP = `npm run check [-- --without-tests]: types, lint, unused code, tests (boundaries and documents among them), API documents
+and their compatibility with the last release, templates, files of GitHub, Renovate and Compose by their schemas, and a fuzzer that
+knows the API documents.
 
-The checks of the template and the fuzzer need python3, the comparison with the last release needs Go, and all of them the network for
+The checks of templates and schemas and the fuzzer need python3, the comparison with the last release needs Go, and all of them the network for
 their tools. Without python3 or Go they are reported as not run, which is a failure with CI=true.
 `
 
@@ -29,9 +31,9 @@ interface Outcome { passed: number, failed: number }
 const COUNTS = /^(?:\w+: )?(\d+) passed, (\d+) failed$/gm
 
 /** Runs a command and returns its output, which can also be shown as it comes. */
-function run ({ command, args, isSuite = false, isBeside = false }: Step): Promise<{ status: number, output: string }> {
+function run ({ command, args, isSuite = false, isBeside = false }: Step, signal: AbortSignal): Promise<{ status: number, output: string }> {
   return new Promise(resolve => {
-    const child = spawn(command, args, { cwd: ROOT, env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { cwd: ROOT, signal, env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     const listen = (chunk: string) => {
       output += chunk
@@ -39,7 +41,7 @@ function run ({ command, args, isSuite = false, isBeside = false }: Step): Promi
     }
     child.stdout.setEncoding('utf8').on('data', listen)
     child.stderr.setEncoding('utf8').on('data', listen)
-    child.once('error', error => resolve({ status: 1, output: error.message }))
+    child.once('error', error => { output += error.message })
     child.once('close', status => resolve({ status: status ?? 1, output }))
   })
 }
@@ -57,17 +59,19 @@ function missing (program: string, version: string): string | undefined {
   return spawnSync(program, [version], { stdio: 'ignore' }).status === 0 ? undefined : program
 }
 
-async function main (): Promise<number> {
-  const { 'without-tests': withoutTests } = readOptions(HELP, { 'without-tests': { type: 'boolean' } })
+async function main (signal: AbortSignal, withoutTests: boolean): Promise<number> {
   const needsPython = missing('python3', '--version')
   const node = (name: string, ...args: string[]): Step => ({ name, command: process.execPath, args })
   const steps: Step[] = [
     node('types', 'node_modules/typescript/bin/tsc', '--noEmit'),
+    node('types of the sign-in page', 'node_modules/typescript/bin/tsc', '--noEmit', '-p', 'examples/web/src'),
     node('lint', 'node_modules/eslint/bin/eslint.js', '.'),
-    ...(withoutTests === true ? [] : [{ ...node('tests', 'scripts/test.ts'), isSuite: true }]),
+    node('unused code and packages', 'node_modules/knip/bin/knip.js'),
+    ...(withoutTests ? [] : [{ ...node('tests', 'scripts/test.ts', '--all'), isSuite: true }]),
     { name: 'template', command: 'bash', args: ['.ci/template-checks'], isSuite: true, isBeside: true, missing: needsPython },
     node('API documents', 'node_modules/@redocly/cli/bin/cli.js', 'lint'),
     node('API documents, by Spectral', 'node_modules/@stoplight/spectral-cli/dist/index.js', 'lint', 'docs/openapi/*.json', 'docs/asyncapi.json', '--fail-severity', 'hint'),
+    { name: 'files of GitHub, Renovate and Compose', command: 'bash', args: ['.ci/schemas'], isSuite: true, missing: needsPython },
     { name: 'compatibility', command: 'bash', args: ['.ci/compatibility'], isSuite: true, missing: missing('go', 'version') },
     { name: 'fuzzer', command: 'bash', args: ['.ci/fuzz'], isSuite: true, missing: needsPython }
   ]
@@ -84,11 +88,12 @@ async function main (): Promise<number> {
     }
     console.log(`${step.name} …`)
     const start = performance.now()
-    const { status, output } = await run(step)
+    const { status, output } = await run(step, signal)
     const outcome = outcomeOf(step, status, output)
     if ((status !== 0 && !step.isSuite) || step.isBeside) console.log(output.trimEnd())
     total.passed += outcome.passed
     total.failed += outcome.failed
+    if (signal.aborted) return
     const seconds = ((performance.now() - start) / 1000).toFixed(1)
     lines.push(`${step.name}: ${status === 0 ? 'ok' : 'FAILED'}${step.isSuite ? `, ${outcome.passed} passed, ${outcome.failed} failed` : ''} (${seconds} s)`)
     console.log(lines.at(-1))
@@ -96,12 +101,15 @@ async function main (): Promise<number> {
 
   const beside: Promise<void>[] = []
   for (const step of steps) {
+    if (signal.aborted) break
     if (step.isBeside) beside.push(take(step))
     else await take(step)
   }
   await Promise.all(beside)
+  if (signal.aborted) return 130
   console.log(`\n${lines.join('\n')}\n${total.passed} passed, ${total.failed} failed`)
   return total.failed === 0 ? 0 : 1
 }
 
-process.exitCode = await main()
+const { 'without-tests': withoutTests = false } = readOptions(HELP, { 'without-tests': { type: 'boolean' } })
+process.exitCode = await interruptible(async signal => await main(signal, withoutTests === true))

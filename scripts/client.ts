@@ -1,10 +1,11 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { makeBruno } from './client/bruno.ts'
 import { readDocument } from './client/document.ts'
 import { makeHttpFile } from './client/http-file.ts'
 import { makeTypescript } from './client/typescript.ts'
 import { readOptions } from './options.ts'
+import { endOnSignals } from './signals.ts'
 
 const HELP = `npm run client: writes what clients/ has that is generated, from docs/openapi/. It connects to nothing.
 `
@@ -37,11 +38,13 @@ export function staleFiles (made: Record<string, string>, found: Record<string, 
 
 if (import.meta.main) {
   readOptions(HELP)
+  endOnSignals()
   const files = await makeClients()
-  for (const folder of GENERATED) await rm(join(ROOT, folder), { recursive: true, force: true })
+  // Synchronous: a Ctrl-C leaves all of them as they were, or all of them written.
+  for (const folder of GENERATED) rmSync(join(ROOT, folder), { recursive: true, force: true })
   for (const [file, text] of Object.entries(files)) {
-    await mkdir(dirname(join(ROOT, file)), { recursive: true })
-    await writeFile(join(ROOT, file), text)
+    mkdirSync(dirname(join(ROOT, file)), { recursive: true })
+    writeFileSync(join(ROOT, file), text)
   }
   console.log(`${Object.keys(files).length} files in ${GENERATED.join(', ')}`)
 }

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
+import { errorLine } from './error-line.ts'
 
 // What the commands for operators share: verbs and options, one-line errors, a question before a change, progress.
 
@@ -7,6 +8,24 @@ import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
 export class UsageError extends Error {}
 /** A command that has found a fault: one line, exit code 1. */
 export class Failure extends Error {}
+
+/** A command that a signal has ended in order: one line, and the exit code that a shell expects, of Ctrl-C unless it is given. */
+export class Interruption extends Failure {
+  exitCode: number
+  constructor (message: string, exitCode = 130) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+/**
+ * Prints why a command has ended, and sets its exit code: 2 when it was called wrongly, that of the signal after a Ctrl-C, otherwise
+ * 1. `foreign` is what to print of an error that is not ours.
+ */
+export function reportFailure (error: unknown, foreign: (error: unknown) => unknown = errorLine): void {
+  console.error(error instanceof UsageError || error instanceof Failure ? error.message : foreign(error))
+  process.exitCode = error instanceof UsageError ? 2 : error instanceof Interruption ? error.exitCode : 1
+}
 
 /** An option that a command cannot do without. */
 export function required (value: string | undefined, name: string, what: string): string {
@@ -43,11 +62,13 @@ export interface Command<Verb extends string> {
   help: string
   verbs: readonly Verb[]
   options?: ParseArgsOptionsConfig
-  run: (verb: Verb, options: Record<string, string | boolean | undefined>) => Promise<void>
+  /** what a verb works on, by verb: the name of the one argument after it, in brackets if it can be left out, or the words it may be, or be left out */
+  operands?: Partial<Record<Verb, string | readonly string[]>>
+  run: (verb: Verb, options: Record<string, string | boolean | undefined>, operand: string | undefined) => Promise<void>
 }
 
 /** Runs a command of verbs. Exit code 0, or 1 when it fails, or 2 when it was called wrongly. */
-export async function runCommand<Verb extends string> ({ help, verbs, options = {}, run }: Command<Verb>, args = process.argv.slice(2)): Promise<void> {
+export async function runCommand<Verb extends string> ({ help, verbs, options = {}, operands = {}, run }: Command<Verb>, args = process.argv.slice(2)): Promise<void> {
   try {
     let given
     try {
@@ -55,14 +76,14 @@ export async function runCommand<Verb extends string> ({ help, verbs, options = 
     } catch (error) {
       throw new UsageError(`${(error as Error).message.split('. ')[0]}: --help lists the options`)
     }
-    const { values, positionals: [verb, ...rest] } = given as { values: Record<string, string | boolean | undefined>, positionals: string[] }
+    const { values, positionals: [verb, operand, ...rest] } = given as { values: Record<string, string | boolean | undefined>, positionals: string[] }
     if (values['help'] === true) return void process.stdout.write(help)
-    if (rest.length > 0 || !(verbs as readonly (string | undefined)[]).includes(verb)) throw new UsageError(`Expected one of ${verbs.join(', ')}: --help says what they do`)
-    await run(verb as Verb, values)
+    const expected = operands[verb as Verb]
+    if (rest.length > 0 || (operand !== undefined && expected === undefined) || !(verbs as readonly (string | undefined)[]).includes(verb)) throw new UsageError(`Expected one of ${verbs.join(', ')}: --help says what they do`)
+    if (typeof expected === 'object' && operand !== undefined && !expected.includes(operand)) throw new UsageError(`Expected one of ${expected.join(', ')}, or nothing after ${verb}: --help lists the options`)
+    if (operand === undefined && typeof expected === 'string' && !expected.startsWith('[')) throw new UsageError(`${verb} needs ${expected}: --help says what it is`)
+    await run(verb as Verb, values, operand)
   } catch (error) {
-    const { name, message } = error as Error
-    const isOurs = error instanceof UsageError || error instanceof Failure
-    console.error(isOurs ? message : `${name}: ${message.split('\n')[0]}`)
-    process.exitCode = error instanceof UsageError ? 2 : 1
+    reportFailure(error)
   }
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { parseTemplate } from '../local/template.ts'
 import { addCodeCache, type CacheRequest, type MadeCache } from './code-cache.ts'
+import { errorLine } from './error-line.ts'
 import { protect } from './protection.ts'
 import { addressOf, findStack, missingRecord, type FoundStack } from './stack.ts'
 import { bootstrapOf, readStage, STAGES } from './stage.ts'
@@ -189,7 +190,7 @@ if (import.meta.main) {
       print: line => { console.log(line) }
     })
   } catch (error) {
-    console.error(error instanceof DeployError ? error.message : `${(error as Error).name}: ${(error as Error).message}`)
+    console.error(error instanceof DeployError ? error.message : errorLine(error))
     process.exitCode = 1
   }
 }

@@ -3,6 +3,8 @@ import {
   type StackResourceDrift
 } from '@aws-sdk/client-cloudformation'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errorLine } from './error-line.ts'
+import { readArguments, refuse } from './options.ts'
 import { findStack } from './stack.ts'
 import { readStage, STAGES } from './stage.ts'
 
@@ -82,21 +84,13 @@ sees them, and ends with exit code 1 when something was changed by hand. Changes
 `
 
 if (import.meta.main) {
-  const [stage = '', ...more] = process.argv.slice(2)
-  if (stage === '--help' || stage === '-h') {
-    process.stdout.write(HELP)
-    process.exit(0)
-  }
-  const unknown = [stage, ...more].find(argument => argument.startsWith('-') && argument !== '--if-deployed')
-  if (unknown !== undefined || !STAGES.includes(stage)) {
-    console.error(unknown === undefined ? `Expected a stage: npm run drift -- ${STAGES.join('|')} [--if-deployed]` : `Unknown option '${unknown}': --help lists the options`)
-    process.exit(2)
-  }
+  const { values, positionals: [stage = '', ...more] } = readArguments(HELP, { 'if-deployed': { type: 'boolean' } })
+  if (!STAGES.includes(stage) || more.length > 0) refuse('Expected one stage', `npm run drift -- ${STAGES.join('|')} [--if-deployed]`)
   const { stack, region } = readStage(`${import.meta.dirname}/..`, stage)
   const cloudformation = new CloudFormationClient({ region })
   try {
     if (await findStack(cloudformation, stack) === undefined) {
-      if (!more.includes('--if-deployed')) throw new DriftError(`There is no stack ${stack} in ${region}`)
+      if (values['if-deployed'] !== true) throw new DriftError(`There is no stack ${stack} in ${region}`)
       console.log(`${stack} is not deployed yet`)
     } else {
       const lines = await findDrift({ cloudformation, stack, print: line => { console.log(line) } })
@@ -105,7 +99,7 @@ if (import.meta.main) {
       console.log('every one is as the template says')
     }
   } catch (error) {
-    console.error(error instanceof DriftError ? error.message : `${(error as Error).name}: ${(error as Error).message}`)
+    console.error(error instanceof DriftError ? error.message : errorLine(error))
     process.exitCode = 1
   }
 }

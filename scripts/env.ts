@@ -3,10 +3,11 @@ import { dotenvLine } from '../local/dotenv.ts'
 import { ENV_EXAMPLE } from '../local/env.ts'
 import { ConfigSchema } from '../src/plugins/config.ts'
 import { readOptions } from './options.ts'
+import { endOnSignals } from './signals.ts'
 
-const README = new URL('../README.md', import.meta.url)
+const PAGE = new URL('../docs/configuration.md', import.meta.url)
 
-const HELP = `npm run env: writes .env.example and the configuration table of README.md, both from the schema in src/plugins/config.ts.
+const HELP = `npm run env: writes .env.example and the table of docs/configuration.md, both from the schema in src/plugins/config.ts.
 
 Run it after every change of the schema; a test compares them.
 `
@@ -45,7 +46,7 @@ export function makeEnvExample (): string {
 ${variablesOf().map(block).join('\n')}`
 }
 
-/** The configuration table of the README, with its head. */
+/** The table of docs/configuration.md, with its head. */
 export function makeConfigurationTable (): string {
   const cell = (text: string) => text.replaceAll('|', '\\|')
   const rows = variablesOf().map(({ name, description, default: byDefault, isRequired }) => {
@@ -55,15 +56,17 @@ export function makeConfigurationTable (): string {
   return `| variable | default | meaning |\n|---|---|---|\n${rows.join('')}`
 }
 
-/** Replaces the configuration table in README.md. */
-export function withConfigurationTable (readme: string): string {
+/** Replaces the table in docs/configuration.md. */
+export function withConfigurationTable (page: string): string {
   const table = /^\| variable \| default \| meaning \|\n(?:\|.*\n)*/m
-  if (!table.test(readme)) throw new Error('README.md has no table that begins with "| variable | default | meaning |"')
-  return readme.replace(table, () => makeConfigurationTable())
+  if (!table.test(page)) throw new Error('docs/configuration.md has no table that begins with "| variable | default | meaning |"')
+  return page.replace(table, () => makeConfigurationTable())
 }
 
 if (import.meta.main) {
   readOptions(HELP)
+  endOnSignals()
   writeFileSync(ENV_EXAMPLE, makeEnvExample())
-  writeFileSync(README, withConfigurationTable(readFileSync(README, 'utf8')))
+  writeFileSync(PAGE, withConfigurationTable(readFileSync(PAGE, 'utf8')))
+  console.log('.env.example, docs/configuration.md')
 }

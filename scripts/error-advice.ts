@@ -43,6 +43,7 @@ export const ADVICE: Record<string, Advice> = {
   METHOD_NOT_ALLOWED: { do: 'Use a method that the header `Allow` lists.' },
   METHOD_NOT_IMPLEMENTED: { do: 'Correct the program: the service knows no such HTTP method.', status: 501, meaning: 'This method is not supported' },
   NOT_FOUND: { do: 'Correct the path. Look for a missing version (`/v2`) or a base path that is there twice.' },
+  OVERLOADED: { do: 'Wait for the seconds in `Retry-After`, then repeat. The request had no effect.' },
   PRECONDITION_FAILED: { do: 'Read the resource again, apply the change to what it is now, and send it with the new `ETag`.' },
   QUOTA_EXCEEDED: { do: 'Wait for the seconds in `Retry-After`, or ask the operator for a larger quota.' },
   RATE_LIMITED: { do: 'Wait for the seconds in `Retry-After`. Read the `RateLimit` headers to slow down earlier.' },

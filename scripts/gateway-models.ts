@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseTemplate } from '../local/template.ts'
 import { deref, type Document, type Schema } from './client/document.ts'
 
@@ -46,7 +46,7 @@ function unionOf (options: { model: Model, isClosed: boolean }[]): Model {
 }
 
 /** A name of a model: letters and digits, and different for each version. */
-export const modelName = (version: string, schema: string) => `${schema.replace(/V\d$/, '')}${version.toUpperCase()}`
+const modelName = (version: string, schema: string) => `${schema.replace(/V\d$/, '')}${version.toUpperCase()}`
 
 /** The POST operations that the gateway knows by their path, and the schema of each body. */
 export function modelledOperations (template: string, documents: Record<string, Document>): { path: string, name: string, document: Document, schema: Schema }[] {
@@ -78,10 +78,10 @@ export function withModels (template: string, documents: Record<string, Document
 }
 
 /** Writes the models into template.yaml. Returns whether they have changed. */
-export async function writeModels (documents: Record<string, string>): Promise<boolean> {
-  const template = await readFile(TEMPLATE, 'utf8')
+export function writeModels (documents: Record<string, string>): boolean {
+  const template = readFileSync(TEMPLATE, 'utf8')
   const changed = withModels(template, Object.fromEntries(['v1', 'v2'].map(version => [version, JSON.parse(documents[`openapi/${version}.json`]!) as Document])))
   if (changed === template) return false
-  await writeFile(TEMPLATE, changed)
+  writeFileSync(TEMPLATE, changed)
   return true
 }

@@ -1,4 +1,5 @@
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation'
+import { errorLine } from './error-line.ts'
 import { readOptions } from './options.ts'
 import { addressOf, findStack, missingRecord } from './stack.ts'
 import { readStage, STAGES } from './stage.ts'
@@ -28,11 +29,16 @@ async function stageUrl (name: string): Promise<string> {
 const { stage } = readOptions(HELP, { stage: { type: 'string' } })
 if (stage !== undefined) {
   try {
-    process.env['PUBLIC_URL'] = await stageUrl(String(stage))
+    process.env['PUBLIC_URL'] = await stageUrl(stage)
     console.log(`# ${process.env['PUBLIC_URL']}`)
   } catch (error) {
-    console.error(`The stage ${String(stage)} cannot be tested: ${(error as Error).message}`)
+    console.error(`The stage ${stage} cannot be tested: ${(error as Error).name === 'Error' ? (error as Error).message : errorLine(error)}`)
     process.exit(1)
   }
 }
+const url = process.env['PUBLIC_URL'] ?? 'http://localhost:3000'
+await fetch(`${url}/health/live`).catch((error: Error) => {
+  console.error(`Nothing answers at ${url} (${((error.cause ?? error) as Error).message}): start it with npm start, or set PUBLIC_URL or --stage`)
+  process.exit(1)
+})
 await import('../test/integration/service.ts')

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createRenderer, type MailContent } from '../src/modules/email/templates/index.ts'
 import { ConfigError } from '../src/shared/config-error.ts'
-import { readOptions } from './options.ts'
+import { openChromium } from './chromium.ts'
+import { readOptions, refuse } from './options.ts'
+import { endOnSignals } from './signals.ts'
 
 const HELP = `npm run mails [-- options]: writes every mail in every language to .local/mails, with an index.html to look through.
 
@@ -14,8 +15,7 @@ const HELP = `npm run mails [-- options]: writes every mail in every language to
 BRAND_NAME, BRAND_COLOR, BRAND_LOGO_URL and MAIL_TEMPLATES_DIR have the same effect as in the service.
 `
 
-const CHROMIUM = '/usr/bin/chromium'
-const LANGUAGES = 'en,de,fr,es,pt,ja,ar'
+const LANGUAGES = ['en', 'de', 'fr', 'es', 'pt', 'ja', 'ar']
 
 const challenge = { challengeId: '0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42', code: '04815162' }
 const expiresAt = '2026-12-03T14:05:00.000Z'
@@ -38,12 +38,7 @@ function mailsIn (locale: string): Record<string, MailContent> {
 }
 
 async function takePictures (directory: string, names: string[]): Promise<void> {
-  if (!existsSync(CHROMIUM)) {
-    console.error(`There are no pictures without ${CHROMIUM}`)
-    process.exit(1)
-  }
-  const { chromium } = await import('playwright-core')
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] })
+  const browser = await openChromium()
   try {
     for (const colorScheme of ['light', 'dark'] as const) {
       for (const width of [600, 360]) {
@@ -61,26 +56,30 @@ async function takePictures (directory: string, names: string[]): Promise<void> 
 }
 
 async function main () {
-  const { languages = LANGUAGES, pictures, to = '.local/mails' } = readOptions(HELP, { languages: { type: 'string' }, pictures: { type: 'boolean' }, to: { type: 'string' } })
+  const { languages, pictures, to = '.local/mails' } = readOptions(HELP, { languages: { type: 'string' }, pictures: { type: 'boolean' }, to: { type: 'string' } })
+  endOnSignals()
+  const wanted = languages?.split(',') ?? LANGUAGES
+  const unknown = wanted.find(language => !LANGUAGES.includes(language))
+  if (unknown !== undefined && process.env['MAIL_TEMPLATES_DIR'] === undefined) refuse(`There are no mails in '${unknown}'`, `expected some of ${LANGUAGES.join(',')}, or templates of your own in MAIL_TEMPLATES_DIR`)
   const { BRAND_NAME: brand = 'Acme', BRAND_COLOR: colour, BRAND_LOGO_URL: logoUrl, MAIL_TEMPLATES_DIR: templates } = process.env
   const render = await createRenderer({ directory: templates, brand, colour, logoUrl, contact: 'hello@example.com', verifyUrl: 'https://users.example.com/verify' })
-  const directory = resolve(String(to))
-  await rm(directory, { recursive: true, force: true })
-  await mkdir(directory, { recursive: true })
-
+  const directory = resolve(to)
+  // Synchronous up to the pictures: a Ctrl-C leaves the mails of before, or all of the new ones.
+  rmSync(directory, { recursive: true, force: true })
+  mkdirSync(directory, { recursive: true })
   const names: string[] = []
   const rows: string[] = []
-  for (const locale of String(languages).split(',')) {
+  for (const locale of wanted) {
     for (const [kind, mail] of Object.entries(mailsIn(locale))) {
       const name = `${locale}-${kind}`
       const { subject, html, text } = render(mail)
-      await writeFile(join(directory, `${name}.html`), html)
-      await writeFile(join(directory, `${name}.txt`), `Subject: ${subject}\n\n${text}`)
+      writeFileSync(join(directory, `${name}.html`), html)
+      writeFileSync(join(directory, `${name}.txt`), `Subject: ${subject}\n\n${text}`)
       names.push(name)
       rows.push(`<tr><td>${locale}<td>${kind}<td><a href="${name}.html">HTML</a><td><a href="${name}.txt">text</a>`)
     }
   }
-  await writeFile(join(directory, 'index.html'), `<!doctype html><meta charset="utf-8"><title>Mails</title><table>${rows.join('\n')}</table>\n`)
+  writeFileSync(join(directory, 'index.html'), `<!doctype html><meta charset="utf-8"><title>Mails</title><table>${rows.join('\n')}</table>\n`)
   if (pictures === true) await takePictures(directory, names)
   console.log(`${names.length} mails: ${join(directory, 'index.html')}`)
 }

@@ -1,7 +1,10 @@
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readOptions } from './options.ts'
+import { interruptible } from './signals.ts'
 
 /** An emulator of many AWS services, the AWS CLI to call it with the commands of the documentation, and the SAM transform for its CloudFormation. */
 const PINS = ['moto[server]==5.2.5', 'awscli==1.46.3', 'aws-sam-translator==1.115.0']
@@ -26,11 +29,13 @@ const isStale = (lock: string): boolean => Date.now() - (statSync(lock, { throwI
  * @returns the directory with `moto_server` and `aws`
  * @throws when they cannot be installed, with the end of pip's output
  */
-export function installMoto (): string {
+export async function installMoto (signal?: AbortSignal): Promise<string> {
   if (isInstalled()) return join(VENV, 'bin')
   mkdirSync(CACHE, { recursive: true })
-  const run = (command: string, ...args: string[]) => {
-    const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
+  const run = async (command: string, ...args: string[]) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], signal })
+    const ended = new Promise<{ status: number | null, error?: Error }>(resolve => { child.once('error', error => resolve({ status: null, error })).once('close', status => resolve({ status })) })
+    const [{ status, error }, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)])
     if (status !== 0) throw new Error(`moto cannot be installed: …${(error?.message ?? `${stdout}${stderr}`).trim().slice(-600)}`)
   }
   // A path of a virtual environment is written into its programs, so it is made in place. Two test files may do so at the same time.
@@ -40,14 +45,14 @@ export function installMoto (): string {
   } catch {
     while (existsSync(lock)) {
       if (isStale(lock)) rmSync(lock, { recursive: true, force: true })
-      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+      else await sleep(200, undefined, { signal })
     }
-    return installMoto()
+    return await installMoto(signal)
   }
   try {
     rmSync(VENV, { recursive: true, force: true })
-    run('python3', '-m', 'venv', VENV)
-    run(join(VENV, 'bin/pip'), 'install', '--quiet', '--disable-pip-version-check', ...PINS)
+    await run('python3', '-m', 'venv', VENV)
+    await run(join(VENV, 'bin/pip'), 'install', '--quiet', '--disable-pip-version-check', ...PINS)
     writeFileSync(`${MARK}.new`, PINS.join(' '))
     renameSync(`${MARK}.new`, MARK)
   } finally {
@@ -63,5 +68,8 @@ kept in .cache, and the directory with their programs is printed. Needs python3 
 if (import.meta.main) {
   readOptions(HELP)
   if (!isInstalled()) console.error(`Installing ${PINS.join(', ')}, which takes about a minute …`)
-  console.log(installMoto())
+  await interruptible(async signal => { console.log(await installMoto(signal)) }).catch((error: Error) => {
+    console.error(error.message)
+    process.exit(1)
+  })
 }

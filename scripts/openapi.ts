@@ -1,4 +1,5 @@
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
@@ -8,11 +9,13 @@ import { ConfigError, loadConfig } from '../src/plugins/config.ts'
 import { DOCUMENTS_DIR } from './client/document.ts'
 import { makeErrorReference, type Document } from './error-reference.ts'
 import { writeModels } from './gateway-models.ts'
+import { makeMetricList, METRIC_LIST } from './metric-list.ts'
 import { readOptions } from './options.ts'
+import { endOnSignals } from './signals.ts'
 
 const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json from the routes, and docs/schemas/ and docs/asyncapi.json from the events.
 docs/errors.md is made from the codes of the documents and from scripts/error-advice.ts. The models with which the gateway
-checks bodies go into template.yaml. It connects to nothing.
+checks bodies go into template.yaml, and what /metrics says of each metric into src/server/metric-list.ts. It connects to nothing.
 
   --release   also copies the documents to docs/released, with which \`npm run check\` compares later ones
 `
@@ -55,22 +58,25 @@ export async function makeDocuments (): Promise<Record<string, string>> {
 
 if (import.meta.main) {
   const { release } = readOptions(HELP, { release: { type: 'boolean' } })
+  endOnSignals()
   const documents = await makeDocuments().catch((error: unknown) => {
     if (!(error instanceof ConfigError)) throw error
     // The environment is .env.example, which is generated from the schema.
     console.error(`${error.message}: npm run env updates .env.example from the schema`)
     process.exit(1)
   })
-  // An event that has gone leaves no schema behind.
-  await rm(SCHEMAS_DIR, { recursive: true, force: true })
+  // Synchronous: a Ctrl-C leaves all of them as they were, or all of them written. An event that has gone leaves no schema behind.
+  rmSync(SCHEMAS_DIR, { recursive: true, force: true })
   for (const [file, text] of Object.entries(documents)) {
-    await mkdir(dirname(join(DOCS, file)), { recursive: true })
-    await writeFile(join(DOCS, file), text)
+    mkdirSync(dirname(join(DOCS, file)), { recursive: true })
+    writeFileSync(join(DOCS, file), text)
     console.log(`docs/${file}`)
   }
-  if (await writeModels(documents)) console.log('template.yaml')
+  if (writeModels(documents)) console.log('template.yaml')
+  writeFileSync(join(DOCS, '..', METRIC_LIST), makeMetricList())
+  console.log(METRIC_LIST)
   if (release === true) {
-    await cp(DOCUMENTS_DIR, join(DOCS, 'released'), { recursive: true })
+    cpSync(DOCUMENTS_DIR, join(DOCS, 'released'), { recursive: true })
     console.log('docs/released')
   }
 }

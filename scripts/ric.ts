@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { readOptions } from './options.ts'
+import { interruptible } from './signals.ts'
 
 /** The runtime client of Lambda's Node images, as AWS publishes it. */
 const PACKAGE = 'aws-lambda-ric'
@@ -26,7 +27,7 @@ const NODE_DIRECTORY = join(dirname(process.execPath), '..')
  * @returns the path of its entry
  * @throws when it cannot be built, with the end of the build's output
  */
-export async function buildRuntimeClient (): Promise<string> {
+export async function buildRuntimeClient (signal?: AbortSignal): Promise<string> {
   if (existsSync(CLIENT)) return ENTRY
   await mkdir(CACHE, { recursive: true })
   const directory = await mkdtemp(join(CACHE, 'ric-building-'))
@@ -34,7 +35,7 @@ export async function buildRuntimeClient (): Promise<string> {
     await writeFile(join(directory, 'package.json'), '{"private":true}')
     const headers = existsSync(join(NODE_DIRECTORY, 'include/node/node.h')) ? [`--nodedir=${NODE_DIRECTORY}`] : []
     const log = join(directory, 'build.log')
-    const code = await run(directory, log, ['install', `${PACKAGE}@${VERSION}`, '--no-audit', '--no-fund', '--foreground-scripts', ...headers])
+    const code = await run(directory, log, ['install', `${PACKAGE}@${VERSION}`, '--no-audit', '--no-fund', '--foreground-scripts', ...headers], signal)
     if (code !== 0) throw new Error(`${PACKAGE} cannot be built: …${(await readFile(log, 'utf8')).slice(-600)}`)
     // Two test files may build it at the same time; the first one wins.
     await rename(directory, DIRECTORY).catch(error => { if (!existsSync(CLIENT)) throw error })
@@ -44,11 +45,11 @@ export async function buildRuntimeClient (): Promise<string> {
   }
 }
 
-async function run (cwd: string, log: string, args: string[]): Promise<number | null> {
-  const npm = spawn('npm', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` } })
+async function run (cwd: string, log: string, args: string[], signal: AbortSignal | undefined): Promise<number | null> {
+  const npm = spawn('npm', args, { cwd, signal, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` } })
   const chunks: Buffer[] = []
   for (const stream of [npm.stdout, npm.stderr]) stream.on('data', chunk => chunks.push(chunk))
-  const code = await new Promise<number | null>((resolve, reject) => { npm.on('close', resolve).on('error', reject) })
+  const code = await new Promise<number | null>((resolve, reject) => { npm.on('close', resolve).on('error', error => { if (error.name !== 'AbortError') reject(error) }) })
   await writeFile(log, Buffer.concat(chunks))
   return code
 }
@@ -60,5 +61,8 @@ that need it. It is kept in .cache, and its path is printed. Needs cmake, make, 
 if (import.meta.main) {
   readOptions(HELP)
   if (!existsSync(CLIENT)) console.error(`Building ${PACKAGE} ${VERSION}, which takes about a minute …`)
-  console.log(await buildRuntimeClient())
+  await interruptible(async signal => { console.log(await buildRuntimeClient(signal)) }).catch((error: Error) => {
+    console.error(error.message)
+    process.exit(1)
+  })
 }

@@ -1,6 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { parseDocument, type Document } from 'yaml'
@@ -103,7 +104,7 @@ async function forward (address: string, ports: number[]): Promise<Server[]> {
 
 async function main () {
   const args = process.argv.slice(2)
-  if (args.includes('--help')) return console.log(USAGE)
+  if (args.includes('--help') || args.includes('-h')) return console.log(USAGE)
   requireTools()
   const envFile = join(process.env['LOCAL_DATA_DIR']?.trim() || '.local', 'env')
   let dotenv: string
@@ -134,11 +135,16 @@ async function main () {
     ...args
   ], { stdio: 'inherit', env: { SAM_CLI_TELEMETRY: '0', ...process.env } })
   // Ctrl-C reaches both processes. This one waits while sam removes its containers, which sam does only on this signal.
-  process.on('SIGINT', () => {})
-  process.on('SIGTERM', () => sam.kill('SIGINT'))
+  let interrupted: number | undefined
+  process.on('SIGINT', () => { interrupted = 130 })
+  process.on('SIGTERM', () => {
+    interrupted = 143
+    sam.kill('SIGINT')
+  })
   process.exitCode = await new Promise<number>((resolve, reject) => {
     sam.on('error', reject)
-    sam.on('close', code => resolve(code ?? 1))
+    // A signal may have ended sam before it is handled here.
+    sam.on('close', (code, signal) => resolve(interrupted ?? code ?? 128 + constants.signals[signal!]))
   }).finally(() => { for (const server of servers) server.close() })
 }
 

@@ -64,8 +64,15 @@ exports.define = name => reader(name === 'PublicKey' ? createPublicKey : createP
 
   // 0.7 %, and 1.4 % of the memory. Whether a body is a web stream, without loading web streams to see it. Node’s are not.
   'stream-types': { name: /\/stream-type-check$/, by: /smithy.core/, contents: () => "const isA = name => value => value?.constructor?.name === name\nexport const isReadableStream = isA('ReadableStream')\nexport const isBlob = isA('Blob')" },
-  // 1 %, as much of the memory, and 18 KiB of the zip. No operation in use has an event stream.
-  'event-streams': { name: /^@smithy\/core\/event-streams$/, contents: () => 'throw new Error("event streams are not part of the Lambda artifact")' },
+  // 1 %, as much of the memory, and 18 KiB of the zip. No operation in use has an event stream. The client of S3 names two of
+  // these when it is loaded and made, so only their use may fail.
+  'event-streams': {
+    name: /^@smithy\/core\/event-streams$/,
+    contents: () => `const refuse = () => { throw new Error('event streams are not part of the Lambda artifact') }
+export const eventStreamSerdeProvider = refuse
+export const resolveEventStreamSerdeConfig = input => input
+export class EventStreamSerde { constructor () { refuse() } }`
+  },
   // 1.4 % of the memory, with the next. Transports of pino, of which the service has none: their threads would lose lines when the
   // process is frozen.
   'thread-stream': { name: /^thread-stream$/, by: /pino/, contents: () => 'module.exports = class { constructor () { throw new Error("thread-stream is not part of the Lambda artifact") } }' },

@@ -2,10 +2,10 @@ import { DescribeStacksCommand, type CloudFormationClient, type Stack } from '@a
 import { lookup } from 'node:dns/promises'
 
 /** PublicUrl of a stage that does not know its address yet; the default of the template. */
-export const NO_ADDRESS = 'https://public-url.invalid'
+const NO_ADDRESS = 'https://public-url.invalid'
 
 /** Whether a host name has an address. */
-export const isHost = async (host: string): Promise<boolean> => await lookup(host).then(() => true, () => false)
+const isHost = async (host: string): Promise<boolean> => await lookup(host).then(() => true, () => false)
 
 export interface FoundStack {
   status: string

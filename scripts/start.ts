@@ -1,8 +1,9 @@
 import './require-node.cjs'
-import { planSystem } from '../local/plan.ts'
+import { planSystem, type Plan } from '../local/plan.ts'
+import type { System } from '../local/system.ts'
 import { readOptions } from './options.ts'
 
-const HELP = `npm start: the whole system on this machine, without Docker and without a cloud account.
+const HELP = `npm start, npm run dev: the whole system on this machine, without Docker and without a cloud account.
 
 It starts a DynamoDB engine, an SQS engine, the event-source mappings between them and the service, an
 inbox that accepts every mail, and the HTTP server, and prints their URLs. Ctrl-C stops everything.
@@ -12,9 +13,16 @@ inbox that accepts every mail, and the HTTP server, and prints their URLs. Ctrl-
   LOCAL_DATA_DIR=.local
                       the data directory, kept between starts. While the system runs, the file env in it
                       connects another process to the engines: node --env-file=.local/env …
-                      The inbox keeps the newest 500 mails, a stream its unread records and the last 1,000.
+                      The inbox keeps the newest 500 mails, a stream its unread records and the last 1,000, the log
+                      its newest 16 MB, whatever LOG_LEVEL shows: npm run trace -- ID
   HOST=127.0.0.1      address the API listens on
+  METRICS_PORT        shows metrics for Prometheus on this port; off without it
   LOG_LEVEL=warn      info shows one line for each answer
+
+  --watch             starts only the app again after each change below src/, in a process of its own; engines, data and
+                      inbox go on. The same as npm run dev
+  --inspect           the same, and a debugger can attach to the app at 127.0.0.1:9229. VS Code: .vscode/launch.json
+  --inspect-port=9229 the same at another port
 
 Every variable of .env.example applies, except those for AWS resources and the mail server. No .env is read.
 To start from scratch, stop it and remove the data directory.
@@ -23,14 +31,27 @@ To start from scratch, stop it and remove the data directory.
 /** Milliseconds for an orderly stop. Sending a mail takes less. Unfinished work continues after the next start. */
 const GRACE = 8000
 
+// Loaded only when it is needed, because loading takes most of the start time. While sources are watched, this process does
+// not load the app: it may not even compile.
+async function startOnce (plan: Plan): Promise<System> {
+  const [{ startSystem }, { startApp }] = await Promise.all([import('../local/system.ts'), import('../local/app.ts')])
+  return await startSystem(plan, startApp)
+}
+
+async function startWatched (plan: Plan, inspect: string | undefined): Promise<System> {
+  const { startWatchedSystem } = await import('../local/watched-system.ts')
+  return await startWatchedSystem(plan, inspect)
+}
+
 async function main () {
-  readOptions(HELP, {}, 'settings are environment variables, as in PORT=4000 npm start; npm start -- --help lists them')
+  const options = readOptions(HELP, { watch: { type: 'boolean' }, inspect: { type: 'boolean' }, 'inspect-port': { type: 'string' } }, 'settings are environment variables, as in PORT=4000 npm start; npm start -- --help lists them')
   const began = performance.now()
   const parent = process.ppid
   const plan = await planSystem(process.env)
-  // Loaded only when it is needed, because loading takes most of the start time.
-  const { startSystem } = await import('../local/system.ts')
-  const system = await startSystem(plan)
+  const isDebugged = options['inspect'] === true || options['inspect-port'] !== undefined
+  const system = options['watch'] === true || isDebugged
+    ? await startWatched(plan, isDebugged ? `127.0.0.1:${String(options['inspect-port'] ?? 9229)}` : undefined)
+    : await startOnce(plan)
 
   let stoppingSince: number | undefined
   async function stop (exitCode: number) {
@@ -47,18 +68,19 @@ async function main () {
   }
   // When npm is killed, it sends no signal. The script in package.json replaces npm's shell with this process, so npm is the parent.
   if (process.env['npm_lifecycle_event'] !== undefined) setInterval(() => { if (process.ppid !== parent) void stop(1) }, 500).unref()
+  // Not as in signals.ts: a Ctrl-C is how this is stopped, so its exit code is 0, and a terminal that is closed stops it too.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0))
   void system.broken.then(reason => {
     console.error(reason)
     return stop(1)
   })
 
-  const { api, docs, inbox } = system.urls
+  const { api, docs, inbox, metrics } = system.urls
   console.log(`The user service is ready (${((performance.now() - began) / 1000).toFixed(1)} s).
 
   API         ${api}
   Swagger UI  ${docs}
-  Inbox       ${inbox}
+  Inbox       ${inbox}${metrics === undefined ? '' : `\n  Metrics     ${metrics}`}
 
 Its data is in ${plan.dir}, the environment for other processes in ${plan.dir}/env. Ctrl-C stops everything.`)
 }

@@ -9,7 +9,8 @@ import uploads from './modules/uploads/index.ts'
 import users from './modules/users/index.ts'
 import aws, { type Tracing } from './plugins/aws/index.ts'
 import bodies from './plugins/bodies.ts'
-import cache from './plugins/cache.ts'
+import breakers from './plugins/breakers.ts'
+import cache from './plugins/cache/index.ts'
 import config, { type Config } from './plugins/config.ts'
 import consumers from './plugins/consumers.ts'
 import correlation, { correlationIdOf } from './plugins/correlation.ts'
@@ -23,13 +24,15 @@ import idempotency from './plugins/idempotency/index.ts'
 import jwt from './plugins/jwt.ts'
 import keys from './plugins/keys/index.ts'
 import { lazySchemas } from './plugins/lazy-schemas.ts'
+import loadShedding, { type LoadLimits } from './plugins/load-shedding.ts'
 import logging, { createLogger } from './plugins/logging.ts'
-import metrics from './plugins/metrics.ts'
+import metrics, { type MetricsOptions } from './plugins/metrics.ts'
 import outbox from './plugins/outbox/index.ts'
 import rateLimit from './plugins/rate-limit/index.ts'
 import requestTarget, { routableTarget } from './plugins/request-target.ts'
 import s3 from './plugins/s3.ts'
 import securityHeaders from './plugins/security-headers.ts'
+import spans, { type Tracer } from './plugins/spans.ts'
 import sqs from './plugins/sqs.ts'
 import versions from './plugins/versions.ts'
 import { FORMATS } from './shared/formats.ts'
@@ -41,8 +44,14 @@ export interface AppOptions {
   logger?: FastifyBaseLogger
   /** further server options, such as the timeouts of the plain server */
   server?: FastifyHttpOptions<Server>
-  /** traces the calls of AWS services; Lambda only */
+  /** records parts of traces; the plain server only */
+  tracer?: Tracer | undefined
+  /** traces the calls of AWS services for X-Ray; Lambda only */
   tracing?: Tracing | undefined
+  /** where metrics go, besides the log lines of counts */
+  metrics?: MetricsOptions | undefined
+  /** beyond them, requests are rejected; the plain server only */
+  loadLimits?: LoadLimits | undefined
   /** replaces modules/email when the module runs as its own service */
   email?: typeof email
 }
@@ -73,14 +82,18 @@ export async function buildApp (options: AppOptions) {
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(config, { config: options.config })
-  await app.register(aws, { tracing: options.tracing })
+  // Before whatever else handles a request, so that all of it belongs to the request's span.
+  await app.register(spans, { tracer: options.tracer })
+  await app.register(aws, { tracing: options.tracing, spans: options.tracer === undefined ? undefined : app.spans })
   await app.register(keys)
   await app.register(correlation)
+  await app.register(metrics, { metrics: options.metrics })
   await app.register(logging)
   await app.register(securityHeaders)
   await app.register(errors)
   await app.register(cors)
-  await app.register(metrics)
+  await app.register(breakers)
+  await app.register(loadShedding, { limits: options.loadLimits })
   await app.register(rateLimit)
   // After CORS and the rate limit, so that web pages can read these errors and they count towards the limit.
   await app.register(versions)

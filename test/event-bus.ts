@@ -14,6 +14,8 @@ export interface TestBus {
   readonly env: Record<string, string>
   readonly events: DomainEvent[]
   isUp: boolean
+  /** whether it answers at all */
+  isSilent: boolean
   eventsOf (userId: string): DomainEvent[]
 }
 
@@ -21,6 +23,7 @@ export async function startEventBus (t: Test): Promise<TestBus> {
   const events: DomainEvent[] = []
   const server = createServer(async (request, response) => {
     const { Entries } = await json(request) as { Entries: { Detail: string }[] }
+    if (bus.isSilent) return
     await sleep(Math.random() * 10)
     if (bus.isUp) events.push(...Entries.map(({ Detail }) => JSON.parse(Detail) as DomainEvent))
     const answer = bus.isUp ? { FailedEntryCount: 0, Entries: [{ EventId: 'x' }] } : { FailedEntryCount: 1, Entries: [{ ErrorCode: 'InternalFailure' }] }
@@ -33,6 +36,7 @@ export async function startEventBus (t: Test): Promise<TestBus> {
     env: { EVENT_BUS_NAME: 'domain', AWS_ENDPOINT_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
     events,
     isUp: true,
+    isSilent: false,
     eventsOf: userId => events.filter(({ data }) => (data as { userId: string }).userId === userId)
   }
   return bus

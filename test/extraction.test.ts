@@ -1,8 +1,5 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { globSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { text } from 'node:stream/consumers'
 import t from 'tap'
 import emailClient from '../src/modules/email/client.ts'
 import { buildTestApp, mailFrom, pump, signIn, startEngines } from './helper.ts'
@@ -57,29 +54,4 @@ t.test('with the e-mail module extracted, users register, sign in, read, change 
 t.test('with the e-mail module extracted, health and documents are as before', async t => {
   t.equal((await app.inject('/health/ready')).statusCode, 200)
   for (const url of ['/openapi/v1.json', '/openapi/v2.json']) t.same((await app.inject(url)).json(), (await worker.inject(url)).json())
-})
-
-// Those that go from a request to a mail and back, of every module but e-mail.
-const ROOT = resolve(import.meta.dirname, '..')
-const files = globSync(['test/modules/users/{enrolment,events,expiry,profile,registration}.test.ts', 'test/modules/auth/{events,sign-in}.test.ts'], { cwd: ROOT }).sort()
-
-t.test('with the e-mail module extracted, the tests of the other modules still pass', { timeout: 230_000 }, async t => {
-  process.env['EMAIL_EXTRACTED'] = 'true'
-  t.teardown(() => { delete process.env['EMAIL_EXTRACTED'] })
-  const extracted = await buildTestApp(t, engines)
-  await t.rejects(deliverMails(extracted, { Records: [sqsRecord('x')] }), { message: 'Records of an unknown source: queue EmailQueue' }, 'what they are run with')
-  t.equal(files.length, 7)
-  const waiting = [...files]
-  await Promise.all([1, 2].map(async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await run(file)
-  }))
-
-  async function run (file: string) {
-    const child = spawn(process.execPath, [file], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
-    t.teardown(() => child.kill('SIGKILL'))
-    const [[status], output] = await Promise.all([once(child, 'exit'), text(child.stdout)])
-    t.equal(status, 0, file)
-    t.ok((output.match(/^ *ok .*# time=/gm) ?? []).length > 3, `${file}: its tests were run`)
-    for (const [failure] of output.matchAll(/^ *not ok .*$/gm)) t.fail(`${file}: ${failure.trim()}`)
-  }
 })

@@ -117,3 +117,23 @@ export function leaveUnprocessed (client: Client, times: number): { calls: () =>
   })
   return { calls: () => calls, stop }
 }
+
+/**
+ * Reads of a replica that no longer follows. From `freeze` on, an eventually consistent read is answered as it was last
+ * answered before, whatever was written since; one that was not seen before, and every consistent one, reads the present.
+ * DynamoDB may do this for a moment, neither engine ever does.
+ */
+export function staleReads (client: Client): { freeze: () => void, served: () => number, stop: () => void } {
+  const answers = new Map<string, unknown>()
+  let isFrozen = false
+  let served = 0
+  const isConsistent = (input: Record<string, unknown>) => input['ConsistentRead'] === true || Object.values(input['RequestItems'] ?? {}).some(({ ConsistentRead }) => ConsistentRead === true)
+  const stop = intercept(client, { onTheLine: false }, async ({ command, input, send }) => {
+    if (!/^(?:GetItem|BatchGetItem|Query|Scan)Command$/.test(command) || isConsistent(input)) return await send()
+    const read = JSON.stringify([command, input])
+    if (!isFrozen || !answers.has(read)) answers.set(read, structuredClone((await send() as { output: unknown }).output))
+    else served++
+    return { output: structuredClone(answers.get(read)), response: {} }
+  })
+  return { freeze: () => { isFrozen = true }, served: () => served, stop }
+}

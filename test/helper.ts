@@ -11,19 +11,26 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SMTPServer } from 'smtp-server'
 import { LOCAL_AWS } from '../local/aws.ts'
 import { deliverObjects, type Attempts } from '../local/bucket-notifications.ts'
-import { createCheckpoints } from '../local/checkpoints.ts'
+import { createCheckpoints, type Checkpoints } from '../local/checkpoints.ts'
 import { createTables, JAVA_NEEDED, javaVersion, startDynamodb, type DynamodbEngine, type DynamodbKind } from '../local/dynamodb.ts'
 import { completeEnv, engineEnv } from '../local/env.ts'
-import { createStreamReader, deliverMessages, deliverPage, type StreamReader } from '../local/event-source-mappings.ts'
+import { deliverMessages } from '../local/queue-mapping.ts'
+import { deliverPage } from '../local/stream-mapping.ts'
+import { createStreamReader, type StreamReader } from '../local/stream-reader.ts'
 import { startRedis, type RedisEngine } from '../local/redis.ts'
 import { queueArn, startSqs, type SqsEngine } from '../local/sqs.ts'
 import { readTemplate } from '../local/template.ts'
+import { installedMoto } from '../scripts/moto.ts'
 import type { App, AppOptions } from '../src/app.ts'
 import type { Tokens } from '../src/modules/auth/contract.ts'
+import { takeComposeEngines, usesCompose } from './compose.ts'
+import { intercept } from './faults.ts'
+import { MOTO_NEEDED, startMotoServer } from './moto.ts'
 
 /** The part of a tap test that the helper needs. */
 export interface Test {
@@ -34,7 +41,7 @@ export interface Test {
 process.env['AWS_ACCESS_KEY_ID'] = LOCAL_AWS.credentials.accessKeyId
 process.env['AWS_SECRET_ACCESS_KEY'] = LOCAL_AWS.credentials.secretAccessKey
 
-/** The folder of the project that sends the mails, when the e-mail module has left this one; see test/house/remove-module.test.ts. */
+/** The folder of the project that sends the mails, when the e-mail module has left this one; see test/house/remove-module.slow.test.ts. */
 const EMAIL_SERVICE = process.env['EMAIL_SERVICE']
 
 const template = readTemplate(EMAIL_SERVICE === undefined ? undefined : join(EMAIL_SERVICE, 'template.yaml'))
@@ -48,10 +55,13 @@ export interface Restartable {
   start (): Promise<void>
 }
 
-export interface SmtpSink extends Restartable {
+export interface SmtpSink<Mail = ParsedMail> extends Restartable {
   readonly url: string
-  /** set to refuse mails: the answer to give instead of 250, or `undefined` to take this one */
-  refuse: ((mail: ParsedMail) => string | undefined) | undefined
+  /**
+   * Set to refuse mails: the answer to give instead of 250, or `undefined` to accept this one. `stall` gives no answer,
+   * `drop` cuts the connection. A server that grey-lists gives a 451 at first.
+   */
+  refuse: ((mail: Mail) => string | undefined) | undefined
 }
 
 export interface Engines {
@@ -62,21 +72,25 @@ export interface Engines {
   /** those of them to an address */
   mailsTo: (address: string) => ParsedMail[]
   sqs: FauxqsServer
-  dynamodb: DynamodbKind
+  dynamodb: TestEngine
   dynamodbEndpoint: string
   sqsEndpoint: string
+  s3Endpoint: string
   redisUrl?: string
   /** URL of a queue by its logical id */
   queueUrl (id: string): string
+  /** whether no message waits, is delayed or is in flight */
+  isQueueEmpty (id: string): boolean | Promise<boolean>
   /** for files of the test; gone with the engines */
   dir: string
   faults: { dynamodb: Restartable, smtp: SmtpSink, redis?: Restartable }
 }
 
 /** How far `pump` has read the streams of a set of engines. */
-const readers = new WeakMap<Engines, StreamReader[]>()
+const readers = new WeakMap<Engines, { client: DynamoDBStreamsClient, checkpoints: Checkpoints, all: StreamReader[] }>()
 
-async function startSmtpSink (mails: ParsedMail[]): Promise<SmtpSink> {
+/** An SMTP server that keeps what it has accepted, as `parse` makes it of the mail. */
+export async function startSmtpSink<Mail> (mails: Mail[], parse: (stream: Readable) => Promise<Mail>): Promise<SmtpSink<Mail>> {
   let server: SMTPServer
   let port = 0
   async function start () {
@@ -85,8 +99,10 @@ async function startSmtpSink (mails: ParsedMail[]): Promise<SmtpSink> {
       disabledCommands: ['STARTTLS', 'AUTH'],
       closeTimeout: 100, // a pooled connection of the worker stays open
       onData (stream, session, callback) {
-        simpleParser(stream).then(mail => {
+        parse(stream).then(mail => {
           const refusal = sink.refuse?.(mail)
+          if (refusal === 'stall') return
+          if (refusal === 'drop') return [...server.connections].find(connection => (connection as unknown as { session: object }).session === session)?.close()
           if (refusal !== undefined) return callback(Object.assign(new Error(refusal), { responseCode: Number(refusal.slice(0, 3)) || 451 }))
           mails.push(mail)
           callback()
@@ -97,7 +113,7 @@ async function startSmtpSink (mails: ParsedMail[]): Promise<SmtpSink> {
     await new Promise<void>(resolve => { server.listen(port, '127.0.0.1', resolve) })
     port = (server.server.address() as AddressInfo).port
   }
-  const sink: SmtpSink = {
+  const sink: SmtpSink<Mail> = {
     get url () { return `smtp://127.0.0.1:${port}` },
     refuse: undefined,
     start,
@@ -107,22 +123,71 @@ async function startSmtpSink (mails: ParsedMail[]): Promise<SmtpSink> {
   return sink
 }
 
-/** The DynamoDB engines that repositories and main flows are tested on, and why one of them cannot be, if so. */
-export async function dynamodbEngines (): Promise<[kind: DynamodbKind, skip: string | false][]> {
+/** What the tests run on: the engines of `local/`, and moto. */
+export type TestEngine = DynamodbKind | 'moto'
+
+/**
+ * The DynamoDB engines that repositories and main flows are tested on, and why one of them cannot be, if so: dynoxide, or in
+ * the `.slow.test.ts` beside a test AWS's DynamoDB Local, whose JVM takes twice the CPU of all the rest, and moto where the
+ * test uses the most of DynamoDB; see docs/adr/0168-three-opinions-about-dynamodb.md.
+ */
+export async function dynamodbEngines ({ moto = false }: { moto?: boolean } = {}): Promise<[kind: TestEngine, skip: string | false][]> {
+  if (process.env['SECOND_ENGINE'] !== 'true') return [['dynoxide', false]]
   const java = await javaVersion() ?? 0
-  // What is run once more with the e-mail module extracted is not about engines.
-  if (process.env['EMAIL_EXTRACTED'] === 'true') return [['dynoxide', false]]
   return [
-    ['dynoxide', false],
-    ['dynamodb-local', java < JAVA_NEEDED && `not run: needs Java ${JAVA_NEEDED} or newer, found ${java === 0 ? 'none' : java}`]
+    ['dynamodb-local', java < JAVA_NEEDED && `not run: needs Java ${JAVA_NEEDED} or newer, found ${java === 0 ? 'none' : java}`],
+    ...(moto ? [['moto', process.env['CI'] !== 'true' && installedMoto() === undefined && MOTO_NEEDED] satisfies [TestEngine, string | false]] : [])
   ]
 }
 
 export interface EngineOptions {
-  dynamodb?: DynamodbKind
+  dynamodb?: TestEngine
   redis?: boolean
   /** of pages that may use the bucket */
   origins?: string[]
+}
+
+/** The environment of the tests, pointed to engines, with the credentials for processes: DynamoDB Local has a database for each access key. */
+const testEnv = (at: Parameters<typeof engineEnv>[0], redis: string | undefined) => ({
+  ...completeEnv({
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'trace',
+    JWT_SECRET: randomBytes(32).toString('hex'),
+    RATE_LIMIT_MAX: '1000000',
+    CACHE_TTL_SECONDS: '60', // one process, unless a test starts Redis
+    REDIS_URL: redis
+  }),
+  ...engineEnv(at),
+  AWS_ACCESS_KEY_ID: LOCAL_AWS.credentials.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: LOCAL_AWS.credentials.secretAccessKey
+})
+
+const mailsTo = (mails: ParsedMail[]) => (address: string) => mails.filter(({ to }) => [to ?? []].flat().some(({ value }) => value.some(mailbox => mailbox.address === address)))
+
+/** The engines of compose.yaml, empty. They cannot be stopped or looked into; the mail server is the tests' own, because it refuses and stalls on request. */
+async function startComposeEngines (t: Test, dataDir: string, { redis: wantsRedis = false, origins = [] }: EngineOptions): Promise<Engines> {
+  const engines = await takeComposeEngines(template, origins)
+  t.teardown(() => engines.stop())
+  const mails: ParsedMail[] = []
+  const smtp = await startSmtpSink(mails, stream => simpleParser(stream))
+  t.teardown(() => smtp.stop())
+  const embeddedOnly = (): never => { throw new Error('this test needs the embedded engines: run it without ENGINES=compose') }
+  const shared: Restartable = { stop: embeddedOnly, start: embeddedOnly }
+  return {
+    env: testEnv({ template, ...engines, smtp: smtp.url }, wantsRedis ? engines.redis : undefined),
+    mails,
+    mailsTo: mailsTo(mails),
+    get sqs () { return embeddedOnly() },
+    dynamodb: 'dynamodb-local',
+    dynamodbEndpoint: engines.dynamodb,
+    sqsEndpoint: engines.sqs,
+    s3Endpoint: engines.s3,
+    ...(wantsRedis ? { redisUrl: engines.redis } : {}),
+    queueUrl: engines.queueUrl,
+    isQueueEmpty: engines.isQueueEmpty,
+    dir: dataDir,
+    faults: { dynamodb: shared, smtp, ...(wantsRedis ? { redis: shared } : {}) }
+  }
 }
 
 /** Real engines on free ports, with the template's tables and queues; everything is gone when the test ends. */
@@ -130,42 +195,42 @@ export async function startEngines (t: Test, { dynamodb: kind, redis: wantsRedis
   const dataDir = await mkdtemp(join(tmpdir(), 'user-service-test-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
 
-  let dynamodb: DynamodbEngine = await startDynamodb({ kind, dataDir: join(dataDir, 'dynamodb') })
+  if (usesCompose()) return await startComposeEngines(t, dataDir, { redis: wantsRedis, origins })
+
+  let dynamodb: Omit<DynamodbEngine, 'kind' | 'ended'> & { kind: TestEngine } = kind === 'moto' ? await startMotoServer() : await startDynamodb({ kind, dataDir: join(dataDir, 'dynamodb') })
   t.teardown(() => dynamodb.stop('SIGKILL'))
   await createTables(dynamodb.endpoint, template.tables)
   const sqs: SqsEngine = await startSqs({ queues: template.queues, buckets: template.buckets, origins })
   t.teardown(() => sqs.stop())
   const mails: ParsedMail[] = []
-  const smtp = await startSmtpSink(mails)
+  const smtp = await startSmtpSink(mails, stream => simpleParser(stream))
   t.teardown(() => smtp.stop())
   let redis: RedisEngine | undefined = wantsRedis ? await startRedis() : undefined
   t.teardown(() => redis?.stop('SIGKILL'))
 
   return {
-    env: {
-      ...completeEnv({
-        NODE_ENV: 'test',
-        LOG_LEVEL: 'trace',
-        JWT_SECRET: randomBytes(32).toString('hex'),
-        RATE_LIMIT_MAX: '1000000',
-        CACHE_TTL_SECONDS: '60', // one process, unless a test starts Redis
-        REDIS_URL: redis?.url
-      }),
-      ...engineEnv({ template, dynamodb: dynamodb.endpoint, sqs: sqs.endpoint, smtp: smtp.url })
-    },
+    env: testEnv({ template, dynamodb: dynamodb.endpoint, sqs: sqs.endpoint, smtp: smtp.url }, redis?.url),
     mails,
-    mailsTo: address => mails.filter(({ to }) => [to ?? []].flat().some(({ value }) => value.some(mailbox => mailbox.address === address))),
+    mailsTo: mailsTo(mails),
     sqs: sqs.server,
     dynamodb: dynamodb.kind,
     dynamodbEndpoint: dynamodb.endpoint,
     sqsEndpoint: sqs.endpoint,
+    s3Endpoint: sqs.endpoint,
     ...(redis === undefined ? {} : { redisUrl: redis.url }),
     queueUrl: sqs.queueUrl,
+    isQueueEmpty (id) {
+      const { ready, delayed, inflight } = sqs.server.inspectQueue(id)!.messages
+      return ready.length + delayed.length + inflight.length === 0
+    },
     dir: dataDir,
     faults: {
       dynamodb: {
         stop: signal => dynamodb.stop(signal),
-        async start () { dynamodb = await startDynamodb({ kind: dynamodb.kind, port: dynamodb.port, dataDir: join(dataDir, 'dynamodb') }) }
+        async start () {
+          if (dynamodb.kind === 'moto') throw new Error('moto keeps nothing, so it cannot be started again')
+          dynamodb = await startDynamodb({ kind: dynamodb.kind, port: dynamodb.port, dataDir: join(dataDir, 'dynamodb') })
+        }
       },
       smtp,
       ...(redis === undefined
@@ -192,7 +257,7 @@ export function mailFrom (app: Deliverer, mailer: Deliverer): void {
 
 /**
  * The real app on real engines, ready. With `EMAIL_EXTRACTED=true` its e-mail module is a client, and the module itself
- * runs in an app beside it, as if it were a service of its own: test/extraction.test.ts runs other tests that way.
+ * runs in an app beside it, as if it were a service of its own: test/extraction.slow.test.ts runs other tests that way.
  * `logLines` grows with everything it logs. */
 export async function buildTestApp (t: Test, engines: Engines, { env = {}, beforeReady = () => {}, ...options }: { env?: Record<string, string | undefined>, beforeReady?: (app: App) => void } & Partial<Omit<AppOptions, 'config' | 'logger'>> = {}): Promise<TestApp> {
   // Loaded here, so that tests of single parts do not load the whole app.
@@ -211,11 +276,25 @@ export async function buildTestApp (t: Test, engines: Engines, { env = {}, befor
     await mailer.ready()
     mailers.set(app, mailer)
   }
-  // A JVM on a busy machine pauses for longer than DynamoDB ever does.
-  if (engines.dynamodb === 'dynamodb-local') (app.dynamodb.config.requestHandler as unknown as NodeHttpHandler).updateHttpClientConfig('requestTimeout', 10_000)
+  // A JVM or Python on a busy machine pauses for longer than DynamoDB ever does.
+  if (engines.dynamodb !== 'dynoxide') (app.dynamodb.config.requestHandler as unknown as NodeHttpHandler).updateHttpClientConfig('requestTimeout', 10_000)
+  if (engines.dynamodb === 'moto') oneCallAtATime(app)
   beforeReady(app)
   await app.ready()
   return Object.assign(app, { logLines })
+}
+
+/**
+ * moto answers requests at the same time without isolating them: a transaction that fails puts back a copy of the tables from
+ * its start, and so undoes what others wrote meanwhile. The calls still come in any order.
+ */
+function oneCallAtATime (app: App): void {
+  let last: Promise<unknown> = Promise.resolve()
+  intercept(app.dynamodb, {}, ({ send }) => {
+    const answer = last.then(send)
+    last = answer.catch(() => {})
+    return answer
+  })
 }
 
 /** The app of another folder of this project, on the same engines. */
@@ -228,13 +307,11 @@ async function buildServiceIn (root: string, env: Record<string, string | undefi
 }
 
 function readersOf (engines: Engines): StreamReader[] {
-  let all = readers.get(engines)
-  if (all === undefined) {
-    const client = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: engines.dynamodbEndpoint })
-    all = template.streamMappings.map(({ table }) => createStreamReader(client, table, createCheckpoints()))
-    readers.set(engines, all)
-  }
-  return all
+  const { client, checkpoints, all } = readers.get(engines) ?? { client: new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: engines.dynamodbEndpoint }), checkpoints: createCheckpoints(), all: undefined }
+  // moto puts a copy of its tables in their place after a failed transaction: an iterator from before it finds nothing new.
+  const current = all === undefined || engines.dynamodb === 'moto' ? template.streamMappings.map(({ table }) => createStreamReader(client, table, checkpoints)) : all
+  readers.set(engines, { client, checkpoints, all: current })
+  return current
 }
 
 /** What takes the batches of queues and streams: an app, or a function that stands for one. */
@@ -246,8 +323,17 @@ interface Deliverer { consumers: { deliver (event: { Records: unknown }): Promis
  * fails three times fails the test.
  */
 export async function pump (app: Deliverer, engines: Engines, mailer: Deliverer = mailers.get(app) ?? app): Promise<void> {
+  // One after the other: what one of them has in its hands, another would not find, and would end before it is delivered.
+  const turn = (pumps.get(engines) ?? Promise.resolve()).catch(() => {}).then(() => pumpOnce(app, engines, mailer))
+  pumps.set(engines, turn)
+  await turn
+}
+
+const pumps = new WeakMap<Engines, Promise<void>>()
+
+async function pumpOnce (app: Deliverer, engines: Engines, mailer: Deliverer): Promise<void> {
   const sqs = new SQSClient({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint })
-  const s3 = new S3Client({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint, forcePathStyle: true })
+  const s3 = new S3Client({ ...LOCAL_AWS, endpoint: engines.s3Endpoint, forcePathStyle: true })
   const attempts: Attempts = new Map()
   try {
     for (let moved = true; moved;) {
@@ -268,9 +354,11 @@ export async function pump (app: Deliverer, engines: Engines, mailer: Deliverer 
         }
       }
       for (const mapping of template.queueMappings) {
+        if (await engines.isQueueEmpty(mapping.queue)) continue // a look costs less than a request
         const step = { mapping, handler: (event: SQSEvent) => mailer.consumers.deliver({ ...event }) as Promise<SQSBatchResponse>, sqs, queueUrl: engines.queueUrl(mapping.queue), queueArn: queueArn(mapping.queue), wait: 0, retryAfter: 0 }
         while ((await deliverMessages(step)).received > 0) moved = true
       }
+      if (moved) continue
       for (const mapping of template.bucketMappings) {
         const delivered = await deliverObjects({
           mapping,
@@ -289,8 +377,11 @@ export async function pump (app: Deliverer, engines: Engines, mailer: Deliverer 
   }
 }
 
+/** How long a test waits for a condition. Long, because it costs nothing where the condition is met, and machines are busy. */
+const WAIT_MS = Number(process.env['TEST_WAIT_MS'] ?? 30_000)
+
 /** Polls until a condition is truthy, and resolves to what it was; fails with the condition's own text. */
-export async function until<T> (condition: () => T | Promise<T>, { timeoutMs = 10_000 }: { timeoutMs?: number } = {}): Promise<Exclude<NonNullable<T>, false | 0 | ''>> {
+export async function until<T> (condition: () => T | Promise<T>, { timeoutMs = WAIT_MS }: { timeoutMs?: number } = {}): Promise<Exclude<NonNullable<T>, false | 0 | ''>> {
   const deadline = Date.now() + timeoutMs
   let cause: unknown
   while (Date.now() < deadline) {

@@ -1,16 +1,11 @@
 import { globSync, readFileSync } from 'node:fs'
+import { declaredIn } from '../scripts/metric-list.ts'
 
 const sources = globSync('src/**/*.ts').map(file => readFileSync(file, 'utf8'))
 
-/** Names that calls of `count` have as their first argument, a choice between two included. */
+/** Names that calls have as their first argument, a choice between two included. */
 export function countedIn (source: string): string[] {
-  return [...source.matchAll(/\bcount\(([^()]*)/g)].flatMap(([, argument = '']) => [...argument.matchAll(/'(\w+)'/g)].map(match => match[1]!))
-}
-
-/** Names that a module adds to MetricNames. */
-export function declaredIn (source: string): string[] {
-  const [, body = ''] = /interface MetricNames \{([^}]*)\}/.exec(source) ?? []
-  return [...body.matchAll(/^\s*(\w+): true$/gm)].map(match => match[1]!)
+  return [...source.matchAll(/\b(?:count|countOften|measure|observe|show)\(([^()]*)/g)].flatMap(([, argument = '']) => [...argument.matchAll(/'([A-Z]\w*)'/g)].map(match => match[1]!))
 }
 
 const namesOf = (find: (source: string) => string[]) => [...new Set(sources.flatMap(find))].sort()
@@ -19,4 +14,5 @@ const namesOf = (find: (source: string) => string[]) => [...new Set(sources.flat
 export const countedNames = namesOf(countedIn)
 
 /** The metrics of the service, as its modules declare them. */
-export const declaredNames = namesOf(declaredIn)
+export const declared = new Map(sources.flatMap(declaredIn).map(({ name, kind }) => [name, kind]))
+export const declaredNames = [...declared.keys()].sort()

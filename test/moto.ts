@@ -17,28 +17,34 @@ export interface Moto {
   shell (script: string, env?: Record<string, string>): Promise<string>
 }
 
+export const MOTO_NEEDED = 'not run: npm run moto installs it, in about a minute'
+
 /**
  * The directory of moto and the AWS CLI. Where they are not installed, the test is reported as not run; in CI they are
  * installed, and it is a failure if they cannot be.
  */
-export function motoPrograms (t: Test): string | undefined {
+async function motoPrograms (t: Test): Promise<string | undefined> {
   if (process.env['CI'] !== 'true') {
     const installed = installedMoto()
-    if (installed === undefined) t.pass('runs on moto', { skip: 'not run: npm run moto installs it, in about a minute' })
+    if (installed === undefined) t.pass('runs on moto', { skip: MOTO_NEEDED })
     return installed
   }
   try {
-    return installMoto()
+    return await installMoto()
   } catch (error) {
     t.fail(`not run: ${(error as Error).message.replace(/\s+/g, ' ')}`)
     return undefined
   }
 }
 
-/** An empty AWS account on a free port of this machine, which is gone when the test ends. `undefined` where moto is not installed. */
-export async function startMoto (t: Test): Promise<Moto | undefined> {
-  const programs = motoPrograms(t)
-  if (programs === undefined) return undefined
+/**
+ * An empty AWS account on a free port of this machine.
+ *
+ * @throws where moto is not installed
+ */
+export async function startMotoServer () {
+  const programs = installedMoto()
+  if (programs === undefined) throw new Error(MOTO_NEEDED)
   const port = await freePort()
   const endpoint = `http://127.0.0.1:${port}`
   const server = await startChild({
@@ -48,7 +54,15 @@ export async function startMoto (t: Test): Promise<Moto | undefined> {
     timeout: 60_000,
     isReady: async () => (await fetch(`${endpoint}/moto-api/data.json`)).ok
   })
-  t.teardown(() => server.stop('SIGKILL'))
+  return { kind: 'moto' as const, port, endpoint, stop: server.stop }
+}
+
+/** The same for one test: gone when it ends. `undefined` where moto is not installed. */
+export async function startMoto (t: Test): Promise<Moto | undefined> {
+  const programs = await motoPrograms(t)
+  if (programs === undefined) return undefined
+  const { endpoint, stop } = await startMotoServer()
+  t.teardown(() => stop('SIGKILL'))
   const env = {
     AWS_ENDPOINT_URL: endpoint,
     AWS_REGION: 'eu-central-1',

@@ -15,7 +15,7 @@ export interface Run { code: number, stdout: string, stderr: string }
 
 /** Runs a script of the project as a process of its own, without a terminal. */
 export async function runScript (name: string, args: string[], env: Record<string, string | undefined>): Promise<Run> {
-  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, '../scripts', `${name}.ts`), ...args], { env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env }, maxBuffer: 2 ** 26 })
+  const run = promisify(execFile)(process.execPath, [join(import.meta.dirname, '../scripts', `${name}.ts`), ...args], { env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], HOME: '/nonexistent', ...env }, maxBuffer: 2 ** 26 })
   return await run.then(({ stdout, stderr }) => ({ code: 0, stdout, stderr }), (error: Run) => error)
 }
 

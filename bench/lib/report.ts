@@ -30,7 +30,7 @@ export function renderText (table: Table): string {
   return [table.title, ...lines.map(line => line.map((text, index) => index === 0 || index > table.columns.length ? text.padEnd(widths[index]!) : text.padStart(widths[index]!)).join('  ').trimEnd())].join('\n')
 }
 
-export function renderMarkdown (table: Table): string {
+function renderMarkdown (table: Table): string {
   const [head, ...rows] = linesOf(table).map(line => `| ${line.join(' | ')} |`)
   const columns = linesOf(table)[0]!
   return [head, `|${columns.map((_, index) => index === 0 || index > table.columns.length ? '---|' : '--:|').join('')}`, ...rows].join('\n')

@@ -9,6 +9,9 @@ export function quantile (values: readonly number[], share: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
 
+/** A figure that was not measured on this system is left out. */
+export const optional = (value: number): number | undefined => Number.isNaN(value) ? undefined : value
+
 /** A ratio to the base, with the quarters between which half of the rounds lie. */
 export interface Ratio { ratio: number, low: number, high: number }
 

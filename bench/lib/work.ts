@@ -16,7 +16,7 @@ const isText = (value: unknown) => typeof value === 'string' && value !== ''
 const EMAIL = 'grace@example.com'
 
 /** The user whose profile is read. */
-export const USER = { id: 'a3bb189e-8bf9-4c2f-8f2a-0c1d2e3f4a5b', email: 'ada@example.com', name: 'Ada Lovelace' }
+const USER = { id: 'a3bb189e-8bf9-4c2f-8f2a-0c1d2e3f4a5b', email: 'ada@example.com', name: 'Ada Lovelace' }
 
 /** As the users table holds it. */
 export const USER_ITEM = userItem({ ...USER, locale: 'en', status: 'ACTIVE', role: 'user', createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z', version: 1 })
@@ -54,3 +54,7 @@ export const serviceTasks = (secret: string, issuer: string, email: string = EMA
   static: { call: { method: 'GET', path: '/health/live' }, expected: { status: 200, body: { status: isText } } },
   me: { call: { method: 'GET', path: '/v2/users/me', headers: { authorization: serviceBearer(secret, issuer)() } }, expected: { status: 200, body: { id: USER.id, email: USER.email, name: USER.name, status: 'ACTIVE' } } }
 })
+
+/** A server meets the tokens of many sessions, so that what it remembers of one token is worth no more than with users. */
+const TOKENS = 500
+export const bearersOf = (make: () => string): string[] => Array.from({ length: TOKENS }, make)

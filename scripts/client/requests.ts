@@ -23,10 +23,11 @@ const VARIABLES = new Set(['email', 'challengeId', 'code', 'refreshToken'])
 const CAPTURED = ['challengeId', 'accessToken', 'refreshToken']
 
 const singular = (word: string) => word.replace(/s$/, '')
+const camelCase = (words: string) => words.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 
-/** `{id}` after `/users` is a `userId`; other parameters have a name of their own. */
+/** `{id}` after `/users` is a `userId`, after `/price-lists` a `priceListId`; other parameters have a name of their own. */
 const variableOf = (path: string, parameter: string) =>
-  parameter === 'id' ? `${singular(/\/(\w+)\/\{id\}/.exec(path)![1]!)}Id` : parameter
+  parameter === 'id' ? `${singular(camelCase(/\/([\w-]+)\/\{id\}/.exec(path)![1]!))}Id` : parameter
 
 function exampleOf (document: Document, reference: Schema, name?: string): unknown {
   const schema = deref(document, reference)

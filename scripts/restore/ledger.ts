@@ -8,7 +8,7 @@ export interface Ledger {
   has (userId: string): boolean
 }
 
-export const ledgerOf = (hashes: ReadonlySet<string>): Ledger => ({ size: hashes.size, has: userId => hashes.has(nameless(userId)) })
+const ledgerOf = (hashes: ReadonlySet<string>): Ledger => ({ size: hashes.size, has: userId => hashes.has(nameless(userId)) })
 
 /** The attribute that has the marker of an erasure in its key, by the table's kind. */
 const MARKED = { users: 'userId', auth: 'pk' } as const

@@ -1,7 +1,8 @@
 import type { Context } from 'aws-lambda'
 import type { App } from '../app.ts'
 import { isObject } from '../shared/is-object.ts'
-import { createHttp, isHttp } from './http.ts'
+import { isHttp } from './http-event.ts'
+import { createHttp } from './http.ts'
 
 /** The event with which EventBridge Scheduler, or an operator, starts a sweep of the outboxes. */
 const SWEEP = { source: 'user-service.schedule', detailType: 'sweep' }

@@ -26,6 +26,7 @@ export async function start (directory: string, isCodeCacheStale = false) {
   const app = await buildApp({
     config: configOf(process.env),
     docs: { source: 'files', directory: join(directory, 'openapi') },
+    metrics: { inAnswers: true },
     // The runtime client sets the header anew for each invocation.
     tracing: daemon === undefined ? undefined : { daemon, header: () => process.env['_X_AMZN_TRACE_ID'] }
   })

@@ -57,6 +57,7 @@ export const ConfigSchema = Type.Object({
   LOG_LEVEL: OneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { description: 'trace, debug, info, warn, error, fatal or silent', example: 'info', default: 'info' }),
   PORT: Count({ minimum: 0, maximum: 65535, description: 'port of the plain server; 0 selects a free one', example: '3000', default: 3000 }),
   HOST: Text({ description: 'address the plain server binds', example: '127.0.0.1', default: '127.0.0.1', pattern: '^[A-Za-z0-9.:_%-]+$', maxLength: 253, expected: 'an address or a host name, without scheme and port' }),
+  METRICS_PORT: Type.Optional(Count({ minimum: 0, maximum: 65535, description: 'port on which the plain server shows metrics to Prometheus, at /metrics of HOST; it needs no token, so let only the scraper reach it. 0 selects a free one; unset = off', example: '9464' })),
   PUBLIC_URL: Url({
     description: 'where clients reach the service, without a slash at the end; links in mails start with it',
     example: 'http://localhost:3000',
@@ -128,7 +129,7 @@ export const ConfigSchema = Type.Object({
   })),
   MAIL_TEMPLATES_DIR: Type.Optional(Text({ description: 'directory with texts and layouts that replace those of the mails, see docs/mails.md', example: '/opt/mail-templates', pattern: '^[^\\u0000-\\u001f]+$', expected: 'the path of a directory' })),
   SMTP_URL: Type.Optional(Text({
-    description: 'SMTP server for mails; unset sends through SES',
+    description: 'SMTP server for mails; unset sends through SES. In production smtp:// to another machine needs STARTTLS, unless the URL ends in ?requireTLS=false',
     example: 'smtp://localhost:1025',
     pattern: '^smtps?://[^\\s/?#\\\\]+/?(\\?[^\\s#]*)?$',
     expected: 'smtp://host:port or smtps://host:port, with a user name and a password if needed'
@@ -144,6 +145,7 @@ export const ConfigSchema = Type.Object({
   V1_SUNSET: Text({ description: 'date on which v1 ends, in the Sunset header', example: '2027-12-31', default: '2027-12-31', pattern: '^\\d{4}-\\d{2}-\\d{2}$', expected: 'a calendar date, YYYY-MM-DD' }),
   V1_ENABLED: Flag({ description: 'false answers 410 on every v1 path', example: 'true', default: true }),
   DOCS_ENABLED: Flag({ description: 'serve Swagger UI at /docs', example: 'true', default: true }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(Url({ description: 'OpenTelemetry collector that gets the traces of the plain server, as OTLP over HTTP; unset = no traces', example: 'http://localhost:4318' })),
   TRUST_PROXY: Type.Optional(List({
     description: 'proxies whose X-Forwarded-For is trusted, CIDR list; plain server only',
     example: '10.0.0.0/8',
@@ -244,17 +246,23 @@ function secretFaults (config: Partial<Config>): [Name, string][] {
 /**
  * Reads and checks the configuration. Empty variables count as unset. Unknown variables are ignored.
  *
+ * @param names the variables that are read: all, but for a service that is only a part of this one
  * @throws {ConfigError} when a variable is missing or invalid
  */
-export function loadConfig (env: Record<string, string | undefined>): Config {
+export function loadConfig<N extends Name = Name> (env: Record<string, string | undefined>, names: readonly N[] = Object.keys(ConfigSchema.properties) as N[]): Pick<Config, N> {
   const config: Record<string, unknown> = {}
   const faults = new Map<string, string>()
-  for (const [name, schema] of Object.entries(ConfigSchema.properties)) {
+  const absent: string[] = []
+  for (const name of names) {
+    const schema: TSchema = ConfigSchema.properties[name]
     const text = env[name]?.trim() ?? ''
     if (text === '') {
       const value = structuredClone(schema['default'] as unknown)
       if (value !== undefined) config[name] = value
-      else if (required.has(name)) faults.set(name, missing(name, schema))
+      else if (required.has(name)) {
+        absent.push(name)
+        faults.set(name, missing(name, schema))
+      }
       continue
     }
     const value = parse(schema, text)
@@ -270,9 +278,14 @@ export function loadConfig (env: Record<string, string | undefined>): Config {
     // An invalid secret is not reported as missing too.
     if (![...faults.keys()].some(faulty => faulty.includes('_SECRET'))) faults.set(name, `${name} ${fault}`)
   }
+  // A line that explains eight variables is not read: several are only named.
+  if (absent.length > 1) {
+    for (const name of absent) faults.delete(name)
+    faults.set('', `${absent.join(', ')} are missing (see .env.example)`)
+  }
   if (faults.size > 0) throw new ConfigError(`Configuration: ${[...faults.values()].join('; ')}`)
-  const { ADMIN_EMAILS } = config as Config
-  return { ...config as Config, ADMIN_EMAILS: ADMIN_EMAILS.map(email => canonicalEmail(email)!) }
+  const { ADMIN_EMAILS } = config as Partial<Config>
+  return { ...config as Config, ...(ADMIN_EMAILS === undefined ? {} : { ADMIN_EMAILS: ADMIN_EMAILS.map(email => canonicalEmail(email)!) }) }
 }
 
 declare module 'fastify' {

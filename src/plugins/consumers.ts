@@ -1,6 +1,7 @@
 import type { DynamoDBBatchResponse, DynamoDBStreamEvent, S3Event, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import fp from 'fastify-plugin'
 import { isObject } from '../shared/is-object.ts'
+import type {} from './metrics.ts'
 
 /** The deadline of an invocation, in milliseconds since the epoch; without it there is no deadline. */
 export interface Invocation { deadline?: number | undefined }
@@ -19,6 +20,15 @@ export interface Consumers {
   add<K extends Kind> (source: { [key in K]: string } & { [key in Exclude<Kind, K>]?: never }, consumer: Consumer<K>): void
   /** Passes a batch of records to the consumer of its source. Throws when the source has no consumer, or the batch has several sources. */
   deliver (event: { Records: unknown }, invocation?: Invocation): Promise<unknown>
+}
+
+declare module './metrics.ts' {
+  interface MetricNames {
+    /** how long the oldest message of a batch has waited in its queue, delays and retries included */
+    QueueLagSeconds: 'seconds'
+    /** how long the oldest record of a batch has waited in its table's stream */
+    StreamLagSeconds: 'seconds'
+  }
 }
 
 declare module 'fastify' {
@@ -46,6 +56,11 @@ function sourceOf (record: unknown): string | undefined {
   }
 }
 
+/** When a record came into its queue or stream, in milliseconds since the epoch. Of a stream only the second is known. */
+function arrivalOf ({ attributes, dynamodb }: { attributes?: { SentTimestamp?: string }, dynamodb?: { ApproximateCreationDateTime?: number } }): number {
+  return Number(attributes?.SentTimestamp ?? (dynamodb?.ApproximateCreationDateTime ?? NaN) * 1000)
+}
+
 /** The map from event sources to their consumers, for the Lambda entry and for the local event-source mappings. */
 export default fp(async function consumers (app) {
   const all = new Map<string, (event: never, invocation: Invocation) => Promise<unknown>>()
@@ -64,7 +79,10 @@ export default fp(async function consumers (app) {
       const consumer = sources.size === 1 && source !== undefined ? all.get(source) : undefined
       // An error and not a silent success, so that AWS retries the batch and keeps it if it still fails.
       if (consumer === undefined) throw new Error(`Records of an unknown source: ${sources.size > 1 ? 'more than one' : source ?? 'none'}`)
+      const [kind, name] = source!.split(' ') as [Kind, string]
+      const lag = Math.max(0, Date.now() - Math.min(...(event.Records as object[]).map(arrivalOf))) / 1000
+      if (kind !== 'bucket' && !Number.isNaN(lag)) app.metrics.measure(kind === 'queue' ? 'QueueLagSeconds' : 'StreamLagSeconds', lag, { source: name })
       return await consumer(event as never, invocation)
     }
   })
-}, { name: 'consumers' })
+}, { name: 'consumers', dependencies: ['metrics'] })

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import type {} from './aws/index.ts'
+import type {} from './spans.ts'
 
 /** An event for other services: the contract of the EventBridge entries' `detail`. */
 export interface DomainEvent {
@@ -9,6 +10,8 @@ export interface DomainEvent {
   /** ISO 8601 */
   occurredAt: string
   correlationId: string
+  /** W3C's, of the request that caused it; added when it is published, where traces are on */
+  traceparent?: string
   data: object
 }
 
@@ -41,12 +44,13 @@ export default fp(async function eventBus (app) {
     async publish (event) {
       opening ??= open()
       const { client, PutEventsCommand } = await opening
+      const traceparent = app.spans.traceparent()
       const { FailedEntryCount, Entries } = await client.send(new PutEventsCommand({
-        Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify(event) }]
+        Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify(traceparent === undefined ? event : { ...event, traceparent }) }]
       }))
       // PutEvents answers 200 even for entries that it did not accept.
       if (FailedEntryCount !== 0) throw new Error(`EventBridge did not accept the event: ${Entries?.[0]?.ErrorCode ?? 'no reason given'}`)
     }
   })
   app.addHook('onClose', async () => { (await opening)?.client.destroy() })
-}, { name: 'event-bus', dependencies: ['config', 'aws'] })
+}, { name: 'event-bus', dependencies: ['config', 'aws', 'spans'] })

@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { Config } from './config.ts'
 import { createLogOutput } from './log-output.ts'
+import type {} from './metrics.ts'
 
 // The only fields of an error that are logged. Other properties of SDK and SMTP errors contain requests, addresses and
 // answers.
@@ -41,16 +42,30 @@ export function createServerLogger (config: Config): Logger {
   return logger
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Fields of the line of the answer, which say whose request it was where no access token does: ids and words, no personal data. */
+    audit: Record<string, string>
+  }
+}
+
 /** Logs one line for every answer, with the route's pattern and never the URL, which may contain personal data. */
 export default fp(async function logging (app) {
+  app.decorateRequest('audit')
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.audit = {}
+    done()
+  })
   app.addHook('onResponse', (request, reply, done) => {
     request.log.info({
       method: request.method,
       route: request.is404 ? undefined : request.routeOptions.url,
       statusCode: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
-      userId: request.user?.userId
+      userId: request.user?.userId,
+      ...request.audit,
+      ...app.metrics.answered(request, reply)
     }, 'answered')
     done()
   })
-}, { name: 'logging' })
+}, { name: 'logging', dependencies: ['metrics'] })

@@ -1,3 +1,5 @@
+import { BreakerOpen } from './breaker.ts'
+
 // The names of AWS errors, in one place. Code never matches on messages, because they differ between engines.
 
 /** The fields of an SDK error that say what happened. */
@@ -56,12 +58,16 @@ export function isConflict (error: unknown): boolean {
   return CONFLICTS.includes(e.name ?? '') || reasonsOf(e).includes(CONFLICT_REASON)
 }
 
+/** Whether a service did not answer, or only that it has a failure. A throttled or rejected request was answered. */
+export function isOutage (error: unknown): boolean {
+  const { name = '', code = '', $metadata } = asError(error)
+  return !THROTTLES.includes(name) && (FAILURES.includes(name) || NETWORK_CODES.includes(code) || ($metadata?.httpStatusCode ?? 0) >= 500)
+}
+
 /** Whether an error is a temporary failure of a dependency, and not a fault in the request. */
 export function isUnavailable (error: unknown): boolean {
   const e = asError(error)
-  return e.$retryable !== undefined || isConflict(e) ||
-    [...THROTTLES, ...FAILURES].includes(e.name ?? '') ||
-    NETWORK_CODES.includes(e.code ?? '') ||
-    (e.$metadata?.httpStatusCode ?? 0) >= 500 ||
+  return e.$retryable !== undefined || isConflict(e) || isOutage(e) || e instanceof BreakerOpen ||
+    THROTTLES.includes(e.name ?? '') ||
     reasonsOf(e).some(reason => THROTTLE_REASONS.includes(reason))
 }

@@ -29,6 +29,8 @@ export const CanonicalEmail = Type.String({
 // RFC 5321 dot-string. Quoted local parts are legal but rejected: no real mailbox uses them, and they could smuggle a
 // comma, a line break or a second recipient into a mail header.
 const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
+// An encoded word (RFC 2047) is made of the same characters. A mail program that decodes it shows, or writes to, another address.
+const ENCODED_WORD = /=\?[^?]*\?[bq]\?[^?]*\?=/i
 const DOMAIN = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})$/
 
 /**
@@ -43,7 +45,7 @@ export function canonicalEmail (text: string): string | undefined {
   const at = input.lastIndexOf('@')
   if (at < 1 || input.length > MAX_EMAIL) return undefined
   const local = input.slice(0, at)
-  if (local.length > MAX_LOCAL_PART || !LOCAL_PART.test(local)) return undefined
+  if (local.length > MAX_LOCAL_PART || !LOCAL_PART.test(local) || ENCODED_WORD.test(local)) return undefined
   const typedDomain = input.slice(at + 1)
   // domainToASCII silently drops or maps some characters (tabs, %-escapes, full-width dots), so only letters, digits,
   // dashes and dots of any script may reach it. ASCII is looked for first: the properties of characters take a cold start

@@ -51,4 +51,5 @@ export const IdempotencyKeyReused = createError('IDEMPOTENCY_KEY_REUSED', 'This 
 export const PreconditionFailed = createError('PRECONDITION_FAILED', 'The resource is not in the state that If-Match or If-None-Match asks for; read it again', 412)
 export const TooManyRequests = createError('RATE_LIMITED', 'Too many requests; try again after the time in Retry-After', 429)
 export const Internal = createError('INTERNAL', 'Something went wrong on our side; quote the correlation id when you report it', 500)
+export const Overloaded = createError('OVERLOADED', 'Too many requests are running; try again after the time in Retry-After', 503)
 export const Unavailable = createError('DEPENDENCY_UNAVAILABLE', 'A dependency of this service does not answer; try again', 503)

@@ -12,6 +12,8 @@ export interface OutboxEntry<T extends string = string, D = unknown> {
   /** ISO 8601 */
   occurredAt: string
   correlationId: string
+  /** W3C's, of the request that caused it; where traces are on */
+  traceparent?: string
   data: D
 }
 

@@ -55,7 +55,7 @@ t.test('the policy is good for every method and path of the stage, since the gat
     const { policyDocument } = await authorize({ type: 'TOKEN', methodArn, authorizationToken }) as { policyDocument: { Statement: { Resource: string }[] } }
     t.equal(policyDocument.Statement[0]!.Resource, resource)
   }
-  await t.rejects(authorize({ type: 'TOKEN', methodArn: '*', authorizationToken }), { message: 'The event names no method of an API' })
+  for (const methodArn of ['*', '', 'x/dev/GET/', 'arn:aws:execute-api:eu-central-1:123456789012:abcdef1234']) await t.rejects(authorize({ type: 'TOKEN', methodArn, authorizationToken }), { message: 'The event names no method of an API' }, methodArn)
 })
 
 t.test('every bad token of the app is refused, in each form, and says no more than that', async t => {
@@ -77,12 +77,13 @@ t.test('two Authorization headers are none', async t => {
   const authorization = `Bearer ${await sign()}`
   t.equal(await refusalOf(authorize, { ...requestEvent(authorization), multiValueHeaders: { Authorization: [authorization, 'Bearer x'] } }), 'Unauthorized')
   t.equal(await refusalOf(authorize, { ...requestEvent(authorization), multiValueHeaders: { Authorization: [authorization], authorization: [authorization] } }), 'Unauthorized')
+  t.same(await authorize({ ...httpApiEvent(authorization), headers: undefined }), { isAuthorized: false }, 'nor is none')
   t.same(await authorize(httpApiEvent(`${authorization},Bearer x`)), { isAuthorized: false })
 })
 
 t.test('an event of another kind is an error and not a refusal', async t => {
   const authorize = authorizerOf(await published(t))
-  for (const event of [undefined, null, 'x', {}, { Records: [] }, { type: 'OTHER' }, { type: 'REQUEST' }, { type: 'REQUEST', version: '3.0' }]) {
+  for (const event of [undefined, null, 'x', {}, { Records: [] }, { type: 'OTHER' }, { type: 'REQUEST' }, { type: 'REQUEST', version: '3.0' }, { type: 'OTHER', version: '2.0' }, { type: 'OTHER', methodArn: METHOD_ARN }]) {
     await t.rejects(authorize(event), { message: /^The event is none of an authorizer/ })
   }
 })
@@ -133,6 +134,9 @@ t.test('without the key set, known keys are good for an hour, and what cannot be
   for (const answer of [{ status: 503, body: '' }, { status: 200, body: 'no JSON' }, { status: 200, body: '{"keys":[]}' }, { status: 200, body: '{}' }, { status: 200, body: `{"keys":[],"pad":"${'x'.repeat(20_000)}"}` }, { status: 302, body: '', headers: { location: 'http://127.0.0.1:1/' } }]) {
     server.answer = answer
     t.match(await refusalOf(authorize, unknown), /^The signing keys cannot be fetched from http/, JSON.stringify(answer).slice(0, 60))
+    if (answer.body === '{}') t.match(await refusalOf(authorize, unknown), /: it has no list of keys$/)
+    if (answer.body === '{"keys":[]}') t.match(await refusalOf(authorize, unknown), /: it has no signing key$/)
+    if (answer.body.length > 16_384) t.match(await refusalOf(authorize, unknown), /: the answer is too long$/)
     t.match(await authorize(known), { context: CONTEXT })
   }
   clock.now += 3_600_001
@@ -162,6 +166,27 @@ t.test('a service that does not answer is given two seconds', async t => {
   t.ok(took > 1500 && took < 6000, `${Math.round(took)} ms`)
 })
 
+t.test('a set that is due is fetched in the background, twice a minute at most', async t => {
+  const server = await published(t)
+  const clock = { now: 1_000_000 }
+  const authorize = authorizerOf(server, () => clock.now)
+  const known = tokenEvent(`Bearer ${await sign()}`)
+  const fetchesAt = async (seconds: number) => {
+    clock.now = 1_000_000 + seconds * 1000
+    t.match(await authorize(known), { context: CONTEXT })
+    t.match(await authorize(known), { context: CONTEXT })
+    return server.fetches
+  }
+  t.equal(await fetchesAt(0), 1)
+  t.equal(await fetchesAt(45), 1)
+  server.answer = { status: 503, body: '' }
+  // Older than a minute, a token waits for the fetch, so its end is seen.
+  t.equal(await fetchesAt(61), 2)
+  t.equal(await fetchesAt(91), 2)
+  t.equal(await fetchesAt(92), 3)
+  t.equal(await fetchesAt(3600), 4, 'a key is good for an hour')
+})
+
 t.test('forged key ids cause few fetches', async t => {
   const server = await published(t)
   const clock = { now: 1_000_000 }
@@ -178,7 +203,7 @@ t.test('keys for other purposes, and of other kinds, are not used', async t => {
   const [jwk] = app.keys.jwks
   const token = tokenEvent(`Bearer ${await sign()}`)
   for (const change of [{ use: 'enc' }, { alg: 'HS256' }, { crv: 'Ed448' }, { kid: undefined }]) {
-    const server = await startKeyServer(t, [{ ...jwk, ...change }, deriveKeys('another root secret of enough length').jwk, null as never])
+    const server = await startKeyServer(t, [{ ...jwk, ...change }, deriveKeys('another root secret of enough length').jwk, null as never, 'a text' as never])
     t.equal(await refusalOf(authorizerOf(server), token), 'Unauthorized', JSON.stringify(change))
   }
 })
@@ -186,6 +211,7 @@ t.test('keys for other purposes, and of other kinds, are not used', async t => {
 t.test('the settings are checked at the start, with the name of the variable', async t => {
   const good = { JWKS_URL: 'https://users.example.com/.well-known/jwks.json', JWT_ISSUER: 'a', JWT_AUDIENCE: 'b' }
   t.same(loadSettings(good), { jwksUrl: good.JWKS_URL, issuer: 'a', audience: 'b' })
-  for (const name of Object.keys(good)) t.throws(() => loadSettings({ ...good, [name]: ' ' }), { message: `Configuration: ${name} is missing` })
+  for (const name of Object.keys(good)) for (const value of [' ', undefined]) t.throws(() => loadSettings({ ...good, [name]: value }), { message: `Configuration: ${name} is missing` })
+  for (const JWKS_URL of ['http://localhost:3000/jwks.json', ' http://127.0.0.1/jwks.json ']) t.equal(loadSettings({ ...good, JWKS_URL }).jwksUrl, JWKS_URL.trim())
   for (const JWKS_URL of ['http://users.example.com/jwks.json', 'ftp://x', 'users.example.com', 'file:///etc/passwd']) t.throws(() => loadSettings({ ...good, JWKS_URL }), { message: /JWKS_URL is not valid/ }, JWKS_URL)
 })

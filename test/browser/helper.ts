@@ -7,9 +7,8 @@ import { chromium, type Browser, type BrowserContext, type BrowserContextOptions
 import type { Test } from 'tap'
 import { startInbox } from '../../local/inbox.ts'
 import { freePort } from '../../local/ports.ts'
+import { CHROMIUM } from '../../scripts/chromium.ts'
 import { buildTestApp, pump, startEngines, until, type Engines, type TestApp } from '../helper.ts'
-
-const CHROMIUM = '/usr/bin/chromium'
 
 /** Debian's Chromium; `undefined` where there is none, which is a failure in CI. */
 export async function openBrowser (t: Test, args: string[] = []): Promise<Browser | undefined> {
@@ -80,7 +79,8 @@ export const linkIn = ({ text }: Mail): string => /http\S+\/verify#\S+/.exec(tex
 export async function newContext (t: Test, browser: Browser, options: BrowserContextOptions = {}): Promise<BrowserContext & { complaints: string[] }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
   t.teardown(() => context.close())
-  context.setDefaultTimeout(10_000)
+  // How long a step may take on a busy machine, where Swagger UI needs seconds for one. What fails fails by what the page shows.
+  context.setDefaultTimeout(60_000)
   const complaints: string[] = []
   context.on('weberror', error => { complaints.push(error.error().message) })
   context.on('console', message => { if (/Content Security Policy|Refused to/.test(message.text())) complaints.push(message.text()) })

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { isKeyed, operationsOf, readDocument, type Operation } from '../../scripts/client/document.ts'
 import { buildTestApp } from '../helper.ts'
 import { served } from '../lambda/parity.ts'
+import { report, SIZE } from '../promise.ts'
 import { accessOf, CALLERS, createCallers, expectedStatus } from './callers.ts'
 import { invalidPlans } from './invalid.ts'
 import { faultsOf } from './judge.ts'
@@ -12,13 +13,15 @@ const documents = [await readDocument('v1'), await readDocument('v2')]
 const operations = documents.flatMap(operationsOf)
 const RECIPES = await readRecipes()
 
+// Before the first test: tap ends a file that has nothing to run when it waits.
+const world = await startWorld(t)
+
 t.test('every operation has a recipe, and no recipe is left over', async t => {
   t.ok(operations.length > 20, `${operations.length} operations`)
   t.same(operations.map(({ id }) => id).filter(id => RECIPES[id] === undefined), [], 'operations without a recipe in test/modules/<module>/recipes.ts')
   t.same(Object.keys(RECIPES).filter(id => !operations.some(operation => operation.id === id)), [])
 })
 
-const world = await startWorld(t)
 const callers = createCallers(world)
 const driven = operations.filter(({ id }) => RECIPES[id] !== undefined)
 
@@ -60,25 +63,30 @@ async function validPlan (operation: Operation, prepare: Prepare = RECIPES[opera
 }
 
 t.test('each kind of caller gets what the document says, over each transport', async t => {
-  for (const operation of driven) {
+  let leaks = 0
+  for (const [n, operation] of driven.entries()) {
     const { success, endedAccounts } = RECIPES[operation.id]!
     const access = accessOf(operation)
     for (const [i, caller] of CALLERS.entries()) {
       const isEnded = caller === 'suspended' || caller === 'deleted'
       const expected = isEnded && access !== 'public' && endedAccounts !== undefined ? endedAccounts.status : expectedStatus(access, caller)
       const isFresh = consumes(operation) && expected === 'success'
-      // A public operation ignores the token: one transport is enough to see it for the callers after the first.
+      // A public operation ignores the token, and a refusal comes before the operation: one transport is enough to see them, in turn.
       const names = Object.keys(world.transports) as (keyof Transports)[]
-      const transports = access === 'public' && caller !== 'anonymous' ? [names[i % names.length]!] : names
-      await expectEverywhere(t, operation, caller, expected === 'success' ? successOf(operation) : expected, async () => {
+      const isOneEnough = access === 'public' ? caller !== 'anonymous' : SIZE === 'short' && expected !== 'success'
+      const transports = isOneEnough ? [names[(n + i) % names.length]!] : names
+      const answer = await expectEverywhere(t, operation, caller, expected === 'success' ? successOf(operation) : expected, async () => {
         const owner = await callers.owner(isFresh)
         const { token, account } = await callers.of(caller, owner, isFresh && access === 'own account')
         // A request about "me" is about its caller.
         const subject = access === 'own account' && !isEnded ? account ?? owner : owner
         return requestOf(operation, { ...(token === undefined ? {} : { token }), ...await success(world, subject) })
       }, Object.fromEntries(transports.map(name => [name, world.transports[name]])))
+      if (expected !== 'success' && answer.status < 400) leaks++
     }
   }
+  // All of them at any size: they are as many as the documents have.
+  report(t, { promise: 27, part: 'access', figure: `${driven.length} operations × ${CALLERS.length} kinds of caller: ${leaks} leaks`, holds: leaks === 0 && driven.length === operations.length })
 })
 
 t.test('each outcome of an operation\'s own comes about', async t => {
@@ -91,14 +99,20 @@ t.test('each outcome of an operation\'s own comes about', async t => {
 
 t.test('a request that breaks the schema is refused, whichever rule it breaks', async t => {
   let count = 0
+  let smuggled = 0
+  let accepted = 0
   for (const operation of driven) {
     const valid = await validPlan(operation)
     for (const [title, plan] of invalidPlans(operation, valid)) {
       count++
-      await expectEverywhere(t, operation, title, 400, () => requestOf(operation, plan))
+      const { status } = await expectEverywhere(t, operation, title, 400, () => requestOf(operation, plan))
+      if (!title.startsWith('an unknown property')) continue
+      smuggled++
+      if (status < 400) accepted++
     }
   }
   t.ok(count > 100, `${count} invalid requests`)
+  report(t, { promise: 27, part: 'properties of a body', figure: `${smuggled} bodies with a property of no document (role, version, status, id …): ${accepted} accepted`, holds: smuggled > 50 && accepted === 0 })
 })
 
 t.test('a condition that is not met gets a 412', async t => {

@@ -25,6 +25,9 @@ export type Recipes = Record<string, Recipe>
 
 export const RACE = 'needs writers that race, or the last admin: test/faults/races.test.ts, test/modules/users'
 
+/** of an operation that needs no dependency */
+export const OVERLOAD = 'needs a server at its limit: test/plugins/load-shedding.test.ts'
+
 const IN_PROGRESS = 'needs an attempt that still runs: test/plugins/idempotency'
 const NOT_HTTP = 'no field can be invalid, and what is not HTTP does not reach the operation: test/plugins/errors'
 const OUR_FAULT = 'an error of the service: test/plugins/errors'

@@ -8,7 +8,7 @@ import { anchorsOf, documents, ROOT } from './documents.ts'
 
 t.test('the documents are there, and were looked at', async t => {
   const paths = documents.map(({ path }) => path)
-  for (const path of ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/architecture.md', 'docs/promises.md', 'docs/adr/0001-one-app-whose-modules-can-leave.md']) t.ok(paths.includes(path), path)
+  for (const path of ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/architecture.md', 'docs/promises.md', 'examples/second-service/README.md', 'clients/typescript/README.md', 'docs/adr/0001-one-app-whose-modules-can-leave.md']) t.ok(paths.includes(path), path)
 })
 
 t.test('every relative link leads somewhere, its anchor included', async t => {
@@ -48,7 +48,7 @@ t.test('every npm command in the documents exists', async t => {
 const FOREIGN = new Set(['NODE_COMPILE_CACHE', 'DOCKER_HOST'])
 
 t.test('every name in capitals that the documents put into code exists: variables, codes, resources', async t => {
-  const sources = globSync(['src/**/*.ts', 'local/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts', 'template.yaml', '.ci/*', '.github/**/*.yml'], { cwd: ROOT }).filter(file => !file.startsWith('test/docs/') && statSync(resolve(ROOT, file)).isFile()).map(file => readFileSync(resolve(ROOT, file), 'utf8')).join('\n')
+  const sources = globSync(['src/**/*.ts', 'local/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts', 'examples/**/*.ts', 'template.yaml', '.ci/*', '.github/**/*.yml'], { cwd: ROOT }).filter(file => !file.startsWith('test/docs/') && statSync(resolve(ROOT, file)).isFile()).map(file => readFileSync(resolve(ROOT, file), 'utf8')).join('\n')
   const known = new Set(sources.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g))
   let names = 0
   for (const { path, prose } of documents) {
@@ -66,20 +66,22 @@ t.test('every name in capitals that the documents put into code exists: variable
 t.test('every path of ours that the documents put into code exists', async t => {
   let paths = 0
   for (const { path, prose } of documents) {
-    for (const [, code = ''] of prose.matchAll(/`((?:src|local|scripts|test|docs|bench|\.ci)\/[\w./*-]+)`/g)) {
+    for (const [, code = ''] of prose.matchAll(/`((?:src|local|scripts|test|docs|bench|examples|clients|\.ci)\/[\w./*-]+)`/g)) {
       paths++
-      t.ok(globSync(code.replace(/\/\*$/, '/*'), { cwd: ROOT }).length > 0, `${path}: ${code}`)
+      // From the root of the project, or in an example from that of the example.
+      const isThere = [ROOT, resolve(ROOT, dirname(path))].some(cwd => globSync(code, { cwd }).length > 0)
+      t.ok(isThere, `${path}: ${code}`)
     }
   }
   t.ok(paths > 10, `${paths} paths`)
 })
 
-t.test('README’s configuration table and .env.example are what npm run env writes', async t => {
-  const readme = readFileSync(resolve(ROOT, 'README.md'), 'utf8')
-  t.equal(readme, withConfigurationTable(readme), 'README.md differs from the schema: npm run env writes its table')
+t.test('the table of docs/configuration.md and .env.example are what npm run env writes', async t => {
+  const page = readFileSync(resolve(ROOT, 'docs/configuration.md'), 'utf8')
+  t.equal(page, withConfigurationTable(page), 'docs/configuration.md differs from the schema: npm run env writes its table')
   t.equal(readFileSync(resolve(ROOT, '.env.example'), 'utf8'), makeEnvExample(), '.env.example differs from the schema: npm run env writes it')
   for (const name of Object.keys(ConfigSchema.properties)) {
-    t.match(readme, `| \`${name}\` |`)
+    t.match(page, `| \`${name}\` |`)
     t.match(makeEnvExample(), new RegExp(`^(?:# )?${name}=`, 'm'))
   }
 })
@@ -91,6 +93,18 @@ t.test('a copy of .env.example needs nothing but a secret, and each of its examp
   const all = parseEnv(example.replace(/^# ([A-Z_0-9]+=)/gm, '$1'))
   t.same(Object.keys(all).sort(), Object.keys(ConfigSchema.properties).sort())
   t.doesNotThrow(() => loadConfig(all))
+})
+
+/** Versions of a changelog that have no notes. */
+function withoutNotes (changelog: string, upgrade: string): string[] {
+  const notes = [...upgrade.slice(upgrade.indexOf('\n## Notes\n')).matchAll(/^### (.+)$/gm)].map(([, version]) => version)
+  return [...changelog.matchAll(/^## \[([^\]]+)\]/gm)].map(([, version = '']) => version).filter(version => !notes.includes(version))
+}
+
+t.test('every version of the changelog has its notes for those who take it', async t => {
+  const text = (path: string) => documents.find(document => document.path === path)!.text
+  t.strictSame(withoutNotes(text('CHANGELOG.md'), text('docs/upgrade.md')), [])
+  t.strictSame(withoutNotes('## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n', text('docs/upgrade.md')), ['0.2.0'], 'a version without notes is found')
 })
 
 t.test('the records of decisions are numbered, and say what was decided', async t => {

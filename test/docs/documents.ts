@@ -20,7 +20,7 @@ function readDocument (path: string): Document {
 }
 
 /** Every document of the project. */
-export const documents = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT }).sort().map(readDocument)
+export const documents = globSync(['*.md', 'docs/**/*.md', 'examples/*/README.md', 'clients/*/README.md'], { cwd: ROOT }).sort().map(readDocument)
 
 /** The anchors that a Markdown document's headings get on GitHub. */
 export function anchorsOf ({ prose }: Document): string[] {

@@ -1,37 +1,31 @@
-import { mkdirSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import t from 'tap'
-import { documents } from './documents.ts'
-import { hasCurl, openShell, pattern, start, stepsOf, stop } from './terminal.ts'
+import { MAX_BYTES, PICTURES } from '../../scripts/pictures.ts'
+import { documents, ROOT } from './documents.ts'
+import { figureFaults, pictureFaults } from './readme.ts'
 
-t.test('the README’s commands, pasted as they stand, answer what it says, and what they made is there after a restart', { skip: hasCurl() ? false : 'curl is not installed' }, async t => {
-  const readme = documents.find(({ path }) => path === 'README.md')!
-  const steps = stepsOf(readme.text, 'Use it')
-  t.equal(steps.length, 3)
-  const dir = t.testdir()
-  const dataDir = join(dir, 'data')
-  const terminal = join(dir, 'terminal')
-  mkdirSync(terminal)
-  const first = await start(t, dataDir)
-  const run = openShell(t, terminal, first)
-  // Twice, as a reader may: the second time the account is there already.
-  for (const { commands, answer } of [...steps, ...steps]) t.match(await run(commands), pattern(answer), commands)
-  t.strictSame(readdirSync(terminal), ['.curlrc'], 'no file is left')
-  const token = await run('echo "$token"')
-  await stop(first.process)
-  await t.rejects(fetch(`${first.api}/health/live`), 'nothing is left running')
+const readme = documents.find(({ path }) => path === 'README.md')!.text
 
-  const second = await start(t, dataDir)
-  const profile = await fetch(`${second.api}/v2/users/me`, { headers: { authorization: `Bearer ${token}` } })
-  t.equal(profile.status, 200)
-  t.match(await profile.json(), { email: 'ada@example.com', name: 'Countess Lovelace', version: 3 })
-  t.equal((await (await fetch(`${second.inbox}/api/email`)).json() as unknown[]).length, 2, 'the mails are there too')
-  await stop(second.process)
+t.test('the figures of the README are those of the pages that it names', async t => {
+  t.strictSame(figureFaults(readme), [])
 })
 
-t.test('the README’s other blocks are the commands that exist', async t => {
-  const readme = documents.find(({ path }) => path === 'README.md')!
-  const walk = stepsOf(readme.text, 'Use it').map(({ commands }) => commands)
-  const shell = readme.blocks.filter(({ language }) => language === 'sh').map(({ text }) => text.trim())
-  t.same(shell.filter(text => !walk.includes(text)), ['npm ci && npm start', 'npm ci && npm test'])
+t.test('another figure, a row that nothing checks, one that is gone and a page that changed are found', async t => {
+  const planted = (old: string | RegExp, next: string) => { t.match(readme, old); return figureFaults(readme.replace(old, next)) }
+  t.match(planted('3.44 times a naive', '4.44 times a naive'), [/^"requests a second, a cached profile" says 4\.44, 24,470, and docs\/benchmarks\.md 3\.44, 24,470$/])
+  t.match(planted(/^\| a read with 1,000,000 users \|.*\n/m, ''), ['README.md has no row "a read with 1,000,000 users"'])
+  t.match(planted(/^\| Redis killed /m, '| Redis frozen '), [/no row "Redis killed/, /^nothing checks the row "Redis frozen/])
+  t.match(planted('0 leaks', 'no leaks'), [/says nothing, and docs\/promises\.md 35, 10, 0$/])
+  t.match(figureFaults(readme, () => ''), Array.from({ length: 10 }, () => /nothing like/))
+})
+
+t.test('every picture is there, is small, and is shown with a text in its place', async t => {
+  const texts = documents.map(({ text }) => text)
+  const names = [...PICTURES]
+  t.strictSame(pictureFaults(texts, names, MAX_BYTES), [])
+  t.strictSame(readdirSync(resolve(ROOT, 'docs/pictures')).sort(), names.sort(), 'npm run pictures makes each of them')
+  t.match(pictureFaults(texts, ['none.webp'], MAX_BYTES), [/none\.webp is missing/])
+  t.match(pictureFaults(texts, ['inbox.webp'], 1000), [/bytes, and may have 1000$/])
+  t.match(pictureFaults([readme.replace(/!\[[^\]]+\](?=\([^)]*inbox)/, '![inbox]')], ['inbox.webp'], MAX_BYTES), [/^no document shows/])
 })

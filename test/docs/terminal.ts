@@ -26,9 +26,9 @@ export function pattern (answer: string): RegExp {
   return new RegExp(`^${source}$`)
 }
 
-/** `npm start`, as a newcomer types it. */
-export async function start (t: Test, dataDir: string): Promise<{ process: ChildProcess, api: string, inbox: string }> {
-  const process_ = spawn('npm', ['start'], { cwd: ROOT, env: { ...process.env, PORT: '0', INBOX_PORT: '0', LOCAL_DATA_DIR: dataDir }, stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+/** `npm start`, as a newcomer types it, in a folder of the project; `port` is that of an earlier start. */
+export async function start (t: Test, dataDir: string, { cwd = ROOT, port = '0' }: { cwd?: string, port?: string } = {}): Promise<{ process: ChildProcess, api: string, inbox: string }> {
+  const process_ = spawn('npm', ['start'], { cwd, env: { ...process.env, PORT: port, INBOX_PORT: '0', LOCAL_DATA_DIR: dataDir }, stdio: ['ignore', 'pipe', 'inherit'], detached: true })
   t.teardown(() => { try { process.kill(-process_.pid!, 'SIGKILL') } catch { /* it has ended */ } })
   const urls: Record<string, string> = {}
   for await (const line of createInterface(process_.stdout)) {
@@ -47,18 +47,22 @@ export async function stop (process_: ChildProcess): Promise<void> {
   await once(process_, 'exit')
 }
 
-/** One shell for all commands, as in a terminal; curl replaces the documents' ports for those of this run. */
-export function openShell (t: Test, cwd: string, { api, inbox }: { api: string, inbox: string }) {
+/**
+ * One shell for all commands, as in a terminal; curl replaces the documents' ports for those of this run.
+ *
+ * @param home where curl finds its settings
+ */
+export function openShell (t: Test, cwd: string, { api, inbox }: { api: string, inbox: string }, { home = cwd, env = process.env, timeoutMs = 30_000 } = {}) {
   const connectTo = (readmePort: number, url: string) => `connect-to = "localhost:${readmePort}:127.0.0.1:${new URL(url).port}"\n`
-  writeFileSync(join(cwd, '.curlrc'), connectTo(3000, api) + connectTo(1080, inbox))
-  const shell = spawn('sh', [], { cwd, env: { ...process.env, CURL_HOME: cwd }, stdio: ['pipe', 'pipe', 'inherit'] })
+  writeFileSync(join(home, '.curlrc'), connectTo(3000, api) + connectTo(1080, inbox))
+  const shell = spawn('sh', [], { cwd, env: { ...env, CURL_HOME: home }, stdio: ['pipe', 'pipe', 'inherit'] })
   t.teardown(() => shell.kill('SIGKILL'))
   let output = ''
   shell.stdout.setEncoding('utf8').on('data', chunk => { output += chunk })
   return async (command: string): Promise<string> => {
     output = ''
     shell.stdin.write(`${command}\necho "<end $?>"\n`)
-    await until(() => /<end \d+>\n$/.test(output), { timeoutMs: 30_000 })
+    await until(() => /<end \d+>\n$/.test(output), { timeoutMs })
     const [, answer = '', status] = /^([\s\S]*)<end (\d+)>\n$/.exec(output)!
     if (status !== '0') throw new Error(`${command}: exit code ${status}, ${answer}`)
     return answer.trim()

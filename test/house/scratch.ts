@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -61,9 +61,9 @@ export function makeScratch (t: { teardown (fn: () => unknown): void }): Scratch
     },
 
     async run (args, env = {}) {
-      // As a command of its own: nothing of the test that runs it.
+      // As a command of its own: nothing of the test that runs it, and no compiled files of a copy that will be gone.
       const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TAP')))
-      const child = spawn(process.execPath, args, { cwd: dir, env: { ...own, TAP_TIMEOUT: '100', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn(process.execPath, args, { cwd: dir, env: { ...own, TAP_TIMEOUT: '100', NODE_DISABLE_COMPILE_CACHE: '1', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
       t.teardown(() => child.kill('SIGKILL'))
       const [[status], stdout, stderr] = await Promise.all([once(child, 'exit') as Promise<[number | null]>, text(child.stdout), text(child.stderr)])
       return { status, output: stdout + stderr }
@@ -76,3 +76,13 @@ export const failuresIn = (output: string): string => output.split('\n').filter(
 
 /** Types of the copy. */
 export const TYPES = ['node_modules/typescript/bin/tsc', '--noEmit']
+
+/** Every file of a copy, by its path. */
+export function filesIn ({ dir }: Scratch): Map<string, string> {
+  const found = globSync('**/*', { cwd: dir, withFileTypes: true, exclude: entry => entry.name === 'node_modules' || entry.name === '.cache' })
+  return new Map(found.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name)).sort().map(path => [path.slice(dir.length + 1), readFileSync(path, 'latin1')]))
+}
+
+/** The files that are not the same. */
+export const differences = (before: Map<string, string>, after: Map<string, string>) =>
+  [...new Set([...before.keys(), ...after.keys()])].filter(file => before.get(file) !== after.get(file)).sort()

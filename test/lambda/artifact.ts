@@ -16,7 +16,5 @@ export async function buildArtifact (t: Test): Promise<string> {
 /** What the function's environment holds beside the configuration: a role's credentials. */
 export const functionEnv = (engines: Engines): Record<string, string> => ({
   ...engines.env,
-  AWS_ACCESS_KEY_ID: 'test',
-  AWS_SECRET_ACCESS_KEY: 'test',
   AWS_SESSION_TOKEN: 'test'
 })

@@ -1,4 +1,5 @@
 import Fastify from 'fastify'
+import fp from 'fastify-plugin'
 import { createHash } from 'node:crypto'
 import type { App } from '../../src/app.ts'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
@@ -6,6 +7,7 @@ import consumers from '../../src/plugins/consumers.ts'
 import correlation, { correlationIdOf } from '../../src/plugins/correlation.ts'
 import errors from '../../src/plugins/errors/index.ts'
 import { sendError } from '../../src/plugins/errors/send-error.ts'
+import metrics from '../../src/plugins/metrics.ts'
 
 /** The smallest PNG: one pixel. Not a text in any encoding. */
 export const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
@@ -21,6 +23,8 @@ export async function buildEcho () {
     frameworkErrors: (error, request, reply) => sendError(error, request, reply)
   })
   app.decorate('config', { PUBLIC_URL: 'http://localhost:3000', V1_SUNSET: '2027-12-31' } as App['config'])
+  await app.register(fp(async () => {}, { name: 'config' }))
+  await app.register(metrics)
   await app.register(correlation)
   await app.register(errors)
   await app.register(consumers)

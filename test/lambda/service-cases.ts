@@ -34,6 +34,7 @@ export async function serviceCases (socket: Send, { token, userId }: { token: st
     get('/schemas/none.json'),
     get('/asyncapi.json'),
     get('/.well-known/jwks.json'),
+    get('/.well-known/oauth-authorization-server'),
     get('/verify'),
     get('/docs'),
     get('/'),

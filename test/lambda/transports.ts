@@ -22,7 +22,7 @@ export interface WireResponse {
 export type Send = (request: WireRequest) => Promise<WireResponse>
 
 /** The address of every client in the events below. */
-export const CLIENT = '127.0.0.1'
+const CLIENT = '127.0.0.1'
 
 /** What an answer's connection has to do with, and what every answer has its own of. */
 const OF_THE_CONNECTION = ['connection', 'date', 'keep-alive', 'transfer-encoding']

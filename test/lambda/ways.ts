@@ -1,4 +1,5 @@
-import type { createHttp, HttpEvent } from '../../src/lambda/http.ts'
+import type { HttpEvent } from '../../src/lambda/http-event.ts'
+import type { createHttp } from '../../src/lambda/http.ts'
 import type { HttpAnswer } from '../../src/lambda/serve.ts'
 
 export type Http = ReturnType<typeof createHttp>

@@ -48,10 +48,10 @@ export async function start (t: Test, dir: string, env: Record<string, string> =
   if (!isReady()) throw new Error(`it did not start: ${running.output()}`)
   const url = (label: string) => new RegExp(`^ {2}${label} +(http://localhost:\\d+\\S*)$`, 'm').exec(running.output())?.[1] ?? ''
   const seconds = Number(/is ready \(([\d.]+) s\)/.exec(running.output())?.[1])
-  return { ...running, api: url('API'), docs: url('Swagger UI'), inbox: url('Inbox'), seconds }
+  return { ...running, api: url('API'), docs: url('Swagger UI'), inbox: url('Inbox'), metrics: url('Metrics'), seconds }
 }
 
-export const post = (url: string, body: object) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+export const post = (url: string, body: object, headers: Record<string, string> = {}) => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })
 
 /** The mails in an inbox, as its JSON API lists them. */
 export async function mailsIn (inbox: string) {

@@ -1,54 +1,9 @@
-import { spawn } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { completeEnv } from '../../local/env.ts'
-
-const ROOT = new URL('../../', import.meta.url).pathname
-const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
-/** The npm commands that are scripts of this project, as the arguments that Node gets. */
-const ours = Object.entries(scripts).flatMap(([name, command]): [string, string[]][] => /\bnode .*\.ts$/.test(command) ? [[name, command.replace(/^.*?\bnode /, '').split(' ')]] : [])
-
-async function run (t: Test, args: string[], { cwd = ROOT, env = {} }: { cwd?: string, env?: Record<string, string> } = {}) {
-  const child = spawn(process.execPath, args, { cwd, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 })
-  t.teardown(() => child.kill('SIGKILL'))
-  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<number | null>(resolve => { child.once('close', resolve) })])
-  return { code, stdout, stderr }
-}
-
-t.test('every script answers --help, and does nothing else', async t => {
-  t.ok(ours.length > 8, `${ours.length} scripts`)
-  for (const [name, args] of ours) {
-    // Nothing is in this environment: whatever went on to work would fail.
-    const { code, stdout, stderr } = await run(t, [...args, '--help'])
-    t.equal(code, 0, `${name}: ${stderr}`)
-    t.match(stdout, new RegExp(`^npm (?:run )?${name}\\b`), name)
-    t.equal(stderr, '', name)
-  }
-})
-
-t.test('an argument that a script does not know is refused in one line, before anything is done', async t => {
-  for (const [name, args] of ours.filter(([name]) => !['test', 'deploy', 'sam:local', 'dlq'].includes(name))) {
-    const { code, stdout, stderr } = await run(t, [...args, '--port', '4000'])
-    t.equal(code, 2, name)
-    t.match(stderr, /^Unknown option '--port': [^\n]*--help[^\n]*\n$/, name)
-    t.equal(stdout, '', name)
-  }
-  const { stderr } = await run(t, ['scripts/start.ts', '--port', '4000'])
-  t.match(stderr, 'settings are environment variables, as in PORT=4000 npm start')
-})
-
-t.test('before npm ci every script says to run it', async t => {
-  const dir = t.testdir()
-  cpSync(join(ROOT, 'scripts/require-node.cjs'), join(dir, 'scripts/require-node.cjs'))
-  for (const [name, args] of ours) {
-    const { code, stderr } = await run(t, args, { cwd: dir })
-    t.equal(code, 1, name)
-    t.equal(stderr, 'The packages are missing: run npm ci first\n', name)
-  }
-})
+import { ours, ROOT, run } from './npm-scripts.ts'
 
 /** A folder from which `npm run serve` runs, with a `.env` of its own. */
 function folder (t: Test, dotenv?: string): string {
@@ -61,7 +16,7 @@ function folder (t: Test, dotenv?: string): string {
 t.test('the plain server reads .env, says where one comes from, and lets the environment go first', async t => {
   const serve = ours.find(([name]) => name === 'serve')![1]
   const without = await run(t, serve, { cwd: folder(t) })
-  t.match(without.stderr, /^Configuration: PUBLIC_URL is missing .*\. There is no \.env: cp \.env\.example \.env, and fill in JWT_SECRET\n$/)
+  t.match(without.stderr, /^Configuration: JWT_SECRET is missing .+; PUBLIC_URL, AWS_REGION, .+ are missing .*\. There is no \.env: cp \.env\.example \.env, and fill in JWT_SECRET\n$/)
   t.equal(without.code, 1)
 
   const dotenv = readFileSync(join(ROOT, '.env.example'), 'utf8').replace(/^JWT_SECRET=$/m, `JWT_SECRET=${'x'.repeat(40)}`)

@@ -4,7 +4,8 @@ import { parseEnv } from 'node:util'
 import t from 'tap'
 import { createUserService, memoryStorage } from '../../clients/typescript/src/index.ts'
 import { until } from '../helper.ts'
-import { mailsIn, newDir, post, processesOf, register, run, SCRIPT, start } from './running.ts'
+import { run as runScript } from './npm-scripts.ts'
+import { mailsIn, newDir, post, processesOf, register, ROOT, run, SCRIPT, start } from './running.ts'
 
 t.test('a user registers, gets the mail, signs in, and is still there after a restart and after a crash', async t => {
   const dir = newDir(t)
@@ -40,11 +41,25 @@ t.test('a user registers, gets the mail, signs in, and is still there after a re
   await storage.set({ ...(await storage.get())!, expiresAt: 0 })
   t.match((await createUserService({ baseUrl: second.api, storage }).users.getMe()).data, { id: user.id }, 'so is the session')
 
+  const answer = await post(`${second.api}/v2/users`, { email: 'story@example.com', name: 'Ada' }, { 'x-correlation-id': 'story-1' })
+  t.equal(answer.status, 202)
+  await until(async () => (await mailsIn(second.inbox)).length === 2)
+  const trace = (...args: string[]) => runScript(t, [join(ROOT, 'scripts/trace.ts'), ...args], { env: { LOCAL_DATA_DIR: dir } })
+  const { code, stdout } = await until(async () => {
+    const result = await trace('story-1')
+    return /mail sent/.test(result.stdout) ? result : undefined
+  }, { timeoutMs: 30_000 })
+  t.equal(code, 0)
+  t.match(stdout, /^story-1, \d{4}-\d\d-\d\d \(UTC\)\n\n[\d:.]{12} +request +POST \/v2\/users answered 202 after [\d.]+ ms\n[\d:.]{12} +\+\d+ ms +outbox +\S+ handled \d+ ms after it was written.*\n(?:.+\n)*[\d:.]{12} +\+\d+ ms +mail +mail sent \(WELCOME_EMAIL\).*\n(?:.+\n)*\n\d+ steps in \d+ ms\n$/, 'a request is shown from its start to its mail, whatever LOG_LEVEL shows')
+  const lines = JSON.parse((await trace('story-1', '--json')).stdout) as { msg: string }[]
+  t.same([lines[0]!.msg, lines.at(-1)!.msg === undefined], ['answered', false])
+  t.match(await trace('story-2'), { code: 1, stdout: '', stderr: `There is nothing about story-2 in ${join(dir, 'log')}\n` })
+
   second.child.kill('SIGKILL')
   await second.exited
   const third = await start(t, dir)
   t.match((await createUserService({ baseUrl: third.api, storage }).users.getMe()).data, { id: user.id }, 'the crash has lost nothing')
-  t.equal((await mailsIn(third.inbox)).length, 1, 'and sent nothing twice')
+  t.equal((await mailsIn(third.inbox)).length, 2, 'and sent nothing twice')
   await register(third.api, third.inbox, 'grace@example.com')
 
   third.child.kill('SIGKILL')
@@ -55,8 +70,9 @@ t.test('a user registers, gets the mail, signs in, and is still there after a re
 
 t.test('the developer\'s environment counts, except where it would lead away from this machine', async t => {
   const dir = newDir(t)
-  const { api, output } = await start(t, dir, {
+  const { api, metrics, output } = await start(t, dir, {
     LOG_LEVEL: 'info',
+    METRICS_PORT: '0',
     RATE_LIMIT_MAX: '7',
     AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
     AWS_PROFILE: 'production',
@@ -70,6 +86,9 @@ t.test('the developer\'s environment counts, except where it would lead away fro
   const env = parseEnv(readFileSync(join(dir, 'env'), 'utf8'))
   t.match(env, { RATE_LIMIT_MAX: '7', USERS_TABLE: 'UsersTable' })
   t.notOk('EVENT_BUS_NAME' in env)
+  t.notOk('METRICS_PORT' in env, 'the port is taken: another process has another one')
+  t.match(await (await fetch(metrics)).text(), /^MailsSent\{.*\} 1$/m)
+  t.equal((await fetch(metrics, { headers: { origin: 'https://evil.example' } })).status, 403, 'no web page reads the metrics')
   for (let i = 0; i < 8; i++) await fetch(`${api}/v2/users/me`)
   t.equal((await fetch(`${api}/v2/users/me`)).status, 429)
 })

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { matches } from '../../local/filters.ts'
-import { parseTemplate, readTemplate } from '../../local/template.ts'
+import { parseTemplate, readResources, readTemplate } from '../../local/template.ts'
 
 t.test('CloudFormation tags are read in their long form, nested ones too', async t => {
   const { Resources } = parseTemplate(`
@@ -47,6 +47,24 @@ t.test('the template of the service gives what the local engines need', async t 
   t.match(bucketMappings, [{ bucket: 'uploads-bucket', prefix: 'incoming/', maximumRetries: 2, failureQueue: 'RelayFailureQueue', timeout: 10_000 }])
   t.ok(sweep.interval >= 60_000)
   t.equal(sweep.timeout, 10_000)
+})
+
+t.test('a template that was read before is not parsed again, unless it has changed', async t => {
+  const dir = mkdtempSync(join(tmpdir(), 'user-service-template-'))
+  t.teardown(() => rmSync(dir, { recursive: true }))
+  const file = join(dir, 'template.yaml')
+  const cache = join(dir, '.cache/template.yaml.json')
+  const write = (type: string) => writeFileSync(file, `Resources: { A: { Type: '${type}', Properties: { B: !Ref C } } }`)
+  write('X')
+  const first = readResources(file)
+  t.strictSame(first, parseTemplate(readFileSync(file, 'utf8')))
+  writeFileSync(cache, readFileSync(cache, 'utf8').replace('"X"', '"from the cache"'))
+  t.equal(readResources(file).Resources['A']!.Type, 'from the cache')
+  write('Y')
+  t.equal(readResources(file).Resources['A']!.Type, 'Y')
+  writeFileSync(cache, 'no JSON')
+  t.equal(readResources(file).Resources['A']!.Type, 'Y')
+  t.strictSame(readResources(), parseTemplate(readFileSync(new URL('../../template.yaml', import.meta.url), 'utf8')), 'the template of the service')
 })
 
 t.test('a mapping that leaves everything out has the defaults of AWS', async t => {

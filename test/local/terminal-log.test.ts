@@ -7,9 +7,9 @@ import { loadConfig } from '../../src/plugins/config.ts'
 
 const config = loadConfig(completeEnv({ LOG_LEVEL: 'info' }))
 
-function logged (write: (log: Logger) => void, withMetrics?: boolean): string {
+function logged (write: (log: Logger) => void, level?: string): string {
   let text = ''
-  write(createLogger(config, terminalLog({ write: line => { text += line }, ...(withMetrics === undefined ? {} : { withMetrics }) })))
+  write(createLogger(config, terminalLog({ write: line => { text += line }, ...(level === undefined ? {} : { level }) })))
   return text
 }
 
@@ -23,10 +23,12 @@ t.test('an error comes with its stack below it', async t => {
   t.match(text, /ERROR request failed\n {2}Error: broken\n {6}at /)
 })
 
-t.test('a line that only carries metrics is shown where it is asked for', async t => {
+t.test('lines below the level are left out, metrics among them', async t => {
   const metric = (log: Logger) => log.info({ _aws: { CloudWatchMetrics: [] }, MailsSent: 1 })
   t.match(logged(metric), /INFO {2}metric MailsSent=1/)
-  t.equal(logged(metric, false), '')
+  t.equal(logged(metric, 'warn'), '')
+  t.match(logged(log => log.warn('slow'), 'warn'), /WARN {2}slow/)
+  t.equal(logged(log => log.fatal('gone'), 'silent'), '')
 })
 
 t.test('nothing in a line reaches the terminal as a command', async t => {

@@ -9,7 +9,8 @@ import t, { type Test } from 'tap'
 import aws, { type Aws } from '../../src/plugins/aws/index.ts'
 import { createJsonClient } from '../../src/plugins/aws/json-client.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
-import { buildTestApp, startEngines } from '../helper.ts'
+import { buildTestApp, startEngines, until } from '../helper.ts'
+import { report, workload } from '../promise.ts'
 import { startTcpProxy } from '../tcp-proxy.ts'
 
 const engines = await startEngines(t)
@@ -190,3 +191,34 @@ for (const [what, { how, frozen }] of Object.entries({
     t.comment(`${before} dead connections (${how}${frozen ? ', frozen' : ''}): ${statuses.join(' ')}, slowest ${Math.max(...times).toFixed(0)} ms`)
   })
 }
+
+t.test('clients see no error after any number of freezes in which every connection is reset', async t => {
+  const [dynamodb, sqs] = await Promise.all([engines.dynamodbEndpoint, engines.sqsEndpoint].map(endpoint => startTcpProxy(t, Number(new URL(endpoint).port))))
+  const app = await buildTestApp(t, engines, {
+    env: { AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${dynamodb!.port}`, AWS_ENDPOINT_URL_SQS: `http://127.0.0.1:${sqs!.port}`, CACHE_TTL_SECONDS: '0' }
+  })
+  const rounds = workload({ short: 4, full: 100 })
+  const { now } = Date
+  t.teardown(() => { Date.now = now })
+  let [requests, errors, dead, frozen, slowest] = [0, 0, 0, 0, 0]
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now()
+    // Reads and writes, as many as a function has connections after a batch of the stream.
+    const answers = await Promise.all(Array.from({ length: DEAD }, (_, n) => n % 2 === 0
+      ? app.inject({ method: 'POST', url: '/v2/users', payload: { email: `thawed-${round}-${n}@example.com`, name: 'Thawed' } })
+      : app.inject('/health/ready')))
+    slowest = Math.max(slowest, performance.now() - start)
+    requests += answers.length
+    errors += answers.filter(({ statusCode }) => statusCode >= 400).length
+    if (answers.some(answer => answer.json().status === 'degraded')) errors++
+    dead += dynamodb!.strand('reset') + sqs!.strand('reset')
+    // The clock of a frozen process continues. Every other time it was frozen for less than a connection may be idle.
+    if (round % 2 === 0) {
+      frozen += 60_000
+      Date.now = () => now() + frozen
+    }
+  }
+  t.ok(dead > rounds * 2, 'connections were reset')
+  await until(() => app.breakers.stateOf('dynamodb') === 'closed')
+  report(t, { promise: 18, figure: `${rounds} freezes, ${dead.toLocaleString('en')} connections reset: ${errors} errors in ${requests.toLocaleString('en')} requests, slowest round ${Math.round(slowest)} ms`, holds: errors === 0 })
+})

@@ -109,4 +109,4 @@ export async function badTokens (secret: string, sign: (claims: typeof PERSON | 
 
 /** Authorization headers that hold no bearer token, made of a good token. */
 export const notBearer = (token: string): (string | undefined)[] =>
-  [undefined, '', 'Bearer', 'Bearer ', `Basic ${token}`, token, `Bearer  ${token}`, `Bearer ${token} ${token}`, `Bearer\t${token}`, `Bearer ${token},${token}`, `bearer:${token}`]
+  [undefined, '', 'Bearer', 'Bearer ', `Basic ${token}`, token, `Bearer  ${token}`, `Bearer ${token} ${token}`, `Bearer\t${token}`, `Bearer ${token},${token}`, `bearer:${token}`, `Bearers ${token}`, `XBearer ${token}`]

@@ -1,11 +1,13 @@
+import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import type { Context } from 'aws-lambda'
 import { connect, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
-import { buildTestApp, signIn, startEngines } from '../helper.ts'
-import { overLambda, overSocket, restEvent, type Send } from '../lambda/transports.ts'
+import { buildTestApp, signIn, startEngines, TABLES } from '../helper.ts'
+import { httpEvent, overLambda, overSocket, restEvent, type Send } from '../lambda/transports.ts'
+import { report, workload } from '../promise.ts'
 
 const engines = await startEngines(t)
 
@@ -131,4 +133,57 @@ t.test('a chunked body that turns out to be empty is no body', async t => {
     socket.write(`DELETE /v2/users/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${accessToken}\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`)
     t.match(await text(socket), /^HTTP\/1\.1 204 /, type)
   }
+})
+
+/** How a client may write the type of a body, ours and others. */
+const TYPES = ['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset="UTF-8"', 'application/json; charset=utf-8; charset=utf-8', 'application/json;', 'application/json; charset=utf-16le', 'application/json; charset=latin1',
+  'application/merge-patch+json', 'application/problem+json', 'text/json', 'text/plain', 'text/plain; application/json', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml', 'application/octet-stream', 'application/json, text/plain', '*/*', '', undefined]
+
+/** Bodies that no schema of a registration allows, however lenient their reader is. Each has the marker. */
+const HOSTILE: Record<string, (marker: string) => Buffer | string> = {
+  'a field of no document': marker => `{"email":"${marker}@example.com","name":"${marker}","role":"admin"}`,
+  'a second name that is empty': marker => `{"email":"${marker}@example.com","name":"${marker}","name":""}`,
+  'a second address that is none': marker => `{"email":"${marker}@example.com","name":"${marker}","email":"${marker}"}`,
+  'a second name under an escape': marker => `{"email":"${marker}@example.com","name":"${marker}","n\\u0061me":[]}`,
+  '__proto__ with a role': marker => `{"email":"${marker}@example.com","name":"${marker}","__proto__":{"role":"admin"}}`,
+  '__proto__ under an escape': marker => `{"email":"${marker}@example.com","name":"${marker}","\\u005f_proto__":{"role":"admin"}}`,
+  '__proto__ with the fields': marker => `{"__proto__":{"email":"${marker}@example.com","name":"${marker}"}}`,
+  'constructor.prototype': marker => `{"email":"${marker}@example.com","name":"${marker}","constructor":{"prototype":{"role":"admin"}}}`,
+  'a byte order mark before a field of no document': marker => `\ufeff{"email":"${marker}@example.com","name":"${marker}","role":"admin"}`,
+  'two byte order marks': marker => `\ufeff\ufeff{"email":"${marker}@example.com","name":"${marker}"}`,
+  'UTF-16 with a byte order mark': marker => Buffer.from(`\ufeff{"email":"${marker}@example.com","name":"${marker}"}`, 'utf16le'),
+  'UTF-32': marker => Buffer.from([...`{"email":"${marker}@example.com","name":"${marker}"}`].flatMap(c => [c.charCodeAt(0), 0, 0, 0])),
+  'a comment': marker => `{"email":"${marker}@example.com","name":"${marker}"/* */}`,
+  'two documents': marker => `{"email":"${marker}@example.com","name":"${marker}"}{}`,
+  'a list of the body': marker => `[{"email":"${marker}@example.com","name":"${marker}"}]`,
+  'the body as a text': marker => JSON.stringify(`{"email":"${marker}@example.com","name":"${marker}"}`),
+  'a form': marker => `email=${marker}%40example.com&name=${marker}`,
+  'a name that is a list': marker => `{"email":"${marker}@example.com","name":["${marker}"]}`,
+  'a character that is overlong': marker => Buffer.concat([Buffer.from(`{"email":"${marker}@example.com","name":"${marker}`), Buffer.from([0xc0, 0xaf]), Buffer.from('"}')])
+}
+
+t.test('whatever its type, charset, keys and marks, no body gets past its schema', async t => {
+  const everywhere: Record<string, Send> = { ...sends, 'HTTP event': overLambda(invoke, httpEvent) }
+  const variants = TYPES.flatMap(type => Object.entries(HOSTILE).map(([title, make]) => ({ title, type, make })))
+  const size = workload({ short: 60, full: 300 })
+  // Spread over all of them: every type and every body is met.
+  const chosen = Array.from({ length: size }, (_, i) => variants[Math.floor(i * variants.length / size)]!)
+  const marked = (i: number) => `variant${String(i).padStart(5, '0')}`
+  const passed: string[] = []
+  let requests = 0
+  for (const [i, { title, type, make }] of chosen.entries()) {
+    for (const [transport, send] of Object.entries(everywhere)) {
+      const answer = await send({ method: 'POST', target: '/v2/users', headers: type === undefined ? [] : [['Content-Type', type]], body: make(marked(i)) })
+      requests++
+      if (answer.status !== 400 && answer.status !== 415) passed.push(`${transport}: ${title} as ${type}: ${answer.status} ${answer.body}`)
+    }
+  }
+  const stored = JSON.stringify(await Promise.all(TABLES.map(async TableName => (await app.dynamodb.send(new ScanCommand({ TableName, ConsistentRead: true }))).Items)), (_, value) => value instanceof Set ? [...value] : value as unknown)
+  const kept = chosen.filter((_, i) => stored.includes(marked(i))).map(({ title, type }) => `${title} as ${type} is stored`)
+  t.same([...passed, ...kept].slice(0, 10), [])
+  // What would make the above empty: a service that refuses everything.
+  for (const [transport, send] of Object.entries(everywhere)) {
+    for (const mark of ['', '\ufeff']) t.equal((await send({ method: 'POST', target: '/v2/users', headers: [['Content-Type', 'application/json']], body: mark + bodyOfAnother() })).status, 202, transport)
+  }
+  report(t, { promise: 22, figure: `${size} variants (${TYPES.length} types, ${Object.keys(HOSTILE).length} bodies) × 3 transports: ${passed.length} of ${requests} accepted, ${kept.length} stored`, holds: passed.length === 0 && kept.length === 0 })
 })

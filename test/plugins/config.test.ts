@@ -136,6 +136,7 @@ const BAD: Record<string, string[]> = {
   LOG_LEVEL: ['hushhush', 'INFO'],
   PORT: ['hushhush', '3000hushhush', '70000', '-1', '-0', '+3000', '03000', '3e3', '0x10', '3000.5'],
   HOST: ['http://hushhush', 'hush hush', 'hushhush/'],
+  METRICS_PORT: ['hushhush', '70000', '-1', '9464/metrics'],
   PUBLIC_URL: ['hushhush', 'users.example.com', 'https://hushhush/', 'ftp://hushhush', 'https://hush hush', 'https://:hushhush',
     'https://user:hushhush@a.example', 'https://hushhush@a.example', 'https://a.example?hushhush=1', 'https://a.example/x?hushhush', 'https://a.example#hushhush', 'https://a.example/x#hushhush', 'https://a.example\\hushhush', 'https://a.example:hushhush/x'],
   VERIFY_URL: ['hushhush', 'javascript:hushhush', 'https://user:hushhush@a.example/', 'https://a.example/#hushhush', 'https://a.example/?hushhush=1', '/hushhush'],
@@ -177,6 +178,7 @@ const BAD: Record<string, string[]> = {
   V1_SUNSET: ['hushhush', '2027-13-01', '2027-02-30', '31.12.2027', '2027-12-31T00:00:00Z'],
   V1_ENABLED: ['hushhush', 'yes', '1', 'TRUE'],
   DOCS_ENABLED: ['hushhush', 'no', '0'],
+  OTEL_EXPORTER_OTLP_ENDPOINT: ['hushhush', 'localhost:4318', 'http://user:hushhush@localhost:4318', 'http://localhost:4318?hushhush=1'],
   TRUST_PROXY: ['hushhush', 'true', '1', '10.0.0.0/33', '999.0.0.1', '10.0.0', '::1/129', 'fe80::/10,hushhush', ',', '0.0.0.0/0', '::/0', '0.0.0.0/1,128.0.0.0/1', '10.0.0.0/7', '10.0.0.0/08', '::ffff:0:0/96', '2000::/3', '10.0.0.0/']
 }
 

@@ -61,7 +61,8 @@ t.test('a reader that stalls stops neither the process nor its end, and what it 
   const [{ lines: missing } = {}] = lines.filter(line => line.level === 'warn')
   t.ok(missing! > 0)
   t.equal(written.length + missing!, 10_001)
-  t.same(written.slice(0, -1).map(({ i }) => i), Array.from({ length: written.length - 1 }, (_, i) => i), 'what was held is whole and in order')
+  // Where some lines have left the buffer meanwhile, later ones are held behind those that are missing.
+  t.ok(written.every(({ i }, at) => at === 0 || i! > written[at - 1]!.i!), 'what was held is in order, and nothing twice')
 
   reader.close()
   child.stdout.pause()

@@ -32,6 +32,25 @@ t.test('an answer is one line of known fields: the route’s pattern, never the 
   t.notMatch(JSON.stringify(app.logLines), accessToken)
 })
 
+t.test('a sign-in, a refresh, a token that is used again, and a sign-out say whose session it was; a request that proves nothing does not', async t => {
+  const app = await buildTestApp(t, engines)
+  const { accessToken, refreshToken, user: { id: userId } } = await signIn(app, engines, 'audited@example.com', 'Audited Ada')
+  const { sid } = JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as { sid: string }
+  const answeredBy = async (url: string, payload: object) => {
+    await app.inject({ method: 'POST', url, payload })
+    return app.logLines.findLast(line => line['msg'] === 'answered')!
+  }
+  t.match(app.logLines.findLast(line => line['route'] === '/v2/auth/tokens' && line['msg'] === 'answered'), { statusCode: 200, grant: 'code', userId, sid })
+  const refresh = { grantType: 'refresh_token', refreshToken }
+  t.match(await answeredBy('/v1/auth/tokens', refresh), { statusCode: 200, grant: 'refresh_token', userId, sid })
+  const guessed = await answeredBy('/v2/auth/tokens', { grantType: 'refresh_token', refreshToken: Buffer.alloc(64, 1).toString('base64url') })
+  t.match(guessed, { statusCode: 401, grant: 'refresh_token' })
+  t.notOk('userId' in guessed || 'sid' in guessed, 'ids that nothing proves are not logged')
+  t.match(await answeredBy('/v2/auth/revoke', { refreshToken }), { statusCode: 204, userId, sid })
+  t.notMatch(JSON.stringify(app.logLines), /audited@|Audited Ada/)
+  t.notMatch(JSON.stringify(app.logLines), refreshToken)
+})
+
 t.test('of an error, only what helps is written: never its own further properties', async t => {
   const { lines, logger } = recorded()
   const error = Object.assign(new Error('the mail was refused'), {

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { METRICS_NAMESPACE, type MetricNames } from '../../src/plugins/metrics.ts'
+import { METRICS_NAMESPACE } from '../../src/plugins/metrics.ts'
 import { buildTestApp, pump, startEngines, until } from '../helper.ts'
-import { countedIn, countedNames, declaredIn, declaredNames } from '../metric-names.ts'
+import { declaredIn, makeMetricList, METRIC_LIST } from '../../scripts/metric-list.ts'
+import { countedIn, countedNames, declared, declaredNames } from '../metric-names.ts'
 
 const engines = await startEngines(t)
 
@@ -14,8 +16,9 @@ const counted = (lines: Record<string, unknown>[], metric: string) => lines.filt
 
 t.test('a count is one log line in the embedded metric format, complete in itself', async t => {
   const app = await buildTestApp(t, engines, { env: { STAGE: 'staging' } })
-  for (const metric of declaredNames) {
-    app.metrics.count(metric as keyof MetricNames, 3)
+  for (const [metric, kind] of declared) {
+    if (kind !== 'count') continue
+    app.metrics.count(metric as Parameters<typeof app.metrics.count>[0], 3)
     const [line] = counted(app.logLines, metric)
     t.ok(line, metric)
     t.ok(Math.abs(Date.now() - line!._aws.Timestamp) < 5000, 'milliseconds since the epoch')
@@ -29,7 +32,15 @@ t.test('what modules declare is what is counted', async t => {
   t.same(countedNames, declaredNames)
   t.ok(countedNames.length > 5, `${countedNames.length} names`)
   t.same(countedIn("metrics.count(a === undefined ? 'B' : 'C')\ncount('D', 3)\ndiscount('E')"), ['B', 'C', 'D'])
-  t.same(declaredIn('interface MetricNames {\n    OrdersPlaced: true\n  }'), ['OrdersPlaced'])
+  t.same(declaredIn("interface MetricNames {\n    /** orders that were placed */\n    OrdersPlaced: true\n    OrderSeconds: 'seconds'\n  }"), [{ name: 'OrdersPlaced', kind: 'count', help: 'orders that were placed' }, { name: 'OrderSeconds', kind: 'seconds', help: undefined }])
+})
+
+t.test('what /metrics says of each metric is what its declaration says', async t => {
+  const made = makeMetricList()
+  t.ok(readFileSync(METRIC_LIST, 'utf8') === made, 'npm run openapi was run')
+  for (const name of declaredNames) t.match(made, `  ${name}: ['`)
+  t.match(makeMetricList(["interface MetricNames {\n    /** a customer's orders */\n    OrdersPlaced: true\n  }"]), "  OrdersPlaced: ['count', 'a customer\\'s orders']\n}")
+  t.throws(() => makeMetricList(['interface MetricNames {\n    OrdersPlaced: true\n  }']), { message: 'OrdersPlaced in MetricNames needs a comment of one line above it: /metrics shows it' })
 })
 
 t.test('counts are written at every log level but silent: alarms are made of them', async t => {

@@ -1,16 +1,25 @@
+import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
+import { SQSClient } from '@aws-sdk/client-sqs'
 import { DeleteCommand } from '@aws-sdk/lib-dynamodb'
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
 import t from 'tap'
+import { LOCAL_AWS } from '../../local/aws.ts'
+import { createCheckpoints } from '../../local/checkpoints.ts'
+import { startStreamMapping } from '../../local/stream-mapping.ts'
+import { readTemplate } from '../../local/template.ts'
 import aws from '../../src/plugins/aws/index.ts'
+import breakers from '../../src/plugins/breakers.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import consumers from '../../src/plugins/consumers.ts'
 import dynamodb from '../../src/plugins/dynamodb.ts'
 import { createLogger } from '../../src/plugins/logging.ts'
 import metrics from '../../src/plugins/metrics.ts'
 import outbox from '../../src/plugins/outbox/index.ts'
+import spans from '../../src/plugins/spans.ts'
 import { outboxEntry, type OutboxEntry } from '../../src/shared/outbox.ts'
 import { startEngines, until, type Test } from '../helper.ts'
+import { report, workload } from '../promise.ts'
 import { deliver, entryRecord as record, sequenceNumber, streamRecord, waiting } from '../outbox.ts'
 
 const engines = await startEngines(t)
@@ -24,12 +33,12 @@ const order = (n: number, subject = `order ${n}`, now = longAgo()): Order => out
 const entryRecord = (entry: OutboxEntry) => record(entry)
 
 /** The outbox and what it needs, without any module of the service. */
-async function build (t: Test) {
+async function build (t: Test, from = engines) {
   const logLines: Record<string, unknown>[] = []
-  const loaded = loadConfig(engines.env)
+  const loaded = loadConfig(from.env)
   const app = Fastify({ loggerInstance: createLogger(loaded, { write: line => { logLines.push(JSON.parse(line) as Record<string, unknown>) } }) as FastifyBaseLogger })
   await app.register(config, { config: loaded })
-  for (const plugin of [aws, metrics, dynamodb, consumers, outbox]) await app.register(plugin)
+  for (const plugin of [aws, spans, metrics, breakers, dynamodb, consumers, outbox]) await app.register(plugin)
   t.teardown(async () => {
     for (const { eventId } of await waiting(app, 'UsersTable')) await app.dynamodb.send(new DeleteCommand({ TableName: 'UsersTable', Key: userKey(eventId) }))
     await app.close()
@@ -39,8 +48,8 @@ async function build (t: Test) {
 }
 
 /** The same, with one open outbox and a handler that keeps what it was given. */
-async function buildOpen (t: Test, handle: (entry: Order) => Promise<void> = async () => {}) {
-  const app = await build(t)
+async function buildOpen (t: Test, handle: (entry: Order) => Promise<void> = async () => {}, from = engines) {
+  const app = await build(t, from)
   const handled: number[] = []
   const store = app.outbox.open({ table: 'UsersTable', key: userKey, entries: ENTRIES })
   app.outbox.on<Order>('order.placed', async (entry) => {
@@ -133,7 +142,7 @@ t.test('an entry whose handler fails stays, is named and counted, and is handled
   t.equal(app.counted('OutboxFailed'), 1)
   isBroken = false
   t.same(await deliver(app, records[1]!), [])
-  t.same(app.handled, [1, 3, 2])
+  t.same(app.handled.toSorted(), [1, 2, 3])
   t.same(await waiting(app), [])
 })
 
@@ -145,6 +154,7 @@ t.test('what the stream could not deliver the sweep handles, counts and reports;
   for (const entry of [order(0), order(1), order(2), young]) await app.put(entry)
   await t.rejects(app.outbox.sweep(), { message: '1 outbox entries could not be handled' }, 'an alarm is due')
   t.equal(app.counted('OutboxResent'), 2)
+  t.match(app.logLines.at(-1), { msg: 'swept', resent: 2, failed: 1, isIncomplete: false })
   isBroken = false
   t.same(await app.outbox.sweep(), { resent: 1, isIncomplete: false })
   t.same((await waiting(app)).map(({ eventId }) => eventId), [young.eventId])
@@ -190,7 +200,7 @@ t.test('an outbox whose entries all hang and fail keeps no other from being swep
   t.equal(left.length, 50)
   t.ok(app.counted('OutboxFailed') < 50, `${app.counted('OutboxFailed')} were tried`)
   t.equal(app.counted('OutboxResent'), 20)
-  t.ok(app.logLines.some(({ isIncomplete }) => isIncomplete === true))
+  t.match(app.logLines.find(({ isIncomplete }) => isIncomplete === true), { resent: 20, failed: app.counted('OutboxFailed') })
 })
 
 t.test('near the end of an invocation a batch starts no entry, and names what it has not started', async (t) => {
@@ -201,4 +211,48 @@ t.test('near the end of an invocation a batch starts no entry, and names what it
   const answer = await app.consumers.deliver({ Records: records }, { deadline: Date.now() + 1000 })
   t.same(answer, { batchItemFailures: records.map(record => ({ itemIdentifier: sequenceNumber(record) })) })
   t.same(app.handled, [])
+})
+
+t.test('of many entries in a stream one that cannot be read holds up no other, and ends in the failure queue', async (t) => {
+  const size = workload({ short: 100, full: 1000 })
+  const engines = await startEngines(t) // whose stream has nothing of other tests
+  const app = await buildOpen(t, undefined, engines)
+  const streams = new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: engines.dynamodbEndpoint })
+  const sqs = new SQSClient({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint })
+  t.teardown(() => { streams.destroy(); sqs.destroy() })
+  const entries = Array.from({ length: size }, (_, n) => order(1000 + n))
+  const bad = entries[Math.floor(size / 2)]!
+  bad.data = { n: 'not a number' } as never
+  for (let i = 0; i < size; i += 50) await Promise.all(entries.slice(i, i + 50).map(app.put))
+
+  /** how often each entry was delivered until it was handled, or at all */
+  const deliveries = new Map<string, number>()
+  const mapping = readTemplate().streamMappings.find(({ table }) => table === 'UsersTable')!
+  const running = startStreamMapping({
+    mapping,
+    async handler (event) {
+      const ids = event.Records.map(({ dynamodb }) => dynamodb!.NewImage!['eventId']!.S!)
+      for (const id of ids) if (!isHandled(id)) deliveries.set(id, (deliveries.get(id) ?? 0) + 1)
+      return await app.consumers.deliver({ ...event }, { deadline: Date.now() + mapping.timeout }) as never
+    },
+    streams,
+    sqs,
+    queueUrl: engines.queueUrl,
+    checkpoints: createCheckpoints(),
+    log: { warn () {} },
+    backOff: () => 1
+  })
+  t.teardown(() => running.stop())
+  const numbers = new Map(entries.map(({ eventId, data }) => [eventId, data.n]))
+  const isHandled = (eventId: string) => app.handled.includes(numbers.get(eventId)!)
+  const failures = () => engines.sqs.inspectQueue('RelayFailureQueue')!.messages.ready
+  const good = entries.filter(entry => entry !== bad)
+  await until(() => good.every(({ eventId }) => isHandled(eventId)) && failures().length > 0, { timeoutMs: 100_000 })
+  const atOnce = good.filter(({ eventId }) => deliveries.get(eventId) === 1).length
+  const tries = deliveries.get(bad.eventId)!
+  const [failure] = failures()
+  t.match(JSON.parse(failure!.body), { requestContext: { condition: 'RetryAttemptsExhausted' }, DDBStreamBatchInfo: { batchSize: 1 } })
+  const left = await until(async () => { const all = await waiting(app, 'UsersTable'); return all.length === 1 && all })
+  t.same(left.map(({ eventId }) => eventId), [bad.eventId], 'it stays in the table, for the sweep and its alarm')
+  report(t, { promise: 8, figure: `${atOnce} of ${size - 1} relayed with their first delivery, ${failures().length} in the failure queue after ${tries} deliveries`, holds: atOnce === size - 1 && failures().length === 1 && Number.isFinite(mapping.maximumRetries) })
 })

@@ -11,6 +11,7 @@ import { intercept } from '../faults.ts'
 import { adminOf, bearerOf, buildTestApp, codeIn, pump, signIn, startEngines, TABLES } from '../helper.ts'
 import { bounce, receiptRecord } from '../modules/email/ses-events.ts'
 import { deliver, entryRecord, leaveBehind, waiting } from '../outbox.ts'
+import { report, workload } from '../promise.ts'
 
 const engines = await startEngines(t, { redis: true })
 const app = await buildTestApp(t, engines)
@@ -54,83 +55,114 @@ async function emptyQueues (t: Test) {
   }
 }
 
-t.test('of an account with everything it can have, deletion leaves a marker in two tables that names no one', async t => {
-  const email = 'ada.vanishing+tag@example.com'
-  const names = ['Ada Vanishing', 'Augusta Vanishing', 'Countess Vanishing', 'Lovelace Vanishing']
-  // Strangers ask for codes before the account exists.
-  await call('POST', '/v1/auth/challenges', { from: '198.51.100.1', payload: { email } })
-  await call('POST', '/v2/auth/challenges', { from: '2001:db8:1::1', payload: { email } })
-  await pump(app, engines)
-  // The account opens by v1. Others register the same address, while it waits to be confirmed.
-  const { data } = (await call('POST', '/v1/users', { payload: { email, name: names[0] } })).json()
-  const id: string = data.userId
-  await pump(app, engines)
-  await call('POST', '/v2/users', { from: '198.51.100.2', payload: { email, name: names[1], locale: 'de' } })
-  await pump(app, engines)
-  const registration = (await call('POST', '/v2/users', { key: 'erased-later', from: '198.51.100.3', payload: { email, name: names[2] } })).json()
-  await pump(app, engines)
-  await call('POST', '/v2/auth/tokens', { payload: { grantType: 'code', challengeId: registration.challengeId, code: wrong(registration.challengeId) } })
-  await call('POST', '/v2/auth/verify', { payload: { challengeId: registration.challengeId, code: codeIn(engines, email) } })
-  const signedIn = await call('POST', '/v2/auth/tokens', { payload: { grantType: 'code', challengeId: registration.challengeId, code: codeIn(engines, email) } })
-  t.equal(signedIn.statusCode, 200)
-  const first = signedIn.json<Tokens>()
-  t.equal(first.user.id, id)
-  // A second session, by v1, refreshed.
-  const again = (await call('POST', '/v1/auth/challenges', { payload: { email } })).json().data
-  await pump(app, engines)
-  const second = (await call('POST', '/v1/auth/tokens', { payload: { grantType: 'code', challengeId: again.challengeId, code: codeIn(engines, email) } })).json().data as Tokens
-  const rotated = (await call('POST', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken: second.refreshToken } })).json<Tokens>()
-  // Reads and changes.
-  const token = first.accessToken
-  for (const url of ['/v2/users/me', `/v1/users/${id}`, '/v2/users/me/export']) t.equal((await call('GET', url, { token })).statusCode, 200, url)
-  t.equal((await call('PATCH', '/v2/users/me', { token, payload: { name: names[3], locale: 'fr' } })).statusCode, 200)
-  const admin = await adminOf(app)
-  await app.users.update(admin, id, { role: 'admin' }, 'x')
-  await app.users.update(admin, id, { role: 'user' }, 'x')
-  await pump(app, engines)
-  // Open when the account is deleted: a code with a wrong try, and another one that waits in the outbox.
-  const open = (await call('POST', '/v2/auth/challenges', { payload: { email } })).json()
-  await pump(app, engines)
-  await call('POST', '/v2/auth/verify', { payload: { challengeId: open.challengeId, code: wrong(open.challengeId) } })
-  const code = codeIn(engines, email)
-  // The last mail bounces.
-  await app.consumers.deliver({ Records: [receiptRecord(bounce({ messageId: newId(), userId: id, type: 'SIGN_IN_CODE', email }))] })
-  await pump(app, engines)
-  t.match(await app.users.getFresh(id), { mail: { status: 'bounced' } })
-  t.ok((await tracesOf({ id, emails: [email], names })).some(trace => trace.startsWith('EmailTable')), 'a pseudonym is found')
-  t.ok((await tracesOf({ id, emails: [email], names })).length > 10, 'there is something to erase')
+const rounds = workload({ short: 1, full: 12 })
+const found = { traces: 0, tokensAccepted: 0, registeredAgain: 0 }
 
-  t.equal((await call('DELETE', '/v2/users/me', { token })).statusCode, 204)
-  await pump(app, engines)
-  const further = [first, second, rotated].flatMap(tokens => [String(JSON.parse(Buffer.from(tokens.accessToken.split('.')[1]!, 'base64url').toString()).sid)])
-    .map(sid => `session#${sid}`)
-  t.same(await tracesOf({ id, emails: [email], names, further }), [])
-  const erased = `erased#${createHash('sha256').update(id).digest('base64url')}`
-  const marker = (await everything())['UsersTable']!.map(text => JSON.parse(text) as Record<string, unknown>).find(item => item['userId'] === erased)
-  t.same(Object.keys(marker!).sort(), ['expiresAt', 'kind', 'userId'], 'the marker has no further attribute')
-  const ledger = (await everything())['AuthTable']!.map(text => JSON.parse(text) as Record<string, unknown>).find(item => item['pk'] === erased)
-  t.same(Object.keys(ledger!).sort(), ['expiresAt', 'kind', 'pk', 'sk'], 'nor has the one that outlives the table of accounts')
-  t.ok(Number(ledger!['expiresAt']) - Date.now() / 1000 > 44 * 24 * 3600, 'kept for 45 days')
-  await emptyQueues(t)
-  const ttl = await redis.pttl(`user:${id}`)
-  t.ok(ttl > 0 && ttl <= 60_000, `the cache forgets the id within a minute: ${ttl} ms`)
+for (let round = 0; round < rounds; round++) {
+  t.test('of an account with everything it can have, deletion leaves a marker in two tables that names no one', async t => {
+    const email = `ada.vanishing-${round}+tag@example.com`
+    const names = ['Ada Vanishing', 'Augusta Vanishing', 'Countess Vanishing', 'Lovelace Vanishing']
+    // Strangers ask for codes before the account exists.
+    await call('POST', '/v1/auth/challenges', { from: '198.51.100.1', payload: { email } })
+    await call('POST', '/v2/auth/challenges', { from: '2001:db8:1::1', payload: { email } })
+    await pump(app, engines)
+    // The account opens by v1. Others register the same address, while it waits to be confirmed.
+    const { data } = (await call('POST', '/v1/users', { payload: { email, name: names[0] } })).json()
+    const id: string = data.userId
+    await pump(app, engines)
+    await call('POST', '/v2/users', { from: '198.51.100.2', payload: { email, name: names[1], locale: 'de' } })
+    await pump(app, engines)
+    const registration = (await call('POST', '/v2/users', { key: `erased-later-${round}`, from: '198.51.100.3', payload: { email, name: names[2] } })).json()
+    await pump(app, engines)
+    await call('POST', '/v2/auth/tokens', { payload: { grantType: 'code', challengeId: registration.challengeId, code: wrong(registration.challengeId) } })
+    await call('POST', '/v2/auth/verify', { payload: { challengeId: registration.challengeId, code: codeIn(engines, email) } })
+    const signedIn = await call('POST', '/v2/auth/tokens', { payload: { grantType: 'code', challengeId: registration.challengeId, code: codeIn(engines, email) } })
+    t.equal(signedIn.statusCode, 200)
+    const first = signedIn.json<Tokens>()
+    t.equal(first.user.id, id)
+    // A second session, by v1, refreshed.
+    const again = (await call('POST', '/v1/auth/challenges', { payload: { email } })).json().data
+    await pump(app, engines)
+    const second = (await call('POST', '/v1/auth/tokens', { payload: { grantType: 'code', challengeId: again.challengeId, code: codeIn(engines, email) } })).json().data as Tokens
+    const rotated = (await call('POST', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken: second.refreshToken } })).json<Tokens>()
+    // Reads and changes.
+    const token = first.accessToken
+    for (const url of ['/v2/users/me', `/v1/users/${id}`, '/v2/users/me/export']) t.equal((await call('GET', url, { token })).statusCode, 200, url)
+    t.equal((await call('PATCH', '/v2/users/me', { token, payload: { name: names[3], locale: 'fr' } })).statusCode, 200)
+    const admin = await adminOf(app)
+    await app.users.update(admin, id, { role: 'admin' }, 'x')
+    await app.users.update(admin, id, { role: 'user' }, 'x')
+    await pump(app, engines)
+    // Open when the account is deleted: a code with a wrong try, and another one that waits in the outbox.
+    const open = (await call('POST', '/v2/auth/challenges', { payload: { email } })).json()
+    await pump(app, engines)
+    await call('POST', '/v2/auth/verify', { payload: { challengeId: open.challengeId, code: wrong(open.challengeId) } })
+    const code = codeIn(engines, email)
+    // The last mail bounces.
+    await app.consumers.deliver({ Records: [receiptRecord(bounce({ messageId: newId(), userId: id, type: 'SIGN_IN_CODE', email }))] })
+    await pump(app, engines)
+    t.match(await app.users.getFresh(id), { mail: { status: 'bounced' } })
+    t.ok((await tracesOf({ id, emails: [email], names })).some(trace => trace.startsWith('EmailTable')), 'a pseudonym is found')
+    t.ok((await tracesOf({ id, emails: [email], names })).length > 10, 'there is something to erase')
 
-  // Every token is worth nothing.
-  for (const { accessToken } of [first, second, rotated]) {
-    for (const [method, url] of [['GET', '/v2/users/me'], ['GET', '/v2/users/me/export'], ['GET', `/v1/users/${id}`], ['DELETE', '/v2/users/me']] as const) {
-      t.equal((await call(method, url, { token: accessToken })).statusCode, 401, `${method} ${url}`)
+    t.equal((await call('DELETE', '/v2/users/me', { token })).statusCode, 204)
+    await pump(app, engines)
+    const further = [first, second, rotated].flatMap(tokens => [String(JSON.parse(Buffer.from(tokens.accessToken.split('.')[1]!, 'base64url').toString()).sid)])
+      .map(sid => `session#${sid}`)
+    t.same(await tracesOf({ id, emails: [email], names, further }), [])
+    const erased = `erased#${createHash('sha256').update(id).digest('base64url')}`
+    const marker = (await everything())['UsersTable']!.map(text => JSON.parse(text) as Record<string, unknown>).find(item => item['userId'] === erased)
+    t.same(Object.keys(marker!).sort(), ['expiresAt', 'kind', 'userId'], 'the marker has no further attribute')
+    const ledger = (await everything())['AuthTable']!.map(text => JSON.parse(text) as Record<string, unknown>).find(item => item['pk'] === erased)
+    t.same(Object.keys(ledger!).sort(), ['expiresAt', 'kind', 'pk', 'sk'], 'nor has the one that outlives the table of accounts')
+    t.ok(Number(ledger!['expiresAt']) - Date.now() / 1000 > 44 * 24 * 3600, 'kept for 45 days')
+    await emptyQueues(t)
+    const ttl = await redis.pttl(`user:${id}`)
+    t.ok(ttl > 0 && ttl <= 60_000, `the cache forgets the id within a minute: ${ttl} ms`)
+
+    // Every token is worth nothing.
+    for (const { accessToken } of [first, second, rotated]) {
+      for (const [method, url] of [['GET', '/v2/users/me'], ['GET', '/v2/users/me/export'], ['GET', `/v1/users/${id}`], ['DELETE', '/v2/users/me']] as const) {
+        const { statusCode } = await call(method, url, { token: accessToken })
+        t.equal(statusCode, 401, `${method} ${url}`)
+        if (statusCode !== 401) found.tokensAccepted++
+      }
     }
-  }
-  for (const { refreshToken } of [first, second, rotated]) {
-    t.equal((await call('POST', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken } })).statusCode, 401)
-  }
-  for (const challengeId of [registration.challengeId, again.challengeId, open.challengeId]) {
-    t.equal((await call('POST', '/v2/auth/tokens', { payload: { grantType: 'code', challengeId, code } })).statusCode, 401)
-  }
-  t.same(await tracesOf({ id, emails: [email], names, further }), [], 'and using them left nothing')
+    for (const { refreshToken } of [first, second, rotated]) {
+      const { statusCode } = await call('POST', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken } })
+      t.equal(statusCode, 401)
+      if (statusCode !== 401) found.tokensAccepted++
+    }
+    for (const challengeId of [registration.challengeId, again.challengeId, open.challengeId]) {
+      t.equal((await call('POST', '/v2/auth/tokens', { payload: { grantType: 'code', challengeId, code } })).statusCode, 401)
+    }
+    const traces = await tracesOf({ id, emails: [email], names, further })
+    t.same(traces, [], 'and using them left nothing')
+    found.traces += traces.length
 
-  const next = await signIn(app, engines, email, 'Ada Again')
-  t.not(next.user.id, id, 'the address can register again at once')
+    const next = await signIn(app, engines, email, 'Ada Again')
+    t.not(next.user.id, id, 'the address can register again at once')
+    if (next.user.id !== id) found.registeredAgain++
+  })
+}
+
+t.test('nothing of them can be read', async t => {
+  const { traces, tokensAccepted, registeredAgain } = found
+  report(t, { promise: 12, figure: `${rounds} accounts deleted: ${traces} traces, ${tokensAccepted} tokens accepted, ${registeredAgain} addresses registered again`, holds: traces + tokensAccepted === 0 && registeredAgain === rounds })
+})
+
+t.test('of an account that has moved, neither address leaves a trace, nor what is known of mails to them', async t => {
+  const [former, email] = ['moved.from@example.com', 'moved.to@example.com']
+  const { user: { id }, accessToken } = await signIn(app, engines, former, 'Moved Mary')
+  await app.consumers.deliver({ Records: [receiptRecord(bounce({ messageId: newId(), userId: id, type: 'SIGN_IN_CODE', email: former }))] })
+  const { challengeId } = (await call('POST', '/v2/users/me/email', { token: accessToken, payload: { email } })).json()
+  await pump(app, engines)
+  t.equal((await call('POST', '/v2/auth/verify', { payload: { challengeId, code: app.keys.codeOf(challengeId) } })).statusCode, 204)
+  await pump(app, engines)
+  t.ok((await tracesOf({ id, emails: [former, email], names: ['Moved'] })).some(trace => trace.startsWith('EmailTable')), 'a bounce is known')
+  await app.users.remove(await adminOf(app), id, 'x')
+  await pump(app, engines)
+  t.same(await tracesOf({ id, emails: [former, email], names: ['Moved'] }), [])
 })
 
 t.test('an account that an admin invited and looked at leaves nothing either', async t => {
@@ -172,6 +204,46 @@ t.test('a sign-in that is under way while the account is deleted leaves no sessi
   t.same(await tracesOf({ id: user.id, emails: [email], names: ['Stalled'] }), [])
 })
 
+/** Deletes an account, and has the deletion handled, just before a write of the item with such a key. */
+function deleteBefore (command: string, userId: string, start: string): { wasMet: () => boolean } {
+  let isMet = false
+  const stop = intercept(app.dynamodb, { command, onTheLine: false }, async ({ input, send }) => {
+    const { pk } = (input['Item'] ?? input['Key']) as { pk?: string }
+    if (!isMet && pk?.startsWith(start) === true) {
+      isMet = true
+      stop()
+      await app.users.remove(await adminOf(app), userId, 'x')
+      const deletion = (await waiting(app, 'UsersTable')).find(({ type, subject }) => type === 'user.deleted' && subject === userId)
+      await deliver(app, entryRecord(deletion!))
+    }
+    return await send()
+  })
+  return { wasMet: () => isMet }
+}
+
+t.test('a challenge that is opened while its account is erased leaves nothing', async t => {
+  await t.test('that of a change of address', async t => {
+    const { user: { id, email }, accessToken } = await signIn(app, engines, 'mover@example.com', 'Moving Mary')
+    t.equal((await call('POST', '/v2/users/me/email', { token: accessToken, payload: { email: 'goal@example.com' } })).statusCode, 202)
+    const { wasMet } = deleteBefore('PutItemCommand', id, 'challenge#')
+    await pump(app, engines)
+    t.ok(wasMet())
+    t.same(await tracesOf({ id, emails: [email], names: ['Moving'], further: ['goal@'] }), [])
+    t.same(engines.mailsTo('goal@example.com'), [], 'nor is its code mailed')
+  })
+
+  await t.test('that which undoes one', async t => {
+    const { user: { id, email }, accessToken } = await signIn(app, engines, 'undoer@example.com', 'Undoing Una')
+    const { challengeId } = (await call('POST', '/v2/users/me/email', { token: accessToken, payload: { email: 'undone@example.com' } })).json()
+    await pump(app, engines)
+    t.equal((await call('POST', '/v2/auth/verify', { payload: { challengeId, code: app.keys.codeOf(challengeId) } })).statusCode, 204)
+    const { wasMet } = deleteBefore('PutItemCommand', id, 'challenge#')
+    await pump(app, engines)
+    t.ok(wasMet())
+    t.same(await tracesOf({ id, emails: [email, 'undone@example.com'], names: ['Undoing'] }), [])
+  })
+})
+
 t.test('a code that was requested long ago, and mailed late, is erased with the account', async t => {
   const email = 'late@example.com'
   const { id } = await app.users.register({ email, name: 'Late Riser' }, 'x')
@@ -211,7 +283,7 @@ t.test('an account that registers again before the deletion has been handled kee
 t.test('the log of all this has no address, no name, no code and no token', async t => {
   const log = JSON.stringify(app.logLines)
   t.ok(app.logLines.length > 50, `${app.logLines.length} lines`)
-  t.notMatch(log, /@example\.com|Vanishing|Riser|Stalled|Quick Again|Ada Again/)
+  t.notMatch(log, /@example\.com|Vanishing|Riser|Stalled|Quick Again|Ada Again|Moving|Undoing/)
   for (const mail of engines.mails) t.notOk(log.includes(/\b\d{8}\b/.exec(mail.text ?? '')?.[0] ?? 'no code'), 'no code')
   t.notMatch(log, /eyJ[\w-]+\.eyJ/, 'no access token')
 })

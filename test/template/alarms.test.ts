@@ -5,7 +5,7 @@ import { completeEnv } from '../../local/env.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import { createLogger } from '../../src/plugins/logging.ts'
 import metrics, { METRICS_NAMESPACE } from '../../src/plugins/metrics.ts'
-import { countedNames } from '../metric-names.ts'
+import { countedNames, declared } from '../metric-names.ts'
 import { evaluate, loadTemplate, resourcesOf, type Resource, type Template } from './evaluate.ts'
 
 // What AWS emits, of what the alarms and the dashboard read: metric → sets of dimensions it comes with.
@@ -59,7 +59,7 @@ const EMITTED: Record<string, Record<string, string[][]>> = {
   // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Synthetics_Canaries_metrics.html
   CloudWatchSynthetics: { SuccessPercent: [['CanaryName']] },
   // what src counts
-  [METRICS_NAMESPACE]: Object.fromEntries(countedNames.map(name => [name, [['service', 'environment']]]))
+  [METRICS_NAMESPACE]: Object.fromEntries(countedNames.map(name => [name, [declared.get(name) === 'state' ? ['service', 'environment', 'dependency'] : ['service', 'environment']]]))
 }
 
 interface Metric { Namespace: string, MetricName: string, Dimensions?: { Name: string, Value: unknown }[] }

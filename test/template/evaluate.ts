@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { parseTemplate } from '../../local/template.ts'
+import { readResources } from '../../local/template.ts'
 
 export interface Resource {
   Type: string
@@ -19,10 +18,8 @@ export interface Template {
   Outputs: Record<string, { Condition?: string, Value: unknown }>
 }
 
-const FILE = new URL('../../template.yaml', import.meta.url)
-
 /** `template.yaml` as it stands: conditions and references in their long form. A new copy each time, to be spoilt at will. */
-export const loadTemplate = (): Template => structuredClone(parsed ??= parseTemplate(readFileSync(FILE, 'utf8')) as unknown as Template)
+export const loadTemplate = (): Template => structuredClone(parsed ??= readResources() as unknown as Template)
 let parsed: Template | undefined
 
 const NOTHING = Symbol('AWS::NoValue')

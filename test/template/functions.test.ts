@@ -7,6 +7,8 @@ import { evaluate, loadTemplate, resourcesOf, type Template } from './evaluate.t
 const NOT_SET: Record<string, string> = {
   PORT: 'the plain server only',
   HOST: 'the plain server only',
+  METRICS_PORT: 'the plain server only: on Lambda CloudWatch reads the metrics from the log',
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'the plain server only: on Lambda X-Ray has the traces',
   TRUST_PROXY: 'the plain server only: on Lambda the address comes with the event',
   AWS_REGION: 'Lambda sets it, and refuses a template that does',
   AWS_ENDPOINT_URL: 'for local engines',

@@ -9,7 +9,8 @@ import { deliverMails, sqsRecord } from '../modules/email/records.ts'
 import { bounce, receiptRecord } from '../modules/email/ses-events.ts'
 import { png } from '../modules/uploads/pictures.ts'
 import { avatarsOf } from '../modules/uploads/support.ts'
-import { missing, USED, type Grants } from './iam.ts'
+import { report } from '../promise.ts'
+import { missing, MODULES, USED, type Grants } from './iam.ts'
 
 // What the two functions really call, seen on the wire: each has an AWS end point of its own, which writes down the actions
 // that a request would be authorised for, passes on what an engine answers, and answers for the services that have none here.
@@ -152,6 +153,7 @@ async function live (email: string) {
     await fetch((await ask('GET', new URL((await avatars.me(tokens)).avatarUrl!).pathname)).headers.location!)
   }
   await ask('GET', '/v2/users/me/sessions', undefined, bearer)
+  for (const { use } of MODULES) await use((method, url, payload) => ask(method, url, payload, bearer))
   const change = (await ask('POST', '/v2/users/me/email', { email: `moved.${email}` }, bearer)).json<{ challengeId: string }>()
   await settle()
   await ask('POST', '/v2/auth/verify', { challengeId: change.challengeId, code: api.keys.codeOf(change.challengeId) })
@@ -191,4 +193,12 @@ t.test('the functions call what iam.ts says they call, and so what the template 
   t.strictSame(missing(ApiFunction!, apiEndpoint.calls), [], 'and everything that is')
   t.strictSame(missing(workerEndpoint.calls, EmailFunction!), [], 'the worker calls nothing that is not listed')
   t.strictSame(missing(EmailFunction!, workerEndpoint.calls), [], 'and everything that is')
+  const differences = [[apiEndpoint.calls, ApiFunction!], [workerEndpoint.calls, EmailFunction!]].flatMap(([called, listed]) => [...missing(called!, listed!), ...missing(listed!, called!)])
+  const count = (grants: Grants) => Object.values(grants).flat().length
+  report(t, {
+    promise: 34,
+    part: 'permissions',
+    figure: `${count(ApiFunction!)} actions of the API function and ${count(EmailFunction!)} of the worker, ${differences.length} more or fewer than it uses`,
+    holds: differences.length === 0
+  })
 })

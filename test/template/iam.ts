@@ -1,13 +1,36 @@
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
 import { resourcesOf, type Template } from './evaluate.ts'
 
 /** What a function may do: actions by the resource they are allowed on, in the template's words. */
 export type Grants = Record<string, string[]>
 
+/** What a module says about its own table in `test/modules/<module>/permissions.ts`. Those that share a table or a bucket are below. */
+export interface Permissions {
+  used: Grants
+  /** tables whose streams the API function reads */
+  streams: string[]
+  /** Requests of a user who has signed in: they make the module call everything that it may. */
+  use: (ask: (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, payload?: object) => Promise<{ json<T> (): T }>) => Promise<void>
+}
+
+const MODULES_DIR = join(import.meta.dirname, '../modules')
+
+/** What modules say about themselves. */
+export const MODULES: Permissions[] = await Promise.all(globSync('*/permissions.ts', { cwd: MODULES_DIR }).sort().map(async file =>
+  (await import(join(MODULES_DIR, file)) as { PERMISSIONS: Permissions }).PERMISSIONS))
+
 /** Grants that are there for Lambda alone although the action is also one of ours. */
-export const SERVICE_GRANTS: Grants = { RelayFailureQueue: ['sqs:SendMessage'] }
+const SERVICE_GRANTS: Grants = { RelayFailureQueue: ['sqs:SendMessage'] }
+
+const union = (...all: Grants[]): Grants => {
+  const grants: Grants = {}
+  for (const [resource, actions] of all.flatMap(Object.entries)) grants[resource] = [...new Set([...grants[resource] ?? [], ...actions as string[]])]
+  return grants
+}
 
 /** What the code behind HTTP, streams and schedule calls. */
-const API: Grants = {
+const API: Grants = union({
   UsersTable: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem', 'dynamodb:BatchGetItem'],
   'UsersTable/index/list': ['dynamodb:Query'],
   'UsersTable/index/status': ['dynamodb:Query'],
@@ -23,7 +46,7 @@ const API: Grants = {
   EventBus: ['events:PutEvents'],
   RootSecret: ['secretsmanager:GetSecretValue'],
   CodeSecret: ['secretsmanager:GetSecretValue']
-}
+}, ...MODULES.map(({ used }) => used))
 
 /** What the e-mail worker calls. SES authorises the one call, SendEmail with a raw message, under both names. */
 const WORKER: Grants = {
@@ -32,12 +55,6 @@ const WORKER: Grants = {
   'ses:identity/SesIdentity': ['ses:SendEmail', 'ses:SendRawEmail'],
   'ses:configuration-set/MailConfigurationSet': ['ses:SendEmail', 'ses:SendRawEmail'],
   CodeSecret: ['secretsmanager:GetSecretValue']
-}
-
-const union = (...all: Grants[]): Grants => {
-  const grants: Grants = {}
-  for (const [resource, actions] of all.flatMap(Object.entries)) grants[resource] = [...new Set([...grants[resource] ?? [], ...actions as string[]])]
-  return grants
 }
 
 /** The actions that our own code takes, by function and by where the e-mail worker is. A recording of SDK calls is held against it. */
@@ -50,14 +67,15 @@ export const USED: Record<'embedded' | 'extracted', Record<string, Grants>> = {
 export const SERVED: Record<'embedded' | 'extracted', Record<string, Grants>> = (() => {
   const streams = ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams']
   const logs = ['logs:CreateLogStream', 'logs:PutLogEvents']
-  const api: Grants = { ...SERVICE_GRANTS, ApiFunctionLogs: logs, 'UsersTable/stream': streams, 'AuthTable/stream': streams, MailReceiptsQueue: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'] }
+  const tables = ['UsersTable', 'AuthTable', ...MODULES.flatMap(module => module.streams)]
+  const api: Grants = { ...SERVICE_GRANTS, ApiFunctionLogs: logs, ...Object.fromEntries(tables.map(table => [`${table}/stream`, streams])), MailReceiptsQueue: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'] }
   // The mapping asks for the queue's attributes as well.
   const receive: Grants = { EmailQueue: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'] }
   return { embedded: { ApiFunction: union(api, receive) }, extracted: { ApiFunction: api, EmailFunction: union({ EmailFunctionLogs: logs }, receive) } }
 })()
 
 /** A policy's resource in words: the logical id, with what follows it in the ARN. */
-export function nameOf (resource: unknown): string {
+function nameOf (resource: unknown): string {
   if (typeof resource === 'string') return resource
   const { Ref, 'Fn::GetAtt': attribute, 'Fn::Sub': sub } = resource as { Ref?: string, 'Fn::GetAtt'?: [string, string], 'Fn::Sub'?: string }
   if (Ref !== undefined) return Ref

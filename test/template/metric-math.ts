@@ -116,7 +116,7 @@ const textOf = (template: Template, expression: string | { 'Fn::Sub': string }):
  * window that slides with it and is cut into `EvaluationPeriods` periods
  * (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation-window.html).
  */
-export function isRed (template: Template, id: string, series: Series, minute: number): boolean {
+function isRed (template: Template, id: string, series: Series, minute: number): boolean {
   const { Type, Properties } = template.Resources[id]!
   if (Type === 'AWS::CloudWatch::CompositeAlarm') {
     const states: Record<string, number> = {}

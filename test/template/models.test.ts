@@ -16,6 +16,10 @@ const source = readFileSync(new URL('../../template.yaml', import.meta.url), 'ut
 const documents: Record<string, Document> = { v1: await readDocument('v1'), v2: await readDocument('v2') }
 const definitionOf = (template: Template) => template.Resources['Api']!.Properties['DefinitionBody'] as Definition
 
+// Before the first test: tap ends a file that has nothing to run when it waits.
+const engines = await startEngines(t)
+const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '100000' } })
+
 t.test('the models are those that npm run openapi makes of the documents', async t => {
   t.equal(withModels(source, documents), source, 'npm run openapi writes them')
   const changed = structuredClone(documents)
@@ -118,8 +122,6 @@ function bodiesOf (operation: Operation): string[] {
 
 const post = (target: string, body: string): WireRequest => ({ method: 'POST', target, headers: [['Content-Type', 'application/json']], body })
 
-const engines = await startEngines(t)
-const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '100000' } })
 const dispatch = createDispatch(app)
 const send = overLambda(event => dispatch(event, {} as never), restEvent)
 

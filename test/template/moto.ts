@@ -2,7 +2,7 @@ import type { Resource, Template } from './evaluate.ts'
 
 /**
  * Types of this template that moto's CloudFormation does not create. Where its API knows them, create_in_moto.py creates some from
- * their properties. The list is exact: test/template/moto.test.ts fails when moto creates one of these, or no longer another one.
+ * their properties. The list is exact: test/template/moto.slow.test.ts fails when moto creates one of these, or no longer another one.
  */
 export const NOT_CREATED: Record<string, string> = {
   'AWS::ApiGateway::Account': 'its API has it',

@@ -6,7 +6,7 @@ import type { Row, Switch } from './parameters.ts'
 // ── Of a template whose conditions are decided ───────────────────────────────────────────────────────────────────────
 
 /** Circles of references, which CloudFormation refuses. */
-export function circles ({ Resources }: Pick<Template, 'Resources'>): string[] {
+function circles ({ Resources }: Pick<Template, 'Resources'>): string[] {
   const found: string[] = []
   const done = new Set<string>()
   function visit (id: string, path: string[]) {
@@ -28,7 +28,7 @@ export function danglingReferences (template: Template): string[] {
 }
 
 /** What an alias is must move with a release and be watched while it does, unless a parameter says that no alarm rolls back. */
-export function deploymentFaults (template: Template, rollsBack = true): string[] {
+function deploymentFaults (template: Template, rollsBack = true): string[] {
   return resourcesOf(template, 'AWS::Lambda::Function').filter(([, { Properties }]) => Properties['Code'].S3Key === 'dist/lambda').flatMap(([id]) => {
     const alias = template.Resources[`${id}Aliaslive`] as unknown as { UpdatePolicy?: { CodeDeployLambdaAliasUpdate?: { BeforeAllowTrafficHook?: object } }, Properties: { FunctionVersion: { 'Fn::GetAtt': [string] } } } | undefined
     const group = template.Resources[`${id}DeploymentGroup`]?.Properties

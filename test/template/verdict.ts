@@ -23,7 +23,7 @@ const READERS: Record<string, (output: never) => Finding[]> = {
   'cdk-nag': ({ findings }: { findings: Finding[] }) => findings
 }
 
-export function readFindings (tool: string, output: string): Finding[] {
+function readFindings (tool: string, output: string): Finding[] {
   const reader = READERS[tool]
   if (reader === undefined) throw new Error(`not the output of a tool that is known: ${tool}`)
   return reader(JSON.parse(output) as never)

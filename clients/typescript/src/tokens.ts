@@ -33,7 +33,10 @@ export function memoryStorage (): TokenStorage {
 
 interface Locks { request<T> (name: string, work: () => Promise<T>): Promise<T> }
 
-/** Keeps the tokens in `localStorage` or `sessionStorage`, shared by the tabs of an origin. Every script of the origin can read them. */
+/**
+ * Keeps the tokens in `localStorage` or `sessionStorage`, shared by the tabs of an origin. Every script of the origin can read them.
+ * A browser may show a tab late what another one has stored, and then the tab relies on the grace of the service as well.
+ */
 export function webStorage (storage: { getItem (key: string): string | null, setItem (key: string, value: string): void, removeItem (key: string): void }, key = 'user-service.tokens'): TokenStorage {
   const locks = (globalThis as { navigator?: { locks?: Locks } }).navigator?.locks
   return {

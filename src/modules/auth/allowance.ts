@@ -1,17 +1,22 @@
-import type { Limit } from './repository.ts'
+import { networkOf } from '../../shared/network.ts'
+import type { Limit } from './code-repository.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 
 /**
- * How many codes may be requested for one address, in total and from each network (an IPv4 address, an IPv6 /64). One
- * stranger cannot use up an address's limit, and all strangers together mail it at most 30 times a day. With five tries
- * per code, this also bounds guessing.
+ * How many codes may be requested for one address, in total, from each network (an IPv4 address, an IPv6 /64), and from
+ * each site (an IPv6 /48). One stranger cannot use up an address's limit: a site's leaves the owner a network's. All
+ * strangers together mail it at most 30 times a day. With five tries per code, this also bounds guessing.
  */
 export const CODE_LIMITS = {
   address: [{ window: HOUR, max: 15 }, { window: DAY, max: 30 }],
-  network: [{ window: HOUR, max: 5 }, { window: DAY, max: 10 }]
+  network: [{ window: HOUR, max: 5 }, { window: DAY, max: 10 }],
+  site: [{ window: HOUR, max: 10 }, { window: DAY, max: 20 }]
 } as const satisfies Record<string, readonly Limit[]>
+
+/** The site of a network: what one holder of IPv6 addresses commonly gets, 65,536 networks. An IPv4 address has none. */
+export const siteOf = (network: string): string | undefined => network.endsWith('/64') ? networkOf(network.slice(0, -'/64'.length), 48) : undefined
 
 /** The mailbox that an address most likely belongs to: the address without its plus tag. Used for counting only. */
 export const mailboxOf = (email: string): string => email.replace(/\+[^@]*(?=@)/, '')

@@ -33,6 +33,9 @@ export interface EmailChangeRequest {
   operation: Operation
 }
 
+/** Gets the ids of the account and of the session that a request is about, for the log. */
+export type Note = (who: { userId: string, sid: string }) => void
+
 /** The interface of the auth module for other modules. */
 export interface AuthService {
   /**
@@ -55,10 +58,14 @@ export interface AuthService {
    * change of address or its undoing, does that. Throws AUTH_CODE_INVALID, AUTH_EMAIL_TAKEN, AUTH_EMAIL_CHANGES_EXHAUSTED.
    */
   verify (challengeId: string, code: string, correlationId: string): Promise<void>
-  /** Exchanges a code or a refresh token for tokens. Throws as `verify` does, and AUTH_REFRESH_TOKEN_INVALID. `device`: how the client names itself, see device.ts. */
-  createTokens (request: TokenRequest, correlationId: string, device?: string): Promise<Tokens>
+  /**
+   * Exchanges a code or a refresh token for tokens. Throws as `verify` does, and AUTH_REFRESH_TOKEN_INVALID. `device`: how the
+   * client names itself, see device.ts. `note` gets the account and the session once a secret of theirs is proved, also when
+   * the request is refused after that.
+   */
+  createTokens (request: TokenRequest, correlationId: string, device?: string, note?: Note): Promise<Tokens>
   /** Ends the session of a refresh token. Unknown tokens get the same answer (RFC 7009 §2.2). */
-  revoke (refreshToken: string): Promise<void>
+  revoke (refreshToken: string, note?: Note): Promise<void>
   /** The sessions of the caller, newest first. Throws AUTH_TOKEN_INVALID when the caller's own session has ended. */
   listSessions (caller: Caller): Promise<SessionView[]>
   /** Ends one session of the caller. Throws AUTH_SESSION_NOT_FOUND, AUTH_TOKEN_INVALID when the caller's own session has ended. */
@@ -75,9 +82,13 @@ declare module 'fastify' {
 
 declare module '../../plugins/metrics.ts' {
   interface MetricNames {
+    /** registrations and invitations that got a code, those of known addresses included */
     RegistrationsRequested: true
+    /** codes that were wrong, expired or used before */
     CodeFailures: true
+    /** sessions that were started with a code */
     SignIns: true
+    /** sessions that were ended because an old refresh token came again */
     RefreshReuse: true
     /** codes that were not mailed because their address has reached its limit */
     MailsSuppressed: true

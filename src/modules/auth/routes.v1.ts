@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Envelope, Failure, failure, success } from '../../shared/envelope.ts'
 import { networkOf } from '../../shared/network.ts'
-import { deviceOf } from './device.ts'
 import { CodeInvalid, CodesExhausted, EmailChangesExhausted, EmailTaken, RefreshTokenInvalid } from './errors.ts'
 import { ChallengeRequest, ChallengeTicket, TokenRequest, TokensV1 } from './schemas.ts'
+import { createTokens } from './token-request.ts'
 
 const tags = ['auth']
 const exhausted = failure(CodesExhausted, 'Too many codes have been sent to this address')
@@ -40,6 +40,6 @@ const routes: FastifyPluginAsyncTypebox = async function authV1 (app) {
       body: TokenRequest,
       response: { 200: Envelope(TokensV1, 'TokensV1'), 400: Failure, 401: invalid, 409: taken }
     }
-  }, async ({ body, id, headers }) => success(await app.auth.createTokens(body, id, deviceOf(headers['user-agent']))))
+  }, async request => success(await createTokens(request)))
 }
 export default routes

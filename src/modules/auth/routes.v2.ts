@@ -3,9 +3,10 @@ import { Type } from '@sinclair/typebox'
 import { preferredLocale } from '../../shared/locale.ts'
 import { networkOf } from '../../shared/network.ts'
 import { Problem, problem } from '../../shared/problem.ts'
-import { deviceOf } from './device.ts'
 import { CodeInvalid, CodesExhausted, EmailChangesExhausted, EmailTaken, RefreshTokenInvalid, SessionNotFound } from './errors.ts'
-import { ChallengeRequest, ChallengeTicket, EmailChangeRequest, JsonWebKeySet, Registration, Revocation, SessionParams, Sessions, TokenRequest, Tokens, Verification } from './schemas.ts'
+import { ChallengeRequest, ChallengeTicket, EmailChangeRequest, JsonWebKeySet, Registration, Revocation, ServerMetadata, SessionParams, Sessions, TokenRequest, Tokens, Verification } from './schemas.ts'
+import { serverMetadata } from './server-metadata.ts'
+import { createTokens } from './token-request.ts'
 import { createVerifyPage } from './verify-page.ts'
 
 const tags = ['auth']
@@ -77,7 +78,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       body: TokenRequest,
       response: { 200: Tokens, 400: Problem, 401: problem([CodeInvalid, RefreshTokenInvalid], 'The code or refresh token is not valid; every reason gets the same answer'), 409: taken }
     }
-  }, async ({ body, id, headers }) => await app.auth.createTokens(body, id, deviceOf(headers['user-agent'])))
+  }, createTokens)
 
   app.post('/v2/auth/revoke', {
     config: { limit: 'credential' },
@@ -90,7 +91,7 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
       response: { 204: Type.Null({ description: 'Signed out' }), 400: Problem }
     }
   }, async (request, reply) => {
-    await app.auth.revoke(request.body.refreshToken)
+    await app.auth.revoke(request.body.refreshToken, who => Object.assign(request.audit, who))
     return await reply.code(204).send(null)
   })
 
@@ -169,6 +170,21 @@ const routes: FastifyPluginAsyncTypebox = async function authV2 (app) {
     // A verifier fetches it again anyway when it finds an unknown kid. A minute, so that a key that has leaked is soon gone.
     reply.header('cache-control', 'public, max-age=60')
     return { keys: app.keys.jwks }
+  })
+
+  const metadata = serverMetadata(app.config)
+  app.get('/.well-known/oauth-authorization-server', {
+    schema: {
+      operationId: 'auth.metadata',
+      tags: ['service'],
+      summary: 'Issuer and keys of the tokens',
+      description: 'What a verifier of access tokens needs, as OAuth 2.0 Authorization Server Metadata (RFC 8414). No endpoint for tokens is in it: OAuth clients send forms, and this service reads JSON.',
+      response: { 200: ServerMetadata }
+    }
+  }, async (_request, reply) => {
+    // It changes only with a deployment.
+    reply.header('cache-control', 'public, max-age=3600')
+    return metadata
   })
 
   const { BRAND_NAME, BRAND_COLOR, BRAND_LOGO_URL } = app.config

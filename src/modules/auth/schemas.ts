@@ -8,7 +8,8 @@ import type { Registration as RegistrationType, User } from '../users/contract.t
 const Strict = { additionalProperties: false }
 
 const ChallengeId = Type.String({ maxLength: 36, pattern: UUID_PATTERN, 'x-expected': 'a UUID in lower case', description: 'Send it back together with the code from the mail', examples: ['0b8f6c1e-6a51-4c55-8d8e-5f1c9f0f7a42'] })
-const Code = Type.String({ maxLength: 8, pattern: '^[0-9]{8}$', 'x-expected': '8 digits', description: 'The 8 digits from the mail', examples: ['04815162'] })
+// With room for the blanks that users copy along with it.
+const Code = Type.String({ maxLength: 32, pattern: '^\\s*[0-9]{8}\\s*$', 'x-expected': '8 digits', description: 'The 8 digits from the mail. Blanks around them are ignored', examples: ['04815162'] })
 
 /** A challenge: the code for it arrives by mail. */
 export const ChallengeTicket = Type.Object({ challengeId: ChallengeId, expiresAt: Timestamp }, { $id: 'ChallengeTicket', title: 'ChallengeTicket' })
@@ -101,6 +102,18 @@ export const JsonWebKeySet = Type.Object({
 }, { title: 'JsonWebKeySet' })
 
 // ── Version 1, frozen: fields that are added to version 2's user do not appear in it ─────────────────────────────────
+
+const Uri = (description: string, example: string) => Type.String({ maxLength: 2048, format: 'uri', pattern: '^https?://[^\\s]+$', description, examples: [example] })
+
+/** RFC 8414, §2, without the members that would not be true of this service: ADR 177. */
+export const ServerMetadata = Type.Object({
+  issuer: Type.String({ maxLength: 255, pattern: '^[\\x21-\\x7e]+$', description: '`iss` of the access tokens: a name, unless the service was configured with a URL', examples: ['user-service'] }),
+  jwks_uri: Uri('The public signing keys', 'https://users.example.com/.well-known/jwks.json'),
+  grant_types_supported: Type.Array(Type.String({ maxLength: 64, pattern: '^\\S+$' }), { maxItems: 0, examples: [[]], description: 'None of OAuth\'s: `POST /v2/auth/tokens` speaks JSON, with grants of its own' }),
+  response_types_supported: Type.Array(Type.String({ maxLength: 64, pattern: '^\\S+$' }), { maxItems: 0, examples: [[]], description: 'None: there is no authorization endpoint' }),
+  service_documentation: Type.Optional(Uri('How to sign in; absent when the service does not serve its documentation', 'https://users.example.com/docs'))
+}, { title: 'ServerMetadata' })
+export type ServerMetadata = Static<typeof ServerMetadata>
 
 export const TokensV1 = Type.Object({
   ...TOKENS,

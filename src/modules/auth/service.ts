@@ -7,11 +7,12 @@ import type { AccessTokens } from '../../plugins/jwt.ts'
 import type { Keys } from '../../plugins/keys/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import type { User, UsersService } from '../users/contract.ts'
-import { CODE_LIMITS, domainFactor, mailboxOf } from './allowance.ts'
+import { CODE_LIMITS, domainFactor, mailboxOf, siteOf } from './allowance.ts'
+import type { CodeCount } from './code-repository.ts'
 import { newChallenge } from './codes.ts'
-import type { AuthEntry, AuthService, ChallengeTicket, Tokens } from './contract.ts'
+import type { AuthEntry, AuthService, ChallengeTicket, Note, Tokens } from './contract.ts'
 import { CodeInvalid, codesExhausted, EmailChangesExhausted, EmailTaken, RefreshTokenInvalid, SessionNotFound } from './errors.ts'
-import type { AuthRepository, CodeCount } from './repository.ts'
+import type { AuthRepository } from './repository.ts'
 import { MAX_LISTED, type Challenge, type RetiredToken, type Session } from './schemas.ts'
 import { firstRefreshToken, isOfFamily, newSecret, nextRefreshToken, parseRefreshToken, type RefreshToken } from './tokens.ts'
 
@@ -73,7 +74,7 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
     // Counted before the comparison, so that parallel requests cannot get more tries.
     const tryId = newId()
     const challenge = await repository.takeTry(challengeId, tryId)
-    if (challenge === undefined || !await keys.isCode(challengeId, code)) return undefined
+    if (challenge === undefined || !await keys.isCode(challengeId, code.trim())) return undefined
     const { userId, address, emailChange, undoes } = challenge
     // A code that lies in a mailbox for seven days must start no session.
     if (undoes !== undefined && isSignIn) return undefined
@@ -93,11 +94,12 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
     }
   }
 
-  async function exchangeCode (challengeId: string, code: string, correlationId: string, device: string | undefined): Promise<Tokens> {
+  async function exchangeCode (challengeId: string, code: string, correlationId: string, device: string | undefined, note: Note): Promise<Tokens> {
     const proof = await prove(challengeId, code, correlationId, { isSignIn: true })
     if (proof !== undefined) {
       const { user } = proof
       const sid = newNumberedId(user.version)
+      note({ userId: user.id, sid })
       const familyKey = newSecret()
       const token = firstRefreshToken(user.id, sid, familyKey)
       const at = now().toISOString()
@@ -163,11 +165,12 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
     return session !== undefined && isOfFamily(token, session.familyKey) ? session : undefined
   }
 
-  async function refresh (text: string, device: string | undefined): Promise<Tokens> {
+  async function refresh (text: string, device: string | undefined, note: Note): Promise<Tokens> {
     const token = parseRefreshToken(text)
     const session = await familyOf(token)
     if (token === undefined || session === undefined) throw new RefreshTokenInvalid()
     const { userId, sid } = session
+    note({ userId, sid })
     // An old token of this family was used again, so two parties hold it. Which of them is the thief cannot be known:
     // the session ends for both (RFC 9700 §4.14.2).
     const isCurrent = session.currentHash === token.hash
@@ -193,8 +196,9 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
     const domain = email.slice(email.lastIndexOf('@') + 1)
     limitDomain(domain, domainFactor(domain))
     const challenge = newChallenge(request.at, challengeId)
+    const site = siteOf(network)
     const counted = { address: keys.pseudonym(mailboxOf(email)), network: keys.pseudonym(network) }
-    const refused = await repository.requestCode({ ...counted, ...request, challengeId, limits: CODE_LIMITS }, entryOf?.(challenge, counted.network))
+    const refused = await repository.requestCode({ ...counted, ...(site === undefined ? {} : { site: keys.pseudonym(site) }), ...request, challengeId, limits: CODE_LIMITS }, entryOf?.(challenge, counted.network))
     if (refused === 'ended') throw new Unauthorized()
     if (refused !== undefined) throw codesExhausted(Math.max(1, Math.ceil((refused.notBefore - clock()) / SECOND)))
     return challenge
@@ -248,13 +252,16 @@ export function createService ({ repository, users, keys, accessTokens, accessTo
       await repository.giveBack(challengeId, proof.tryId)
     },
 
-    createTokens: (request, correlationId, device) => request.grantType === 'code'
-      ? exchangeCode(request.challengeId, request.code, correlationId, device)
-      : refresh(request.refreshToken, device),
+    createTokens: (request, correlationId, device, note = () => {}) => request.grantType === 'code'
+      ? exchangeCode(request.challengeId, request.code, correlationId, device, note)
+      : refresh(request.refreshToken, device, note),
 
-    async revoke (text) {
+    async revoke (text, note) {
       const session = await familyOf(parseRefreshToken(text))
-      if (session !== undefined) await repository.deleteSession(session.userId, session.sid)
+      if (session === undefined) return
+      const { userId, sid } = session
+      note?.({ userId, sid })
+      await repository.deleteSession(userId, sid)
     },
 
     async listSessions ({ userId, sid: own }) {

@@ -12,10 +12,14 @@ export default fp(async function email (app) {
   app.decorate('email', {
     async enqueue (message, correlationId) {
       checkMessage(message)
+      const traceparent = app.spans.traceparent()
       await sqs.send(new SendMessageCommand({
         QueueUrl: config.EMAIL_QUEUE_URL,
         MessageBody: formatMessage(message),
-        MessageAttributes: { correlationId: { DataType: 'String', StringValue: correlationId } }
+        MessageAttributes: {
+          correlationId: { DataType: 'String', StringValue: correlationId },
+          ...(traceparent === undefined ? {} : { traceparent: { DataType: 'String', StringValue: traceparent } })
+        }
       }))
       app.metrics.count('MailsQueued')
     },
@@ -24,4 +28,4 @@ export default fp(async function email (app) {
     async readmit () {},
     async forget () {}
   })
-}, { name: 'email', dependencies: ['config', 'sqs', 'metrics'] })
+}, { name: 'email', dependencies: ['config', 'sqs', 'metrics', 'spans'] })

@@ -36,10 +36,18 @@ declare module 'fastify' {
 
 declare module '../../plugins/metrics.ts' {
   interface MetricNames {
+    /** mails that were put into the queue */
     MailsQueued: true
+    /** mails that the mail server accepted */
     MailsSent: true
+    /** messages that were delivered again after their mail had been sent; no second mail was sent */
+    MailsDuplicated: true
     /** failed tries to send a mail that will be retried */
     MailsFailed: true
+    /** each time the worker stops asking a mail server that does not answer: about once a second while there are mails */
+    MailServerUnavailable: true
+    /** each time the mail server answers again after MailServerUnavailable */
+    MailServerRestored: true
     /** messages whose code had expired when they were first received */
     MailsExpired: true
     /** mails that the mail server rejected permanently */

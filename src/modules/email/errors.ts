@@ -18,10 +18,12 @@ export class MessageBusy extends createError('EMAIL_MESSAGE_BUSY', 'Another deli
 /** A record in the table does not have the form that this module writes. */
 export const RecordInvalid = createError('EMAIL_RECORD_INVALID', 'The record of this message cannot be read', 500)
 
-// The three ways in which sending a mail can fail. The text is the code of the mail server, or of SES.
+// The ways in which sending a mail can fail. The text is the code of the mail server, or of SES.
 
 /** The mail was not sent; a later try may succeed. */
 export const MailDeferred = createError('EMAIL_DEFERRED', 'The mail could not be sent now: %s', 502)
+/** The mail was not sent, because the mail server does not answer; a later try may succeed. */
+export const MailUnreachable = createError('EMAIL_UNREACHABLE', 'The mail server does not answer: %s', 502)
 /** The recipient or the mail was rejected permanently; the same mail would be rejected again. */
 export const MailRefused = createError('EMAIL_REFUSED', 'The mail was rejected permanently: %s', 502)
 /** The whole mail was handed over and no answer came, so it may have been sent. */

@@ -1,4 +1,5 @@
 import { ChangeMessageVisibilityCommand, SendMessageCommand, type MessageAttributeValue, type SQSClient } from '@aws-sdk/client-sqs'
+import type { Spans } from '../../plugins/spans.ts'
 import type { EmailMessage } from './schemas.ts'
 import { formatMessage } from './schemas.ts'
 
@@ -19,14 +20,16 @@ const text = (value: string): MessageAttributeValue => ({ DataType: 'String', St
 const number = (value: number): MessageAttributeValue => ({ DataType: 'Number', StringValue: String(value) })
 
 /** The operations on the e-mail queue that the module uses. */
-export function createQueue ({ sqs, queueUrl }: { sqs: SQSClient, queueUrl: string }) {
+export function createQueue ({ sqs, queueUrl, traceparent = () => undefined }: { sqs: SQSClient, queueUrl: string, /** of what runs now */ traceparent?: Spans['traceparent'] }) {
   return {
     async send (message: EmailMessage, { correlationId, attempt = 0, unconfirmed = 0, delaySeconds = 0 }: Dispatch): Promise<void> {
+      const trace = traceparent()
       await sqs.send(new SendMessageCommand({
         QueueUrl: queueUrl,
         MessageBody: formatMessage(message),
         MessageAttributes: {
           correlationId: text(correlationId),
+          ...(trace === undefined ? {} : { traceparent: text(trace) }),
           ...(attempt === 0 ? {} : { attempt: number(attempt) }),
           ...(unconfirmed === 0 ? {} : { unconfirmed: number(unconfirmed) })
         },

@@ -5,6 +5,7 @@ import { Value } from '@sinclair/typebox/value'
 import { canonicalEmail, MAX_EMAIL } from '../../shared/email-address.ts'
 import { CORRELATION_ID_PATTERN, CorrelationId, UUID, UUID_PATTERN } from '../../shared/ids.ts'
 import { StoredPersonName } from '../../shared/person-name.ts'
+import { Traceparent } from '../../shared/traceparent.ts'
 import { MessageInvalid, ReceiptInvalid } from './errors.ts'
 
 const Uuid = Type.String({ maxLength: 36, pattern: UUID_PATTERN, examples: ['3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11'] })
@@ -48,6 +49,7 @@ export type EmailMessage = Static<typeof EmailMessage>
 /** The attributes of a message, each a String or Number of SQS. */
 export const EmailAttributes = Type.Object({
   correlationId: CorrelationId,
+  traceparent: Type.Optional(Traceparent),
   attempt: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Tries so far that failed with a temporary error' })),
   unconfirmed: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Those of them after which it is unknown whether the mail was sent' }))
 })

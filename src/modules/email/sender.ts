@@ -1,7 +1,8 @@
 import type { Transporter } from 'nodemailer'
+import { BreakerOpen, type Breaker, type BreakerOptions } from '../../shared/breaker.ts'
 import type { Aws } from '../../plugins/aws/index.ts'
 import type { Config } from '../../plugins/config.ts'
-import { MailDeferred, MailRefused, MailUnconfirmed } from './errors.ts'
+import { MailDeferred, MailRefused, MailUnconfirmed, MailUnreachable } from './errors.ts'
 
 /** One mail, ready to send. Address and name are separate fields, so that neither can be read as the other. */
 export interface Mail {
@@ -35,6 +36,7 @@ export interface Sender {
    *
    * @param deadline milliseconds since 1970 after which it stops waiting for the answer
    * @throws {MailDeferred} it was not sent; a later try may succeed
+   * @throws {MailUnreachable} the same, because the mail server does not answer
    * @throws {MailRefused} the recipient or the mail was rejected permanently
    * @throws {MailUnconfirmed} the whole mail was handed over, and no answer came
    */
@@ -84,14 +86,27 @@ function watchHandover (transport: Transporter, onHandover: () => void): Transpo
   })
 }
 
+/** This machine, also as a container sees it. */
+const LOCAL = /^(?:localhost|127(?:\.\d+){3}|\[::1\]|host\.docker\.internal)$/
+
+/**
+ * Whether a mail may only go over TLS. Without that, who is between this process and its server takes STARTTLS out of the
+ * answer, and reads codes and the password. A URL that says `requireTLS=false` is obeyed: for a relay in a trusted network.
+ */
+function needsTls (url: string, environment: Config['NODE_ENV']): boolean {
+  const { hostname, searchParams } = new URL(url)
+  return environment === 'production' && !LOCAL.test(hostname) && !searchParams.has('requireTLS')
+}
+
 // One connection per mail, none kept: a kept connection may be dead after a freeze or behind a NAT, and would have
 // to be closed.
-async function smtp (url: string): Promise<Way> {
+async function smtp (url: string, requireTLS: boolean): Promise<Way> {
   const { createTransport } = await import('nodemailer')
   return {
     async send ({ tags, ...mail }, { signal, onHandover }) {
       const transport = createTransport({
         url,
+        ...(requireTLS ? { requireTLS } : {}),
         connectionTimeout: 3_000,
         greetingTimeout: 3_000,
         // RFC 5321 §4.5.3.2.6: ten minutes for the answer after the final dot. Earlier phases have shorter timeouts.
@@ -107,7 +122,8 @@ async function smtp (url: string): Promise<Way> {
       // Only answers about this recipient or this mail are permanent. A server that rejects our address, password or
       // connection rejects every mail until its configuration or ours is fixed.
       if (permanent && (command === 'RCPT TO' || command === 'DATA')) return new MailRefused(codesOf(error))
-      return isHandedOver && responseCode === undefined ? new MailUnconfirmed(codesOf(error)) : new MailDeferred(codesOf(error))
+      if (responseCode !== undefined) return new MailDeferred(codesOf(error))
+      return isHandedOver ? new MailUnconfirmed(codesOf(error)) : new MailUnreachable(codesOf(error))
     }
   }
 }
@@ -146,7 +162,8 @@ async function ses ({ AWS_REGION, AWS_ENDPOINT_URL, SES_CONFIGURATION_SET }: Sen
       // every mail, so neither is permanent.
       if (name === 'BadRequestException' || (name === 'MessageRejected' && !/not verified/i.test(message))) return new MailRefused(codesOf(error))
       const isUnanswered = $metadata?.httpStatusCode === undefined && /^(?:AbortError|TimeoutError)$/.test(name) && !/without establishing a connection/.test(message)
-      return isUnanswered ? new MailUnconfirmed(codesOf(error)) : new MailDeferred(codesOf(error))
+      if (isUnanswered) return new MailUnconfirmed(codesOf(error))
+      return ($metadata?.httpStatusCode ?? 500) >= 500 ? new MailUnreachable(codesOf(error)) : new MailDeferred(codesOf(error))
     }
   }
 }
@@ -167,17 +184,33 @@ function createSlots (free: number) {
   }
 }
 
-type SenderConfig = Pick<Config, 'SMTP_URL' | 'AWS_REGION' | 'AWS_ENDPOINT_URL' | 'SES_CONFIGURATION_SET'>
+type SenderConfig = Pick<Config, 'NODE_ENV' | 'SMTP_URL' | 'AWS_REGION' | 'AWS_ENDPOINT_URL' | 'SES_CONFIGURATION_SET'>
 
-/** The configured sender: an SMTP server, or SES if none is configured. Loaded with the first mail, because most processes send none. */
-export function createSender ({ config, traced }: { config: SenderConfig, traced: Aws['traced'] }): Sender {
+/** When the sender's breaker opens: a server that defers or rejects mails answers, and one that got as far as the mail itself does too. */
+export const BREAKER: BreakerOptions = {
+  isFailure: error => error instanceof MailUnreachable,
+  // The mails of a batch arrive together. If all but the first were queued again, they would wait for minutes.
+  awaitsTrial: true
+}
+
+/**
+ * The configured sender: an SMTP server, or SES if none is configured. Loaded with the first mail, because most processes send
+ * none. While it does not answer, mails are deferred at once instead of waiting for it one after the other.
+ */
+export function createSender ({ config, traced, breaker }: { config: SenderConfig, traced: Aws['traced'], breaker: Breaker }): Sender {
   let loading: Promise<Way> | undefined
   const slots = createSlots(MAX_IN_FLIGHT)
 
-  async function sendNow ({ messageId, to, ...mail }: Mail, deadline: number): Promise<void> {
+  /** Milliseconds until the deadline. */
+  function timeLeft (deadline: number): number {
     const left = deadline - Date.now()
     if (left < MIN_TIME) throw new MailDeferred('no time left')
-    loading ??= config.SMTP_URL === undefined ? ses(config, traced) : smtp(config.SMTP_URL)
+    return left
+  }
+
+  async function sendNow ({ messageId, to, ...mail }: Mail, deadline: number): Promise<void> {
+    const left = timeLeft(deadline)
+    loading ??= config.SMTP_URL === undefined ? ses(config, traced) : smtp(config.SMTP_URL, needsTls(config.SMTP_URL, config.NODE_ENV))
     const way = await loading
 
     const stopping = new AbortController()
@@ -205,7 +238,10 @@ export function createSender ({ config, traced }: { config: SenderConfig, traced
     async send (mail, deadline) {
       await slots.take()
       try {
-        await sendNow(mail, deadline)
+        timeLeft(deadline) // a trial of the breaker needs it
+        await breaker.run(() => sendNow(mail, deadline))
+      } catch (error) {
+        throw error instanceof BreakerOpen ? new MailUnreachable('not tried') : error
       } finally {
         slots.give()
       }

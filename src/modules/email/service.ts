@@ -1,6 +1,6 @@
 import type { Count } from '../../plugins/metrics.ts'
 import { newId } from '../../shared/ids.ts'
-import { MailDeferred, MailRefused, MailUnconfirmed, MessageBusy } from './errors.ts'
+import { MailDeferred, MailRefused, MailUnconfirmed, MailUnreachable, MessageBusy } from './errors.ts'
 import type { EmailQueue } from './queue.ts'
 import type { EmailRepository } from './repository.ts'
 import type { Renderer } from './renderer.ts'
@@ -172,7 +172,10 @@ export function createService ({ repository, queue, sender, addresses, render, c
       }
       const leaseId = newId()
       const lease = await repository.lease(messageId, leaseId, deadline + LEASE_MARGIN)
-      if (lease.state === 'sent') return log.info({}, 'already sent')
+      if (lease.state === 'sent') {
+        count('MailsDuplicated')
+        return log.info({}, 'already sent')
+      }
       if (lease.state === 'busy') throw new MessageBusy(lease.until)
       const release = () => repository.release(messageId, leaseId).catch(err => { log.warn({ err }, 'a lease could not be released; it expires by itself') })
       try {
@@ -185,7 +188,7 @@ export function createService ({ repository, queue, sender, addresses, render, c
           log.warn({ err: error, type }, 'mail rejected permanently')
           return
         }
-        if (error instanceof MailDeferred || error instanceof MailUnconfirmed) return postpone(delivery, error, log)
+        if ([MailDeferred, MailUnconfirmed, MailUnreachable].some(Failure => error instanceof Failure)) return postpone(delivery, error as Error, log)
         throw error
       }
       count('MailsSent')

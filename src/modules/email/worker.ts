@@ -3,7 +3,9 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Invocation } from '../../plugins/consumers.ts'
 import type { Keys } from '../../plugins/keys/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
+import type { Spans } from '../../plugins/spans.ts'
 import { CORRELATION_ID_PATTERN, newId } from '../../shared/ids.ts'
+import { traceparentIn } from '../../shared/traceparent.ts'
 import { MessageBusy, MessageInvalid } from './errors.ts'
 import type { EmailQueue } from './queue.ts'
 import { parseMessage } from './schemas.ts'
@@ -29,6 +31,7 @@ interface WorkerOptions {
   queue: Pick<EmailQueue, 'showIn'>
   keys: Pick<Keys, 'refresh'>
   count: Count
+  spans: Pick<Spans, 'run'>
   log: FastifyBaseLogger
   now?: () => number
 }
@@ -45,7 +48,7 @@ function countIn ({ messageAttributes }: SQSRecord, name: string): number {
 }
 
 /** The worker: passes a batch of queue records to the service and reports those that must be delivered again. */
-export function createWorker ({ service, queue, keys, count, log: parentLog, now = Date.now }: WorkerOptions) {
+export function createWorker ({ service, queue, keys, count, spans, log: parentLog, now = Date.now }: WorkerOptions) {
   async function handle (record: SQSRecord, deadline: number): Promise<void> {
     const correlationId = correlationIdOf(record)
     const receives = Number(record.attributes.ApproximateReceiveCount)
@@ -53,7 +56,7 @@ export function createWorker ({ service, queue, keys, count, log: parentLog, now
     try {
       const message = parseMessage(record.body)
       log = log.child({ messageId: message.messageId })
-      await service.deliver({
+      const delivery = {
         message,
         correlationId,
         attempt: countIn(record, 'attempt'),
@@ -62,7 +65,8 @@ export function createWorker ({ service, queue, keys, count, log: parentLog, now
         sentAt: Number(record.attributes.SentTimestamp),
         firstReceivedAt: Number(record.attributes.ApproximateFirstReceiveTimestamp),
         deadline
-      }, log)
+      }
+      await spans.run({ name: `deliver ${message.type}`, kind: 'consumer', parent: traceparentIn(record.messageAttributes['traceparent']?.stringValue), attributes: { 'correlation.id': correlationId } }, () => service.deliver(delivery, log))
     } catch (err) {
       const seconds = backOff(err, receives)
       if (!(err instanceof MessageBusy)) count('MailsFailed')

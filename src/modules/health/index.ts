@@ -13,6 +13,7 @@ export default fp(async function health (app) {
       dynamodb: app.dynamodb,
       sqs: app.sqs,
       cache: app.cache,
+      breakers: app.breakers,
       table: app.config.USERS_TABLE,
       queueUrl: app.config.EMAIL_QUEUE_URL,
       onFailure: (dependency, error) => app.log.warn({ err: error, dependency }, 'health: a dependency does not answer')
@@ -20,4 +21,4 @@ export default fp(async function health (app) {
   }))
   await app.register(routesV1, { prefix: '/v1' })
   await app.register(routesV2)
-}, { name: 'health', dependencies: ['config', 'dynamodb', 'sqs', 'cache', 'docs', 'rate-limit'] })
+}, { name: 'health', dependencies: ['config', 'breakers', 'dynamodb', 'sqs', 'cache', 'docs', 'rate-limit'] })

@@ -1,16 +1,21 @@
 import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import { GetCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
-import type { Cache } from '../../plugins/cache.ts'
+import type { Breakers } from '../../plugins/breakers.ts'
+import type { Cache } from '../../plugins/cache/index.ts'
+import type { BreakerState } from '../../shared/breaker.ts'
 
 export interface Check {
   status: 'healthy' | 'unhealthy'
   latencyMs: number
+  breaker?: BreakerState
 }
 
 export interface Checks {
   dynamodb: Check
   sqs: Check
   redis: Check | { status: 'disabled', latencyMs: number }
+  /** only while mails are not sent; a mail server is not probed */
+  mail?: Check
 }
 
 export interface Report {
@@ -44,13 +49,14 @@ export interface ProbeOptions {
   dynamodb: DynamoDBDocumentClient
   sqs: SQSClient
   cache: Cache
+  breakers: Pick<Breakers, 'stateOf'>
   table: string
   queueUrl: string
   onFailure: (dependency: keyof Checks, error: unknown) => void
 }
 
 /** Checks every dependency in parallel and never rejects. Concurrent callers share one report. */
-export function createProbes ({ dynamodb, sqs, cache, table, queueUrl, onFailure }: ProbeOptions): () => Promise<Report> {
+export function createProbes ({ dynamodb, sqs, cache, breakers, table, queueUrl, onFailure }: ProbeOptions): () => Promise<Report> {
   async function ask (): Promise<Report> {
     const timestamp = new Date().toISOString()
     const [dynamodbCheck, sqsCheck, redisCheck] = await Promise.all([
@@ -60,7 +66,20 @@ export function createProbes ({ dynamodb, sqs, cache, table, queueUrl, onFailure
         ? timed(async () => { if (await cache.ping() === undefined) throw new Error('Redis does not answer') }, error => onFailure('redis', error))
         : { status: 'disabled' as const, latencyMs: 0 }
     ])
-    return { checks: { dynamodb: dynamodbCheck, sqs: sqsCheck, redis: redisCheck }, timestamp }
+    const withBreaker = <C extends object>(check: C, name: string) => {
+      const breaker = breakers.stateOf(name)
+      return breaker === undefined ? check : { ...check, breaker }
+    }
+    const mail = breakers.stateOf('mail') ?? 'closed'
+    return {
+      checks: {
+        dynamodb: withBreaker(dynamodbCheck, 'dynamodb'),
+        sqs: sqsCheck,
+        redis: withBreaker(redisCheck, 'redis'),
+        ...(mail === 'closed' ? {} : { mail: { status: 'unhealthy' as const, latencyMs: 0, breaker: mail } })
+      },
+      timestamp
+    }
   }
 
   let report: Promise<Report> | undefined

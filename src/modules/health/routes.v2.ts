@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { Liveness, Readiness } from './schemas.ts'
 
-// Every load balancer requests these every few seconds, so they are not rate-limited and not logged.
-export const quiet = { config: { limit: false }, logLevel: 'warn' } as const
+// Every load balancer requests these every few seconds, so they are not rate-limited, not shed and not logged.
+export const quiet = { config: { limit: false, shed: false }, logLevel: 'warn' } as const
 
 /** Seconds; a report is reused for one second. */
 export const RETRY_AFTER = '5'
@@ -27,7 +27,7 @@ const routes: FastifyPluginAsyncTypebox = async function healthV2 (app) {
       operationId: 'health.ready',
       tags: ['service'],
       summary: 'Check that the service can serve requests',
-      description: 'Ready while DynamoDB answers within a second and the server is not stopping. `degraded` while SQS or Redis does not answer: requests are still served, but mails are late or reads are slower.',
+      description: 'Ready while DynamoDB answers within a second and the server is not stopping. `degraded` while SQS, Redis or the mail server does not answer: requests are still served, but mails are late or reads are slower.',
       response: { 200: { ...Readiness, description: 'Ready' }, 503: { ...Readiness, description: 'Not ready' } }
     }
   }, async (_request, reply) => {

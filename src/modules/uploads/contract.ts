@@ -22,6 +22,7 @@ declare module 'fastify' {
 
 declare module '../../plugins/metrics.ts' {
   interface MetricNames {
+    /** avatars that were set */
     AvatarsChanged: true
     /** uploads that were not what their request said, and were deleted */
     AvatarsRefused: true

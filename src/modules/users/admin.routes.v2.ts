@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyReply } from 'fastify'
-import { basePathOf } from '../../shared/base-path.ts'
 import { preferredLocale } from '../../shared/locale.ts'
+import { linkTo, sendPage } from '../../shared/paging.ts'
 import { Problem, problem } from '../../shared/problem.ts'
 import { wholeNumbers } from '../../shared/query.ts'
 import type { Registration as RegistrationType } from './contract.ts'
@@ -12,20 +11,11 @@ import { AuditPage, AuditQuery, BatchGet, BatchOfUsers, BatchRegistration, Batch
 const tags = ['users']
 const security = [{ bearer: [] }]
 
-const linked = { link: Type.String({ maxLength: 4096, pattern: '^<', description: 'The next page, RFC 8288: `rel="next"`. Absent at the end of the list', examples: ['</v2/users?limit=20&cursor=dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl>; rel="next"'] }) }
+const linked = linkTo('/v2/users')
 const REFUSED = { 400: Problem, 401: Problem, 403: Problem }
 const taken = problem(EmailTaken, 'The address has an account')
 
 const ABOUT_PAGES = 'A page may have fewer items than its limit; `nextCursor` is `null` only in the last one. The header `Link` has the same next page.'
-
-/** Sends a page, with a link to the next one under the same filter. */
-function sendPage (reply: FastifyReply, path: string, query: Record<string, string | number | undefined>, page: { nextCursor: string | null }) {
-  if (page.nextCursor !== null) {
-    const given = Object.entries({ ...query, cursor: page.nextCursor }).flatMap(([name, value]) => value === undefined ? [] : [[name, String(value)] as [string, string]])
-    reply.header('link', `<${basePathOf(reply.server.config.PUBLIC_URL)}${path}?${new URLSearchParams(given).toString()}>; rel="next"`)
-  }
-  return reply.send(page)
-}
 
 /** What only admins may do. The token is asked first, and then the table. */
 const routes: FastifyPluginAsyncTypebox = async function adminV2 (app) {

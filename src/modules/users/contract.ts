@@ -158,8 +158,11 @@ declare module 'fastify' {
 
 declare module '../../plugins/metrics.ts' {
   interface MetricNames {
+    /** accounts that were created */
     UsersRegistered: true
+    /** accounts whose address was confirmed for the first time */
     UsersVerified: true
+    /** accounts that were deleted */
     UsersDeleted: true
   }
 }

@@ -2,11 +2,9 @@ import { BatchGetCommand, QueryCommand, UpdateCommand, type BatchGetCommandInput
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unlessRefused } from '../../shared/conditional-write.ts'
 import { Unavailable } from '../../shared/errors.ts'
+import type { Page } from '../../shared/paging.ts'
 import { auditLineIn, auditList, claimKey, isLive, listsKey, monthOf, statusList, userIn, usersList } from './items.ts'
 import { StoredUser, type AuditLine, type User } from './schemas.ts'
-
-/** A page of a list. `next` is where the next page begins; `undefined` at the end. */
-export interface Page<T> { items: T[], next?: string }
 
 /** `before`: a place in the list; the page has what is older. Without it, the page begins with the newest. */
 export interface PageOptions { limit: number, before?: string | undefined }

@@ -2,13 +2,14 @@ import type { Keys } from '../../plugins/keys/index.ts'
 import { canonicalEmail } from '../../shared/email-address.ts'
 import { Forbidden, Unauthorized, validationError } from '../../shared/errors.ts'
 import { UUID } from '../../shared/ids.ts'
+import { createCursors, DEFAULT_PAGE } from '../../shared/paging.ts'
 import { isActing, publicUser } from './account-state.ts'
 import type { Actor, UsersDirectory } from './contract.ts'
-import type { DirectoryRepository, Page } from './directory-repository.ts'
+import type { DirectoryRepository } from './directory-repository.ts'
 import { UserNotFound } from './errors.ts'
 import { isActiveAdmin } from './items.ts'
 import type { UsersRepository } from './repository.ts'
-import { PAGE, type StoredUser } from './schemas.ts'
+import type { StoredUser } from './schemas.ts'
 
 /** Rejects a caller who is not an admin now, whatever the token says. */
 export function checkAdmin (caller: StoredUser | undefined, actor: Actor): void {
@@ -24,17 +25,7 @@ export interface DirectoryOptions {
 
 /** The rules of what admins may read. The caller's role is read at the same time as what they ask for, and checked before anything is returned. */
 export function createDirectory ({ repository, directory, keys }: DirectoryOptions): UsersDirectory {
-  /** The place in a cursor of this list. A cursor names its list, so that it is not used for another one or another filter. */
-  async function placeIn (cursor: string | undefined, list: string): Promise<string | undefined> {
-    if (cursor === undefined) return undefined
-    const text = await keys.open(cursor)
-    if (text?.startsWith(`${list} `) !== true) throw validationError([{ pointer: '#/cursor', detail: 'is not a cursor of this list and filter' }])
-    return text.slice(list.length + 1)
-  }
-
-  function pageOf<T, S> ({ items, next }: Page<T>, list: string, present: (item: T) => S): { items: S[], nextCursor: string | null } {
-    return { items: items.map(present), nextCursor: next === undefined ? null : keys.seal(`${list} ${next}`) }
-  }
+  const { placeIn, pageOf } = createCursors(keys)
 
   async function findByEmail (actor: Actor, typed: string, status: string | undefined) {
     const email = canonicalEmail(typed)
@@ -48,7 +39,7 @@ export function createDirectory ({ repository, directory, keys }: DirectoryOptio
   }
 
   return {
-    async list (actor, { limit = PAGE, cursor, status, email }) {
+    async list (actor, { limit = DEFAULT_PAGE, cursor, status, email }) {
       const list = ['users', status ?? [], email === undefined ? [] : 'email'].flat().join('/')
       const before = await placeIn(cursor, list)
       if (email !== undefined) return await findByEmail(actor, email, status)
@@ -70,7 +61,7 @@ export function createDirectory ({ repository, directory, keys }: DirectoryOptio
       }
     },
 
-    async audit (actor, id, { limit = PAGE, cursor }) {
+    async audit (actor, id, { limit = DEFAULT_PAGE, cursor }) {
       if (!UUID.test(id)) throw new UserNotFound()
       const list = `audit/${id}`
       const before = await placeIn(cursor, list)

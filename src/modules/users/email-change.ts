@@ -3,7 +3,8 @@ import { newId } from '../../shared/ids.ts'
 import { outboxEntry } from '../../shared/outbox.ts'
 import { untilUncontended } from '../../shared/optimistic.ts'
 import { hasEnded, isActing, openAddresses, publicUser, withoutMail } from './account-state.ts'
-import type { User, UsersEntry, UsersService } from './contract.ts'
+import { OWN, type Accounts } from './accounts.ts'
+import type { UsersEntry, UsersService } from './contract.ts'
 import type { UsersRepository } from './repository.ts'
 import type { FormerAddress, StoredUser } from './schemas.ts'
 
@@ -14,19 +15,14 @@ const UNDO_LIFETIME = 7 * 24 * 3600
 export const MAX_FORMER = 5
 
 export interface EmailChangeOptions {
+  accounts: Accounts
   repository: Pick<UsersRepository, 'get' | 'ownerOf'>
   adminEmails: readonly string[]
   now: () => Date
-  /** reads a user by an id that may be invalid */
-  getFresh: (id: string) => Promise<StoredUser | undefined>
-  /** builds the next version of a user */
-  nextVersion: (user: StoredUser, changes: Partial<StoredUser>) => StoredUser
-  /** writes it; `undefined` when the user has changed since it was read */
-  save: (previous: StoredUser, next: StoredUser, entry: UsersEntry, options?: { displaced?: { user: StoredUser, entry: UsersEntry } | undefined, mayLeaveNoAdmin?: boolean }) => Promise<User | undefined>
 }
 
 /** The rules of changing an account's address, see docs/adr/0066-a-change-of-address-can-be-undone.md. */
-export function createEmailChanges ({ repository, adminEmails, now, getFresh, nextVersion, save }: EmailChangeOptions): Pick<UsersService, 'changeEmail' | 'restoreEmail'> {
+export function createEmailChanges ({ accounts: { getFresh, nextVersion, save }, repository, adminEmails, now }: EmailChangeOptions): Pick<UsersService, 'changeEmail' | 'restoreEmail'> {
   /** The next version of an account with another address, and its entry. */
   function moved (previous: StoredUser, email: string, changes: Partial<StoredUser>, sessions: { kept?: string }, undo: FormerAddress | undefined, correlationId: string) {
     const role = adminEmails.includes(email) ? 'admin' : changes.role ?? previous.role
@@ -54,7 +50,7 @@ export function createEmailChanges ({ repository, adminEmails, now, getFresh, ne
 
   return {
     async changeEmail ({ userId, email, sid }, correlationId) {
-      const changed = await untilUncontended(async () => {
+      const changed = await untilUncontended(Unavailable, async () => {
         const previous = await getFresh(userId)
         if (!isActing(previous) || previous.status !== 'ACTIVE') return { outcome: undefined }
         if (previous.email === email) return { outcome: publicUser(previous) }
@@ -78,12 +74,11 @@ export function createEmailChanges ({ repository, adminEmails, now, getFresh, ne
         const outcome = await save(previous, next, entry, { displaced })
         return outcome === undefined ? undefined : { outcome }
       })
-      if (changed === undefined) throw new Unavailable()
       return changed.outcome
     },
 
     async restoreEmail (userId, challengeId, correlationId) {
-      const restored = await untilUncontended(async () => {
+      const restored = await untilUncontended(Unavailable, async () => {
         const previous = await getFresh(userId)
         if (previous === undefined) return { user: undefined }
         const former = openAddresses(previous, now())
@@ -94,10 +89,9 @@ export function createEmailChanges ({ repository, adminEmails, now, getFresh, ne
         const changes = { formerAddresses: former.slice(0, position), ...(losesAdmin ? { role: 'user' as const } : {}) }
         const { next, entry } = moved(previous, former[position]!.email, changes, {}, undefined, correlationId)
         // An address from ADMIN_EMAILS had made it admin. The owner of that address becomes admin by proving it.
-        const user = await save(previous, next, entry, { mayLeaveNoAdmin: losesAdmin })
+        const user = await save(previous, next, entry, { by: { ...OWN, mayLeaveNoAdmin: losesAdmin } })
         return user === undefined ? undefined : { user }
       })
-      if (restored === undefined) throw new Unavailable()
       return restored.user
     }
   }

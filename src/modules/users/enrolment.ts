@@ -9,9 +9,10 @@ import type { UsersEnrolment } from './contract.ts'
 import { checkAdmin } from './directory.ts'
 import type { Enrolment, EnrolmentRepository } from './enrolment-repository.ts'
 import { EmailTaken } from './errors.ts'
+import { normalized } from './normal-forms.ts'
+import { newAccount } from './registration.ts'
 import type { UsersRepository } from './repository.ts'
 import { Registration, type AuditLine, type BatchResult, type StoredUser } from './schemas.ts'
-import { newAccount, normalized } from './service.ts'
 
 const FIELDS = Object.keys(Registration.properties) as (keyof Registration)[]
 
@@ -93,7 +94,7 @@ export function createEnrolment ({ repository, enrolments, count }: EnrolmentOpt
         return await enrolments.inviteAgain({ user: owner, entry, line }, adminId) === 'refused' ? undefined : { id: owner.id }
       }
 
-      const invited = await untilUncontended(async () => {
+      return await untilUncontended(Unavailable, async () => {
         const ownerId = await repository.ownerOf(registration.email)
         const owner = ownerId === undefined ? undefined : await repository.get(ownerId)
         if (owner !== undefined) return await again(owner)
@@ -101,8 +102,6 @@ export function createEnrolment ({ repository, enrolments, count }: EnrolmentOpt
         if (outcome === 'written') count('UsersRegistered')
         return outcome === 'taken' ? undefined : { id: enrolment.user.id }
       })
-      if (invited === undefined) throw new Unavailable()
-      return invited
     }
   }
 }

@@ -2,6 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { CanonicalEmail, Email } from '../../shared/email-address.ts'
 import { CorrelationId, EXAMPLE_ID, Id, Timestamp } from '../../shared/ids.ts'
 import { CanonicalLocale, Locale } from '../../shared/locale.ts'
+import { MAX_PAGE, NextCursor, Paging } from '../../shared/paging.ts'
 import { PersonName, ShownName } from '../../shared/person-name.ts'
 
 const Strict = { additionalProperties: false }
@@ -65,7 +66,7 @@ export const StoredUser = Type.Object({
 export type StoredUser = Static<typeof StoredUser>
 
 /** The fields of a stored user that only the table needs: no answer and no event has them. */
-export const TABLE_ONLY = ['expiresAt', 'avatar', 'sessions', 'formerAddresses'] as const satisfies readonly (keyof StoredUser)[]
+const TABLE_ONLY = ['expiresAt', 'avatar', 'sessions', 'formerAddresses'] as const satisfies readonly (keyof StoredUser)[]
 
 /** The part of a registration that is kept only once the address is confirmed. */
 export const Proposal = Type.Object({ name: Type.String(), locale: Type.String() }, Strict)
@@ -100,18 +101,10 @@ export const ReadHeaders = Type.Object({ 'if-none-match': Type.Optional(Type.Str
 
 // ── For admins ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The most users of a page, a batch-get or a batch. */
+/** The most users of a batch-get or a batch. */
 const MAX_USERS = 100
-/** Users of a page when the request does not say. */
-export const PAGE = 20
 
 const UserRef = Type.Unsafe<User>({ $ref: 'User#' })
-const Cursor = Type.String({ minLength: 1, maxLength: 512, pattern: '\\S', description: '`nextCursor` of the page before. Belongs to the list and the filter that it was made for', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] })
-const NextCursor = Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 512, pattern: '\\S', description: 'For the next page; `null` at the end of the list', examples: ['dXNlcnMgMjAyNi0xMS0yMg.c2lnbmF0dXJl'] })
-const Paging = {
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: PAGE, description: 'Maximum number of items in the page' })),
-  cursor: Type.Optional(Cursor)
-}
 
 export const ListQuery = Type.Object({
   ...Paging,
@@ -121,7 +114,7 @@ export const ListQuery = Type.Object({
 export type ListQuery = Static<typeof ListQuery>
 
 export const UserPage = Type.Object({
-  items: Type.Array(UserRef, { maxItems: MAX_USERS, description: 'Newest first' }),
+  items: Type.Array(UserRef, { maxItems: MAX_PAGE, description: 'Newest first' }),
   nextCursor: NextCursor
 }, { title: 'UserPage' })
 export type UserPage = Static<typeof UserPage>
@@ -177,7 +170,7 @@ export const StoredAuditLine = Type.Object({ ...AuditLine.properties, at: Type.S
 export const AuditQuery = Type.Object(Paging, Strict)
 export type AuditQuery = Static<typeof AuditQuery>
 export const AuditPage = Type.Object({
-  items: Type.Array(AuditLine, { maxItems: MAX_USERS, description: 'Newest first' }),
+  items: Type.Array(AuditLine, { maxItems: MAX_PAGE, description: 'Newest first' }),
   nextCursor: NextCursor
 }, { title: 'AuditPage' })
 export type AuditPage = Static<typeof AuditPage>
@@ -222,8 +215,8 @@ export const USERS_ENTRIES = {
   }, { description: 'The address of an account was changed, or the change was undone' }),
   /** All sessions have ended. For modules that keep sessions; it is not published */
   'user.signed-out': Type.Object({ userVersion: Type.Integer() }),
-  /** `email`: for modules that must erase data that they keep under it; it is in no published event */
-  'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String() }, { description: 'An account and its personal data were erased' })
+  /** `email`, and `formerEmails` that the account could have had back: for modules that must erase data that they keep under them; in no published event */
+  'user.deleted': Type.Object({ userId: Type.String(), userVersion: Type.Integer(), email: Type.String(), formerEmails: Type.Optional(Type.Array(Type.String())) }, { description: 'An account and its personal data were erased' })
 }
 
 // ── Version 1, frozen: fields that are added to version 2's user do not appear in it ─────────────────────────────────

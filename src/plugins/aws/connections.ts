@@ -8,7 +8,7 @@ import { isReset } from '../../shared/aws-errors.ts'
  * Maximum idle time of a kept connection, in milliseconds. After that, its peer or a NAT may have closed it without this
  * process noticing. A new connection costs a TLS handshake, 5 to 20 ms within a region.
  */
-export const MAX_IDLE = 5_000
+const MAX_IDLE = 5_000
 
 export interface ConnectionOptions {
   connectionTimeout: number

@@ -1,5 +1,7 @@
 import fp from 'fastify-plugin'
+import type { Spans } from '../spans.ts'
 import { createRequestHandler } from './connections.ts'
+import type { Call } from './traces.ts'
 
 export interface ClientOptions {
   /** default: the configured endpoint for every service, if any */
@@ -22,8 +24,8 @@ export interface Aws {
     requestHandler: ReturnType<typeof createRequestHandler>
   }
   /**
-   * Makes each call of a client a subsegment of the trace that Lambda is in, if that is sampled. Returns the client; without
-   * tracing it is unchanged. See docs/adr/0108-subsegments-without-an-sdk.md.
+   * Makes each call of a client a subsegment of the trace that Lambda is in, if that is sampled, or on the plain server a span.
+   * Returns the client; without tracing it is unchanged. See docs/adr/0108-subsegments-without-an-sdk.md.
    */
   traced<C extends Client> (client: C): C
 }
@@ -56,7 +58,7 @@ declare module 'fastify' {
  * its p99.99 and the first TLS handshake. The connection timeout includes the wait for a free socket, so it is not much
  * shorter.
  */
-export default fp<{ tracing?: Tracing | undefined }>(async function aws (app, { tracing }) {
+export default fp<{ tracing?: Tracing | undefined, spans?: Pick<Spans, 'run'> | undefined }>(async function aws (app, { tracing, spans }) {
   const { AWS_REGION, AWS_ENDPOINT_URL } = app.config
 
   type Recorder = ReturnType<typeof import('./traces.ts').createRecorder>
@@ -68,6 +70,11 @@ export default fp<{ tracing?: Tracing | undefined }>(async function aws (app, { 
     // Loaded with the first call that is traced: most are not.
     recorder ??= import('./traces.ts').then(({ createRecorder }) => createRecorder(daemon, AWS_REGION))
     return await (await recorder).record(held, { context, input: (args as { input: unknown }).input }, () => next(args))
+  }
+  const spanned = ({ run }: Pick<Spans, 'run'>): Middleware => (next, context) => {
+    const { clientName = 'Client', commandName = 'Command' } = context as Call['context']
+    const [service, method] = [clientName.replace(/Client$/, ''), commandName.replace(/Command$/, '')]
+    return async args => await run({ name: `${service} ${method}`, kind: 'client', attributes: { 'rpc.system': 'aws-api', 'rpc.service': service, 'rpc.method': method } }, async () => await next(args) as unknown)
   }
   if (tracing !== undefined) app.addHook('onClose', async () => { (await recorder)?.close() })
 
@@ -83,6 +90,7 @@ export default fp<{ tracing?: Tracing | undefined }>(async function aws (app, { 
       }
     },
     traced (client) {
+      if (spans !== undefined) client.middlewareStack.add(spanned(spans), { step: 'initialize', name: 'span' })
       if (tracing !== undefined) client.middlewareStack.add(middleware(tracing), { step: 'initialize', name: 'trace' })
       return client
     }

@@ -1,6 +1,7 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { CorrelationId, Id, Timestamp } from '../../shared/ids.ts'
-import type { Info } from './document.ts'
+import { Traceparent } from '../../shared/traceparent.ts'
+import type { Info } from './api-text.ts'
 import { exampleOf } from './examples.ts'
 import { readable, type Schema } from './readable.ts'
 
@@ -38,6 +39,7 @@ function bodyOf ({ type, description, data }: EventDeclaration): Schema {
     version: Type.Literal(VERSION),
     occurredAt: Timestamp,
     correlationId: Type.Unsafe<string>({ ...CorrelationId, description: 'Id of the request that caused the event' }),
+    traceparent: Type.Optional(Traceparent),
     data
   }))
   return { title: type, description, ...schema, examples: [exampleOf(schema)] }

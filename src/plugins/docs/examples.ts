@@ -1,7 +1,5 @@
+import type { Media } from './openapi.ts'
 import type { Schema } from './readable.ts'
-
-/** A body of a request or a response in an OpenAPI document. */
-export interface Media { schema: Schema, example?: unknown, examples?: Record<string, { value: unknown }> }
 
 /** A value that fits a schema, made from the `examples` of its parts. */
 export function exampleOf (schema: Schema, named: Record<string, Schema> = {}): unknown {

@@ -2,8 +2,10 @@ import fastifySwagger from '@fastify/swagger'
 import fp from 'fastify-plugin'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { finishDocument, type ApiText, type Document, type Tag } from './document.ts'
+import type { ApiText, Tag } from './api-text.ts'
+import { finishDocument } from './document.ts'
 import { withIdempotency } from './idempotent.ts'
+import type { Document } from './openapi.ts'
 
 /** The decorator that makes each version's document. */
 export const DECORATORS = { v1: 'swaggerV1', v2: 'swagger' } as const

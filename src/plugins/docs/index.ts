@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createStaticAnswer } from '../../shared/static-answer.ts'
-import type { ApiText, Tag } from './document.ts'
+import type { ApiText, Tag } from './api-text.ts'
 import type { EventDeclaration, QueueDeclaration } from './events.ts'
 import { serveSchemas } from './serve-schemas.ts'
 import { serveUi } from './ui.ts'
 
-export type { ApiText } from './document.ts'
+export type { ApiText } from './api-text.ts'
 
 /**
  * The source of the API documents. `routes` makes them from the registered routes. `files` serves `v1.json` and
@@ -67,10 +67,8 @@ export default fp<DocsSource & { api: ApiText }>(async function docs (app, { api
 
   if (app.config.DOCS_ENABLED && existsSync(uiDirectory)) serveUi(app, uiDirectory)
 
-  const servers = [
-    { url: app.config.PUBLIC_URL, 'x-internal': false },
-    { url: new URL(app.config.PUBLIC_URL).pathname, description: 'The host that serves this document', 'x-internal': false }
-  ]
+  // For generators and API clients that load the document. Swagger UI calls the host that its page was opened at.
+  const servers = [{ url: app.config.PUBLIC_URL, 'x-internal': false }]
   for (const version of ['v1', 'v2'] as const) {
     app.get(`/openapi/${version}.json`, { schema: { hide: true } }, createStaticAnswer({
       load: async () => JSON.stringify({ ...await read(version), servers }),

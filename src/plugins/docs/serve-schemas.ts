@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { NotFound } from '../../shared/errors.ts'
 import { createStaticAnswer } from '../../shared/static-answer.ts'
-import type { Info } from './document.ts'
+import type { Info } from './api-text.ts'
 import type { EventDeclaration, QueueDeclaration } from './events.ts'
 
 export interface SchemasOptions {

@@ -31,13 +31,25 @@ const DOCUMENTS = {
   v1: { name: 'Version 1 (deprecated)', url: 'openapi/v1.json' }
 }
 
-/** Starts Swagger UI. A version that has been switched off is not in its selector: each call would fail. */
-const startScript = (isV1Enabled: boolean) => `SwaggerUIBundle({
+/**
+ * Starts Swagger UI. A version that has been switched off is not in its selector: each call would fail.
+ *
+ * Calls go to where the page was opened, because PUBLIC_URL may be another host, such as that of a forwarded port, and the
+ * browser would block them.
+ */
+const startScript = (isV1Enabled: boolean) => `const base = new URL('.', location.href).href.slice(0, -1)
+const urls = ${JSON.stringify(isV1Enabled ? [DOCUMENTS.v2, DOCUMENTS.v1] : [DOCUMENTS.v2])}
+const documents = urls.map(({ url }) => new URL(url, location.href).href)
+SwaggerUIBundle({
   dom_id: '#swagger-ui',
   layout: 'StandaloneLayout',
+  responseInterceptor (response) {
+    if (response.ok && documents.includes(response.url)) response.text = JSON.stringify({ ...JSON.parse(response.text), servers: [{ url: base }] })
+    return response
+  },
   presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
   plugins: [SwaggerUIBundle.plugins.DownloadUrl],
-  urls: ${JSON.stringify(isV1Enabled ? [DOCUMENTS.v2, DOCUMENTS.v1] : [DOCUMENTS.v2])},
+  urls,
   deepLinking: true,
   displayOperationId: true,
   validatorUrl: null,
@@ -49,18 +61,16 @@ const startScript = (isV1Enabled: boolean) => `SwaggerUIBundle({
 `
 
 // Swagger UI needs style attributes and inline images. Everything else is limited to this origin.
-function contentSecurityPolicy (publicUrl: string): string {
-  return [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data:",
-    `connect-src 'self' ${new URL(publicUrl).origin}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'"
-  ].join('; ')
-}
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'"
+].join('; ')
 
 /** Serves Swagger UI at `/docs`, with both versions in its selector; `directory` holds `UI_FILES`. */
 export function serveUi (app: FastifyInstance, directory: string): void {
@@ -71,7 +81,7 @@ export function serveUi (app: FastifyInstance, directory: string): void {
     load: () => PAGE,
     type: 'text/html; charset=utf-8',
     cacheControl: 'no-cache',
-    headers: { 'content-security-policy': contentSecurityPolicy(app.config.PUBLIC_URL) }
+    headers: { 'content-security-policy': CONTENT_SECURITY_POLICY }
   }))
   app.get('/docs/', hidden, async (_request, reply) => reply.redirect('../docs'))
   app.get('/docs/start.js', hidden, createStaticAnswer({ load: () => startScript(app.config.V1_ENABLED), type: 'text/javascript; charset=utf-8', cacheControl: 'no-cache' }))

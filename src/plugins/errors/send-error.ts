@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { isUnavailable } from '../../shared/aws-errors.ts'
-import { HostMissing, Internal, MethodNotAllowed, NotFound, summaryOf, TOKEN_INVALID, Unavailable, type FieldError } from '../../shared/errors.ts'
+import { HostMissing, Internal, MethodNotAllowed, NotFound, Overloaded, summaryOf, TOKEN_INVALID, Unavailable, type FieldError } from '../../shared/errors.ts'
 import { renderFault, type Fault } from '../../shared/problem.ts'
 import { CORRELATION_HEADER } from '../correlation.ts'
 import { pathOf } from '../request-target.ts'
@@ -18,8 +18,11 @@ const FASTIFY_ERRORS: Record<string, readonly [code: string, detail: string]> = 
 /** Codes that an operation may answer without declaring them, for the API documents. */
 export const SHARED_CODES = [
   ...Object.values(FASTIFY_ERRORS).map(([code]) => code),
-  ...[NotFound, MethodNotAllowed, HostMissing].map(Shared => new Shared().code)
+  ...[NotFound, MethodNotAllowed, HostMissing, Overloaded].map(Shared => new Shared().code)
 ]
+
+/** Codes of the failures that clients learn of. Every other one is INTERNAL to them. */
+const SHOWN_FAILURES = new Set<string>([Unavailable, Overloaded].map(Shown => new Shown().code))
 
 /** Maximum characters of a path that an answer repeats. */
 const MAX_INSTANCE = 256
@@ -32,6 +35,8 @@ interface Details {
   errors?: FieldError[]
   /** seconds to wait, for the header `Retry-After` */
   retryAfter?: number
+  /** what throws it reports it: it is not logged for each request */
+  isReported?: boolean
 }
 
 const catalogued = ({ statusCode, code, message }: FastifyError) => ({ status: statusCode!, code, detail: message })
@@ -44,7 +49,7 @@ function faultOf (error: FastifyError & Details, request: FastifyRequest): Fault
   }
   if (isUnavailable(error)) return { ...base, ...catalogued(new Unavailable()) }
   const status = error.statusCode ?? 500
-  if (status >= 500 && error.code !== 'DEPENDENCY_UNAVAILABLE') return { ...base, ...catalogued(new Internal()) }
+  if (status >= 500 && !SHOWN_FAILURES.has(error.code)) return { ...base, ...catalogued(new Internal()) }
   const known = FASTIFY_ERRORS[error.code]
   if (known !== undefined) return { ...base, status, code: known[0], detail: known[1] }
   // JSON.parse quotes the body in its message, so a parser's message is never repeated.
@@ -57,7 +62,7 @@ function faultOf (error: FastifyError & Details, request: FastifyRequest): Fault
 /** Sends an error in the format of the requested version. Logs it when its status is 500 or higher. */
 export function sendError (error: FastifyError & Details, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const fault = faultOf(error, request)
-  if (fault.status >= 500) request.log.error({ err: error, code: fault.code }, 'request failed')
+  if (fault.status >= 500 && error.isReported !== true) request.log.error({ err: error, code: fault.code }, 'request failed')
   const retryAfter = error.retryAfter ?? (fault.status === 503 ? RETRY_AFTER : undefined)
   if (retryAfter !== undefined) reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfter))))
   if (fault.status === 401) reply.header('www-authenticate', wwwAuthenticate(request, fault.code))
@@ -66,10 +71,15 @@ export function sendError (error: FastifyError & Details, request: FastifyReques
   return reply.code(fault.status).type(contentType).serializer(JSON.stringify).send(body)
 }
 
-// RFC 6750 §3.1: no error code when the client sent no token. Every bad token gets the same description, so that
-// attackers do not learn which part is wrong.
+// RFC 6750 §3.1: no error code when the client sent no token. Every bad JWT gets the same description, so that attackers
+// do not learn which part is wrong. What is no JWT at all is a mistake of the client's code, which the description names.
 function wwwAuthenticate (request: FastifyRequest, code: string): string {
-  return request.headers.authorization === undefined || code !== TOKEN_INVALID
-    ? 'Bearer realm="user-service"'
-    : 'Bearer realm="user-service", error="invalid_token", error_description="The access token is malformed, expired or not from this service"'
+  const { authorization } = request.headers
+  if (authorization === undefined || code !== TOKEN_INVALID) return 'Bearer realm="user-service"'
+  const description = !/^Bearer +\S/i.test(authorization)
+    ? 'The Authorization header must be the word Bearer, a space and the access token'
+    : authorization.includes('.')
+      ? 'The access token is malformed, expired or not from this service'
+      : 'This is not an access token, which has two dots; a refresh token is not accepted here'
+  return `Bearer realm="user-service", error="invalid_token", error_description="${description}"`
 }

@@ -28,11 +28,11 @@ declare module 'fastify' {
 export default fp(async function outbox (app) {
   const stores = new Map<string, OutboxStore>()
   const handlers = new Map<string, Handler>()
-  const relay = createRelay({ handlerOf: type => handlers.get(type), count: app.metrics.count, log: app.log })
+  const relay = createRelay({ run: app.spans.run, handlerOf: type => handlers.get(type), count: app.metrics.count, log: app.log })
 
   app.decorate('outbox', {
     open (options) {
-      const store = createStore(app.dynamodb, options)
+      const store = createStore(app.dynamodb, options, app.spans.traceparent)
       stores.set(store.table, store)
       app.consumers.add({ table: store.table }, async (event, invocation) => await relay.handleBatch(store, event, invocation))
       return store
@@ -51,4 +51,4 @@ export default fp(async function outbox (app) {
     for (const type of types) if (!handlers.has(type)) throw new Error(`outbox: ${type} has no handler`)
     for (const type of handlers.keys()) if (!types.includes(type)) throw new Error(`outbox: no open outbox has the type ${type}`)
   })
-}, { name: 'outbox', dependencies: ['dynamodb', 'consumers', 'metrics'] })
+}, { name: 'outbox', dependencies: ['dynamodb', 'consumers', 'metrics', 'spans'] })

@@ -3,6 +3,7 @@ import { unmarshall } from '@aws-sdk/util-dynamodb'
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda'
 import type { OutboxEntry } from '../../shared/outbox.ts'
 import type { Invocation } from '../consumers.ts'
+import type { Spans } from '../spans.ts'
 import type { OutboxStore } from './store.ts'
 
 /** Entries handled in parallel per outbox. Each waits for four or five AWS calls. */
@@ -33,7 +34,9 @@ export interface SweepResult {
 
 declare module '../metrics.ts' {
   interface MetricNames {
+    /** outbox entries that their stream did not deliver, and the sweep did */
     OutboxResent: true
+    /** failed tries to handle an outbox entry */
     OutboxFailed: true
   }
 }
@@ -42,29 +45,31 @@ declare module '../metrics.ts' {
 interface Log {
   child (bindings: object): Log
   debug (message: string): void
+  info (details: object, message: string): void
   warn (details: object, message: string): void
   error (details: object, message: string): void
 }
 
 interface RelayOptions {
+  run: Spans['run']
   handlerOf: (type: string) => Handler | undefined
   count: (metric: 'OutboxResent' | 'OutboxFailed') => void
   log: Log
 }
 
 /** Handles outbox entries that a stream delivers or a sweep finds, and removes each one afterwards. */
-export function createRelay ({ handlerOf, count, log: parentLog }: RelayOptions) {
+export function createRelay ({ run, handlerOf, count, log: parentLog }: RelayOptions) {
   const isOver = ({ deadline }: Invocation) => deadline !== undefined && Date.now() > deadline - LAST_START_MS
 
   async function handle (store: OutboxStore, entry: OutboxEntry): Promise<void> {
-    const { eventId, type, correlationId } = entry
+    const { eventId, type, occurredAt, correlationId } = entry
     const log = parentLog.child({ correlationId, eventId, eventType: type })
     try {
       // The entry was handled before. A repetition, however late, changes nothing.
       if (!await store.has(eventId)) return log.debug('handled before')
-      await handlerOf(type)!(entry)
+      await run({ name: `handle ${type}`, kind: 'consumer', parent: entry.traceparent, attributes: { 'correlation.id': correlationId } }, () => handlerOf(type)!(entry))
       await store.remove(eventId)
-      log.debug('handled')
+      log.info({ waitedMs: Date.now() - Date.parse(occurredAt) }, 'handled')
     } catch (err) {
       log.error({ err }, 'an outbox entry could not be handled')
       count('OutboxFailed')
@@ -148,7 +153,9 @@ export function createRelay ({ handlerOf, count, log: parentLog }: RelayOptions)
       }
 
       await Promise.all([...stores].map(store => sweepStore(store).catch(error => errors.push(error))))
-      if (result.isIncomplete) parentLog.warn(result, 'the sweep ran out of time; the next one continues')
+      const counts = { ...result, failed: errors.length }
+      if (result.isIncomplete) parentLog.warn(counts, 'the sweep ran out of time; the next one continues')
+      else if (result.resent + errors.length > 0) parentLog.info(counts, 'swept')
       if (errors.length > 0) throw new AggregateError(errors, `${errors.length} outbox entries could not be handled`)
       return result
     }

@@ -2,6 +2,7 @@ import { DeleteCommand, GetCommand, PutCommand, QueryCommand, type DynamoDBDocum
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { OutboxEntry } from '../../shared/outbox.ts'
+import { traceparentIn } from '../../shared/traceparent.ts'
 
 /** The entry types of an outbox, with the schema of each type's `data`. */
 export type EntrySchemas = Record<string, TSchema>
@@ -52,7 +53,8 @@ const Head = Type.Object({
   type: Type.String(),
   subject: Type.String(),
   occurredAt: Type.String(),
-  correlationId: Type.String()
+  correlationId: Type.String(),
+  traceparent: Type.Optional(Type.Unknown())
 })
 
 /** A stored entry without the table's key attributes. */
@@ -60,18 +62,22 @@ export function outboxAttributes (entry: OutboxEntry): Record<string, unknown> {
   return { ...entry, kind: 'outbox', outbox: entry.eventId.charAt(0) }
 }
 
-export function createStore<S extends EntrySchemas> (client: DynamoDBDocumentClient, { table, key, entries, expired }: OutboxOptions<S>): Outbox<EntryOf<S>> & OutboxStore {
-  const write = (entry: OutboxEntry) => ({ TableName: table, Item: { ...outboxAttributes(entry), ...key(entry.eventId) } })
+export function createStore<S extends EntrySchemas> (client: DynamoDBDocumentClient, { table, key, entries, expired }: OutboxOptions<S>, traceparentNow: () => string | undefined = () => undefined): Outbox<EntryOf<S>> & OutboxStore {
+  function write (entry: OutboxEntry) {
+    const traceparent = traceparentNow()
+    return { TableName: table, Item: { ...outboxAttributes(traceparent === undefined ? entry : { ...entry, traceparent }), ...key(entry.eventId) } }
+  }
 
   function entryIn (item: Record<string, unknown>): OutboxEntry | undefined {
     if (item['kind'] !== 'outbox') return undefined
     if (!Value.Check(Head, item)) throw new Error('An outbox entry has no valid head')
     const { eventId, type, subject, occurredAt, correlationId } = item
+    const traceparent = traceparentIn(item.traceparent)
     const schema = Object.hasOwn(entries, type) ? entries[type] : undefined
     if (schema === undefined) throw new Error('An outbox entry has a type that this outbox does not know')
     const data = (item as Record<string, unknown>)['data']
     if (!Value.Check(schema, data)) throw new Error(`An outbox entry of type ${type} has no valid data`)
-    return { eventId, type, subject, occurredAt, correlationId, data }
+    return { eventId, type, subject, occurredAt, correlationId, ...(traceparent === undefined ? {} : { traceparent }), data }
   }
 
   async function put (entry: OutboxEntry): Promise<void> {

@@ -7,6 +7,7 @@ import { newId } from '../../../src/shared/ids.ts'
 import { startEventBus } from '../../event-bus.ts'
 import { breakQueueFor, intercept, loseOneAnswer, recordCalls } from '../../faults.ts'
 import { adminOf, buildTestApp, pump, signIn, startEngines, TABLES } from '../../helper.ts'
+import { report } from '../../promise.ts'
 import { deliver, entryRecord, leaveBehind, waiting } from '../../outbox.ts'
 import { counted, itemsOf, openChallenge, serviceAt } from './support.ts'
 
@@ -316,9 +317,9 @@ t.test('a change whose answer is lost is one change, and a repeated one none', a
   await pump(app, engines)
   const { challengeId } = answer.json<ChallengeTicket>()
   const swap = loseOneAnswer(app.dynamodb, 'TransactWriteItemsCommand')
-  t.equal((await verify(challengeId)).statusCode, 204)
+  const { statusCode } = await verify(challengeId)
   swap.stop()
-  t.ok(swap.wasLost())
+  report(t, { promise: 2, part: 'change of address', figure: `its answer was lost: ${statusCode}`, holds: swap.wasLost() && statusCode === 204 })
   t.equal((await verify(challengeId)).statusCode, 204, 'as a client does whose answer was lost')
   const twice = await Promise.all([verify(challengeId), verify(challengeId)])
   t.same(twice.map(({ statusCode }) => statusCode), [204, 204])

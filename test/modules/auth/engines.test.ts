@@ -6,7 +6,7 @@ import { newId } from '../../../src/shared/ids.ts'
 import { buildTestApp, dynamodbEngines, pump, signIn, startEngines } from '../../helper.ts'
 import { openChallenge, repositoryAt } from './support.ts'
 
-for (const [kind, skip] of await dynamodbEngines()) {
+for (const [kind, skip] of await dynamodbEngines({ moto: true })) {
   t.test(`on ${kind}`, { skip }, async (t) => {
     const engines = await startEngines(t, { dynamodb: kind })
     const app = await buildTestApp(t, engines)

@@ -8,6 +8,7 @@ import { startEventBus } from '../../event-bus.ts'
 import { breakQueueFor, intercept } from '../../faults.ts'
 import { adminOf, buildTestApp, codeIn, pump, signIn, startEngines } from '../../helper.ts'
 import { deliver, entryRecord, leaveBehind, sequenceNumber, waiting } from '../../outbox.ts'
+import { report, workload } from '../../promise.ts'
 import { counted, itemAt } from './support.ts'
 
 const engines = await startEngines(t)
@@ -231,6 +232,25 @@ t.test('a registration that is delivered late brings no erased account back', as
   t.equal(mailsTo(email).length, before)
 })
 
+t.test('a registration from just before a deletion opens an account whose code is good, whichever is handled first', async (t) => {
+  for (const first of ['the registration', 'the deletion']) {
+    const email = address()
+    const { user } = await signIn(app, engines, email)
+    await ask(email, 'Registered Before')
+    const [registration] = await waiting(app, 'AuthTable')
+    await app.users.remove(admin, user.id, 'x')
+    const deletion = (await waiting(app, 'UsersTable')).find(({ type }) => type === 'user.deleted')
+    const entries = [registration!, deletion!]
+    for (const entry of first === 'the registration' ? entries : entries.reverse()) t.same(await deliver(app, entryRecord(entry)), [])
+    await pump(app, engines)
+    const link = new URLSearchParams(/#(\S+)/.exec(mailsTo(email).at(-1)!.text!)![1])
+    const { user: next } = await exchange(link.get('challengeId')!, link.get('code')!)
+    t.match(next, { name: 'Registered Before', status: 'ACTIVE' }, `${first} first`)
+    t.not(next.id, user.id)
+    await pump(app, engines)
+  }
+})
+
 t.test('one whose mail cannot be queued keeps no other from theirs, and gets it with the next delivery', async (t) => {
   const entries = Array.from({ length: 10 }, () => asked(address(), 'Ada'))
   for (const entry of entries) await leaveBehind(app, entry)
@@ -267,6 +287,59 @@ t.test('after an outage no dead code is mailed: a welcome gets a fresh one, a si
   await pump(app, engines)
   t.equal(mailsTo(known).length, 2, 'and the next request of the address gets its mail')
   t.ok(user)
+})
+
+t.test('a registration whose code is about to expire gets a fresh one, and a sign-in none: a mail would come too late', async (t) => {
+  const known = address()
+  await signIn(app, engines, known)
+  const before = counted(app, 'CodesExpired')
+  const [newcomer, signInEntry] = [asked(address(), 'In The Last Seconds', minutesAgo(9.75)), asked(known, undefined, minutesAgo(9.75))]
+  for (const entry of [newcomer, signInEntry]) t.same(await deliverAsked(entry), [])
+  await pump(app, engines)
+  const link = new URLSearchParams(/#(\S+)/.exec(mailsTo(newcomer.data.email).at(-1)!.text!)![1])
+  t.match(await exchange(link.get('challengeId')!, link.get('code')!), { user: { email: newcomer.data.email, status: 'ACTIVE' } })
+  t.equal(mailsTo(known).length, 1)
+  t.equal(counted(app, 'CodesExpired') - before, 1)
+  await pump(app, engines)
+})
+
+t.test('with stream and queue down for fifteen minutes no dead code is mailed afterwards, and the next request of each address gets its mail', async (t) => {
+  const size = workload({ short: 12, full: 150 })
+  const known: { email: string, challengeId: string }[] = []
+  while (known.length < size / 3) {
+    const email = address()
+    known.push({ email, challengeId: (await ask(email, 'Known')).challengeId })
+  }
+  await pump(app, engines)
+  for (const { challengeId } of known) await exchange(challengeId, app.keys.codeOf(challengeId))
+  await pump(app, engines)
+
+  // Requests of the whole quarter of an hour wait: sign-ins, registrations, and repeated registrations.
+  const at = (i: number) => minutesAgo(0.1 + 14.9 * i / size)
+  const entries = Array.from({ length: size }, (_, i) => i % 3 === 0 ? asked(known[i / 3]!.email, undefined, at(i)) : i % 3 === 1 ? asked(address(), 'New Here', at(i)) : asked(known[(i - 2) / 3]!.email, 'Once More', at(i)))
+  const mailsBefore = engines.mails.length
+  for (const entry of entries) await leaveBehind(app, entry)
+  const restore = breakQueueFor(app, '')
+  const records = entries.map(entryRecord)
+  for (let i = 0; i < size; i += 25) await deliver(app, ...records.slice(i, i + 25))
+  restore()
+  for (let i = 0; i < size; i += 25) t.same(await deliver(app, ...records.slice(i, i + 25)), [])
+  await pump(app, engines)
+  const codes = engines.mails.slice(mailsBefore).map(({ text }) => new URLSearchParams(/#(\S+)/.exec(text!)?.[1]))
+  let dead = 0
+  for (const link of codes) await exchange(link.get('challengeId')!, link.get('code')!).catch(() => { dead++ })
+  t.ok(codes.length > size / 3, `${codes.length} mails`)
+
+  const addresses = [...new Set(entries.map(({ data }) => data.email))]
+  const before = new Map(addresses.map(email => [email, mailsTo(email).length]))
+  for (const email of addresses) await ask(email)
+  await pump(app, engines)
+  const answered = addresses.filter(email => mailsTo(email).length === before.get(email)! + 1).length
+  report(t, {
+    promise: 35,
+    figure: `${size} requests, ${codes.length} mails: ${dead} dead codes; the next request of ${answered} of ${addresses.length} addresses got its mail`,
+    holds: dead === 0 && answered === addresses.length
+  })
 })
 
 t.test('a fresh code is the same one however often a late entry is delivered, and one mail', async (t) => {

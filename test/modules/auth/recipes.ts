@@ -1,4 +1,4 @@
-import { nothing, unknown, type Prepare, type Recipes } from '../../contract/recipes.ts'
+import { nothing, OVERLOAD, unknown, type Prepare, type Recipes } from '../../contract/recipes.ts'
 
 const rightCode: Prepare = (_, { challenge }) => ({ body: challenge })
 const wrongCode: Prepare = (_, { challenge: { challengeId, code } }) => ({ body: { challengeId, code: code === '00000000' ? '11111111' : '00000000' } })
@@ -45,7 +45,8 @@ export const RECIPES: Recipes = {
   'auth.verify': { consumes: true, success: rightCode, outcomes: { 401: wrongCode, 409: takenAddress } },
   'auth.createTokens': { consumes: true, success: grant(rightCode), outcomes: { 401: grant(wrongCode), 409: grant(takenAddress) } },
   'auth.revoke': { consumes: true, success: (_, { refreshToken }) => ({ body: { refreshToken } }) },
-  'auth.jwks': { success: nothing },
+  'auth.jwks': { success: nothing, unseen: { 503: OVERLOAD } },
+  'auth.metadata': { success: nothing, unseen: { 503: OVERLOAD } },
   'sessions.list': { success: nothing },
   'sessions.endAll': { consumes: true, success: nothing },
   'sessions.end': { consumes: true, success: (_, { accessToken }) => ({ path: { id: sessionOf(accessToken) } }), outcomes: { 404: unknown('id') } },

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import t from 'tap'
 import { recordCalls } from '../../faults.ts'
 import { buildTestApp, signIn, startEngines } from '../../helper.ts'
@@ -15,6 +16,35 @@ t.test('the public keys, current and previous, are for everybody to keep for a w
   t.match(answer.headers, { 'content-type': /^application\/json/, 'cache-control': 'public, max-age=60' })
   t.same(answer.json(), { keys: [rotated.keys.jwks[0], app.keys.jwks[0]] })
   t.same((await app.inject({ url: '/.well-known/jwks.json' })).json(), { keys: app.keys.jwks })
+  t.same(calls.stop(), [])
+})
+
+t.test('a verifier that knows only the issuer finds the keys, as RFC 8414 says', async (t) => {
+  const issuer = 'https://users.example.com'
+  const app = await buildTestApp(t, engines, { env: { PUBLIC_URL: issuer, JWT_ISSUER: issuer } })
+  const { accessToken } = await signIn(app, engines, 'grace@example.com')
+  const answer = await app.inject({ url: new URL('/.well-known/oauth-authorization-server', issuer).pathname })
+  t.match(answer.headers, { 'content-type': /^application\/json/, 'cache-control': 'public, max-age=3600' })
+  const metadata = answer.json<{ issuer: string, jwks_uri: string }>()
+  t.equal(metadata.issuer, issuer)
+  const keys = createLocalJWKSet((await app.inject({ url: metadata.jwks_uri })).json<JSONWebKeySet>())
+  t.match((await jwtVerify(accessToken, keys, { issuer: metadata.issuer })).payload, { email: 'grace@example.com' })
+})
+
+t.test('the metadata says nothing that is not true of this service', async (t) => {
+  const calls = recordCalls(app)
+  const read = async (env: Record<string, string>) => (await (await buildTestApp(t, engines, { env })).inject({ url: '/.well-known/oauth-authorization-server' })).json() as object
+  // No endpoint that an OAuth client would send a form to, and no grant that it would assume.
+  const lists = { grant_types_supported: [], response_types_supported: [] }
+  t.same(await read({ PUBLIC_URL: 'https://api.example.com/team/users', JWT_ISSUER: 'user-service' }), {
+    issuer: 'user-service',
+    jwks_uri: 'https://api.example.com/team/users/.well-known/jwks.json',
+    ...lists,
+    service_documentation: 'https://api.example.com/team/users/docs'
+  })
+  t.notOk('service_documentation' in await read({ DOCS_ENABLED: 'false' }), 'no link to a page that is not served')
+  const form = await app.inject({ method: 'POST', url: '/v2/auth/tokens', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: 'grant_type=refresh_token&refresh_token=x' })
+  t.equal(form.statusCode, 415, 'once the endpoint reads forms, it belongs into the metadata: ADR 177')
   t.same(calls.stop(), [])
 })
 

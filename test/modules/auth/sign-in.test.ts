@@ -5,7 +5,13 @@ import { newId } from '../../../src/shared/ids.ts'
 import { CODE_LIMITS } from '../../../src/modules/auth/allowance.ts'
 import { intercept, lineError, loseOneAnswer, recordCalls, transactionConflict } from '../../faults.ts'
 import { adminOf, buildTestApp, codeIn, pump, signIn, startEngines } from '../../helper.ts'
+import { report, SIZE, workload } from '../../promise.ts'
 import { counted, itemAt, itemsOf, openChallenge, repositoryAt } from './support.ts'
+
+/** Of six tries each: 1,000 and more. */
+const CHALLENGES = workload({ short: 20, full: 170 })
+
+if (SIZE !== 'short') t.setTimeout(300_000)
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)
@@ -43,6 +49,20 @@ t.test('a code from the mail signs in, in version 2 and in version 1', async (t)
     t.match(tokens, { tokenType: 'Bearer', expiresIn: 600, user: { email, name: 'Ada', status: 'ACTIVE', role: 'user' } })
     t.equal((await app.inject({ url: '/v2/users/me', headers: { authorization: `Bearer ${tokens.accessToken}` } })).statusCode, 200)
   }
+})
+
+t.test('blanks that copying leaves around a code are ignored, and take no try', async t => {
+  const email = newAddress()
+  await signIn(app, engines, email)
+  for (const around of [(code: string) => ` ${code}`, (code: string) => `${code}\r\n`, (code: string) => `\t${code}\u00a0\u2028`]) {
+    const { challengeId, code, wrongCode } = await openChallenge(app, email)
+    for (let tries = 0; tries < 4; tries++) t.equal((await exchange(challengeId, around(wrongCode))).statusCode, 401)
+    t.equal((await post('/v2/auth/verify', { challengeId, code: around(code) })).statusCode, 204)
+    t.equal((await post('/v1/auth/tokens', { grantType: 'code', challengeId, code: around(code) })).statusCode, 200)
+  }
+  const { challengeId, code } = await openChallenge(app, email)
+  for (const other of [`${code.slice(0, 4)} ${code.slice(4)}`, `${code}\u200b`, `${code}${' '.repeat(100)}`, '        ']) t.equal((await exchange(challengeId, other)).statusCode, 400)
+  t.equal((await exchange(challengeId, code)).statusCode, 200)
 })
 
 t.test('the first code verifies the address of a new account', async (t) => {
@@ -149,7 +169,8 @@ t.test('of 50 wrong codes at once, five are compared', async (t) => {
   const answers = await Promise.all(Array.from({ length: 50 }, () => exchange(challengeId, wrongCode)))
   t.same(new Set(answers.map(answer => answer.statusCode)), new Set([401]))
   const { tries } = (await itemAt(app.dynamodb, `challenge#${challengeId}`, 'challenge'))!
-  t.equal((tries as Set<string>).size, 5)
+  const compared = (tries as Set<string>).size
+  report(t, { promise: 28, part: 'wrong codes', figure: `50 at once: ${compared} compared`, holds: compared === 5 })
   t.equal((await exchange(challengeId, code)).statusCode, 401)
 })
 
@@ -160,7 +181,8 @@ t.test('of 50 right codes at once, one starts a session', async (t) => {
   const signInsBefore = counted(app, 'SignIns')
   const { challengeId, code } = await openChallenge(app, email)
   const answers = await Promise.all(Array.from({ length: 50 }, () => exchange(challengeId, code)))
-  t.equal(answers.filter(answer => answer.statusCode === 200).length, 1)
+  const sessions = answers.filter(answer => answer.statusCode === 200).length
+  report(t, { promise: 28, part: 'right codes', figure: `50 at once: ${sessions} session`, holds: sessions === 1 })
   t.equal(answers.filter(answer => answer.statusCode === 401).length, 49)
   t.equal((await itemsOf(app.dynamodb)).filter(item => item['pk'] === `user#${user.id}`).length, 1)
   t.equal(counted(app, 'SignIns') - signInsBefore, 1)
@@ -170,11 +192,12 @@ t.test('wrong codes from other clients never make the owner\'s right code fail',
   const email = newAddress()
   await signIn(app, engines, email)
   const owner = await openChallenge(app, email)
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < CHALLENGES; i++) {
     const { challengeId, wrongCode } = await openChallenge(app, email)
     await Promise.all(Array.from({ length: 6 }, () => exchange(challengeId, wrongCode)))
   }
-  t.equal((await exchange(owner.challengeId, owner.code)).statusCode, 200)
+  const { statusCode } = await exchange(owner.challengeId, owner.code)
+  report(t, { promise: 28, part: 'the owner', figure: `${CHALLENGES * 6} hostile tries: ${statusCode === 401 ? 1 : 0} × 401 for the owner`, holds: statusCode === 200 })
 })
 
 t.test('a try whose answer from the table is lost is one try, the fifth too', async (t) => {
@@ -280,9 +303,9 @@ t.test('a sign-in whose answer from the table is lost is a sign-in', async (t) =
     if (attempt === 1) throw lineError()
     return answer
   })
-  t.equal((await exchange(challenge.challengeId, challenge.code)).statusCode, 200)
+  const { statusCode } = await exchange(challenge.challengeId, challenge.code)
   restore()
-  t.equal(sent, 2)
+  report(t, { promise: 2, part: 'sign-in', figure: `${sent} attempts: ${statusCode}`, holds: sent === 2 && statusCode === 200 })
 })
 
 t.test('with the table out of reach every route says 503, and works again afterwards', async (t) => {

@@ -4,10 +4,12 @@ import { createRenderer } from '../../../src/modules/email/renderer.ts'
 import { createRepository } from '../../../src/modules/email/repository.ts'
 import type { Dispatch } from '../../../src/modules/email/queue.ts'
 import type { EmailMessage } from '../../../src/modules/email/schemas.ts'
-import { createSender } from '../../../src/modules/email/sender.ts'
+import { BREAKER, createSender } from '../../../src/modules/email/sender.ts'
 import { createService } from '../../../src/modules/email/service.ts'
 import { createWorker } from '../../../src/modules/email/worker.ts'
+import { createBreaker } from '../../../src/shared/breaker.ts'
 import { buildTestApp, startEngines } from '../../helper.ts'
+import { report, workload } from '../../promise.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 // A mail server, a table and the worker as they are; clock and queue are the test's, so that ten minutes pass at once.
@@ -27,11 +29,14 @@ function createWorld (t: Test, { smtpUrl = smtp.url } = {}) {
   let clock = start
   const now = () => clock
   const waiting: Waiting[] = []
+  /** the seconds for which each message has been postponed, by its id */
+  const delays = new Map<string, number[]>()
   const counts: Record<string, number> = {}
   const count = (metric: string) => { counts[metric] = (counts[metric] ?? 0) + 1 }
   const queue = {
     async send (message: EmailMessage, dispatch: Dispatch) {
       t.ok((dispatch.delaySeconds ?? 0) <= 900, 'SQS delays a message by 900 s at the most')
+      if (dispatch.delaySeconds !== undefined) delays.set(message.messageId, [...delays.get(message.messageId) ?? [], dispatch.delaySeconds])
       waiting.push({ at: clock + (dispatch.delaySeconds ?? 0) * 1000, message, dispatch })
     },
     async showIn () {}
@@ -41,19 +46,20 @@ function createWorld (t: Test, { smtpUrl = smtp.url } = {}) {
     count,
     now,
     repository: createRepository({ dynamodb: app.dynamodb, table: 'EmailTable', now }),
-    sender: createSender({ config: { ...app.config, SMTP_URL: smtpUrl }, traced: app.aws.traced }),
+    sender: createSender({ config: { ...app.config, SMTP_URL: smtpUrl }, traced: app.aws.traced, breaker: createBreaker({ ...BREAKER, now }) }),
     addresses: { statusAgainst: async () => undefined },
     codeOf: id => id.replaceAll(/\D/g, '').padEnd(8, '0').slice(0, 8),
     render: createRenderer({ brand: 'Acme', contact: 'no-reply@example.com', verifyUrl: 'https://acme.example/verify' }).render,
     from: { name: 'Acme', address: 'no-reply@example.com' }
   })
-  const worker = createWorker({ service, queue, keys: app.keys, count, now, log: app.log })
+  const worker = createWorker({ service, queue, keys: app.keys, count, spans: app.spans, now, log: app.log })
   /** Seconds since the start. */
   const elapsed = () => (clock - start) / 1000
 
   return {
     counts,
     waiting,
+    delays,
     elapsed,
     message: (changes: Partial<EmailMessage> = {}) => emailMessage({ messageId: randomUUID(), expiresAt: new Date(start + 600_000).toISOString(), ...changes }),
     enqueue: service.enqueue,
@@ -98,7 +104,7 @@ t.test('a server that greylists for 300 s gets every mail while its code is good
 for (const [minutes, seconds, wait] of [[3, 180, 120], [10, 600, 120], [120, 7200, 900]] as const) {
   t.test(`a server that is away for ${minutes} minutes loses no mail, and none arrives with a dead code`, async (t) => {
     const world = createWorld(t)
-    const messages = Array.from({ length: 12 }, () => world.message())
+    const messages = Array.from({ length: minutes === 10 ? workload({ short: 12, full: 300 }) : 12 }, () => world.message())
     const { challengeId, expiresAt, ...notice } = world.message({ type: 'EMAIL_CHANGED_NOTICE' })
     for (const message of [...messages, notice]) await world.enqueue(message, 'outage')
     await smtp.stop()
@@ -116,6 +122,15 @@ for (const [minutes, seconds, wait] of [[3, 180, 120], [10, 600, 120], [120, 720
     })
     t.same(failed, [])
     const isLate = seconds > 570
+    const lost = messages.filter(({ email }) => mailsTo(email).length === 0).length
+    const waits = messages.map(({ messageId }) => world.delays.get(messageId) ?? [])
+    const backsOff = waits.every(list => list.length >= 3 && list.every((delay, i) => delay >= (list[i - 1] ?? 30)))
+    report(t, {
+      promise: 9,
+      part: `${minutes} minutes`,
+      figure: `${lost} of ${messages.length} mails lost, tried again after ${waits[0]!.slice(0, 4).join(', ')} s …, the last ${lastCode - seconds} s after the return`,
+      holds: lost === 0 && backsOff && lastCode - seconds <= wait
+    })
     for (const { email } of messages) {
       const [mail, ...more] = mailsTo(email)
       t.same(more, [], 'one mail each')

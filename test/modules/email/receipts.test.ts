@@ -9,7 +9,7 @@ import type { EmailMessage } from '../../../src/modules/email/contract.ts'
 import { createRepository } from '../../../src/modules/email/repository.ts'
 import { lineError, intercept } from '../../faults.ts'
 import { startEventBus } from '../../event-bus.ts'
-import { adminOf, bearerOf, buildTestApp, codeIn, pump, signIn, startEngines, type TestApp } from '../../helper.ts'
+import { adminOf, bearerOf, buildTestApp, codeIn, pump, signIn, startEngines, until, type TestApp } from '../../helper.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 import { bounce, complaint, receiptRecord, rejection } from './ses-events.ts'
 
@@ -43,12 +43,14 @@ async function newUser (email = newEmail()) {
 const shown = async (id: string) => (await app.users.getFresh(id))?.mail
 /** After the sign-in of a test, and not in the future for long. */
 const soon = () => new Date(Date.now() + 5)
+/** Waits until the clock has reached a time. */
+const reached = async (time: Date) => { await until(() => Date.now() >= time.getTime()) }
 const settle = () => pump(app, engines)
 
 t.test('a permanent bounce stops mails to the address, and shows on its account', async t => {
   const ada = await newUser()
   const at = soon()
-  await new Promise(resolve => setTimeout(resolve, 6)) // the clock has reached it
+  await reached(at)
   t.equal(await deliver(app, bounce(ada.about, { at, correlationId: 'of-the-mail' })), 0)
   await settle()
   t.same(await shown(ada.id), { status: 'bounced', since: at.toISOString() })
@@ -100,8 +102,8 @@ t.test('no stranger can lock an owner out by mails that the owner complains abou
 
 t.test('receipts twice, late and out of order come to the newest', async t => {
   const ada = await newUser()
-  await new Promise(resolve => setTimeout(resolve, 30))
-  const [first, second] = [new Date(Date.now() - 10), new Date()]
+  const [first, second] = [soon(), new Date(soon().getTime() + 1)]
+  await reached(second)
   const before = counted('MailsBounced')
   await deliver(app, bounce(ada.about, { at: second }), bounce(ada.about, { at: second }))
   await deliver(app, complaint(ada.about, { at: first }), bounce(ada.about, { at: second }))
@@ -110,7 +112,7 @@ t.test('receipts twice, late and out of order come to the newest', async t => {
   t.equal((await app.users.getFresh(ada.id))!.version, 3, 'and written once')
   t.equal(await arrives(ada.about), false)
   // A complaint means that the mail was delivered, so the mailbox exists.
-  await new Promise(resolve => setTimeout(resolve, 5))
+  await reached(soon())
   await deliver(app, complaint(ada.about))
   t.match(await shown(ada.id), { status: 'complained' })
   t.equal(await arrives(ada.about), true)
@@ -122,7 +124,7 @@ t.test('a code from a mail proves the address: the account is clean, and mails a
   await settle()
   const code = codeIn(engines, ada.email)
   const at = soon()
-  await new Promise(resolve => setTimeout(resolve, 6))
+  await reached(at)
   await deliver(app, bounce(ada.about, { at }))
   t.match(await shown(ada.id), { status: 'bounced' })
   t.equal((await app.inject({ method: 'POST', url: '/v2/auth/verify', payload: { challengeId, code } })).statusCode, 204)
@@ -155,7 +157,7 @@ t.test('the first proof of an address cleans a pending account too', async t => 
 t.test('a receipt that comes after a later sign-in is out of date', async t => {
   const email = newEmail()
   const at = new Date()
-  await new Promise(resolve => setTimeout(resolve, 5))
+  await reached(soon())
   const ada = await newUser(email)
   await deliver(app, bounce(ada.about, { at }))
   t.equal(await shown(ada.id), undefined)
@@ -165,7 +167,7 @@ t.test('a receipt that comes after a later sign-in is out of date', async t => {
 t.test('a receipt is about the address that the mail was sent to, not about the account', async t => {
   const ada = await newUser()
   const at = soon()
-  await new Promise(resolve => setTimeout(resolve, 6))
+  await reached(at)
   await deliver(app, bounce({ ...ada.about, email: 'earlier.' + ada.email }, { at }))
   t.equal(await shown(ada.id), undefined, 'the account has another address')
   t.equal(await arrives(ada.about), true)
@@ -188,7 +190,7 @@ t.test('the user or an admin has mails sent again, and no one else', async t => 
   const root = await bearerOf(app, userId)
   const patch = async (url: string, headers: { authorization: string }, mail: unknown) => (await app.inject({ method: 'PATCH', url, headers, payload: { mail } })).statusCode
   for (const [url, headers] of [['/v2/users/me', ada.headers], [`/v2/users/${ada.id}`, root]] as const) {
-    await new Promise(resolve => setTimeout(resolve, 5))
+    await reached(soon())
     await deliver(app, bounce(ada.about))
     t.match(await shown(ada.id), { status: 'bounced' })
     t.equal(await patch(`/v2/users/${ada.id}`, eve.headers, null), 404)
@@ -206,7 +208,7 @@ t.test('the user or an admin has mails sent again, and no one else', async t => 
 
 t.test('a deleted account leaves nothing, and its receipts bring nothing back', async t => {
   const ada = await newUser()
-  await new Promise(resolve => setTimeout(resolve, 5))
+  await reached(soon())
   await deliver(app, bounce(ada.about))
   const [pseudonym] = app.keys.recipients(ada.email)
   const record = async () => (await app.dynamodb.send(new GetCommand({ TableName: 'EmailTable', Key: { messageId: `address#${pseudonym}` }, ConsistentRead: true }))).Item
@@ -223,7 +225,7 @@ t.test('a deleted account leaves nothing, and its receipts bring nothing back', 
 
 t.test('a malformed receipt is in the dead-letter queue after three receives, and stops no other', async t => {
   const ada = await newUser()
-  await new Promise(resolve => setTimeout(resolve, 5))
+  await reached(soon())
   const good = bounce(ada.about)
   const { detail, ...envelope } = good
   const bad = [
@@ -244,7 +246,7 @@ t.test('a malformed receipt is in the dead-letter queue after three receives, an
 
 t.test('a failure in the middle repeats the receipt, and nothing is done twice', async t => {
   const ada = await newUser()
-  await new Promise(resolve => setTimeout(resolve, 5))
+  await reached(soon())
   const before = counted('MailsBounced')
   let left = 1
   const restore = intercept(app.dynamodb, {}, async ({ input, send }) => {
@@ -266,7 +268,7 @@ t.test('a failure in the middle repeats the receipt, and nothing is done twice',
 
 t.test('the answer of a write is lost: it is found done', async t => {
   const ada = await newUser()
-  await new Promise(resolve => setTimeout(resolve, 5))
+  await reached(soon())
   let left = 1
   const restore = intercept(app.dynamodb, {}, async ({ input, send }) => {
     const answer = await send()
@@ -280,7 +282,7 @@ t.test('the answer of a write is lost: it is found done', async t => {
 
 t.test('Lambda hands receipts to the same consumer, and the extracted worker has none of them', async t => {
   const ada = await newUser()
-  await new Promise(resolve => setTimeout(resolve, 5))
+  await reached(soon())
   const answer = await createDispatch(app)({ Records: [receiptRecord(bounce(ada.about)), receiptRecord('{')] }, {} as Context) as SQSBatchResponse
   t.equal(answer.batchItemFailures.length, 1)
   t.match(await shown(ada.id), { status: 'bounced' })

@@ -1,10 +1,12 @@
 import { simpleParser } from 'mailparser'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import { SMTPServer } from 'smtp-server'
 import t from 'tap'
 import { canonicalEmail } from '../../../src/shared/email-address.ts'
 import { buildTestApp, startEngines } from '../../helper.ts'
+import { report, workload } from '../../promise.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 /** What an SMTP server received, before parsing. */
@@ -45,25 +47,53 @@ t.test('a mail has one sender, one recipient and always the same headers', async
 })
 
 t.test('with any name, the mail goes to the address only and has no other headers', async (t) => {
-  const names = ['Eve <eve@evil.example>', 'eve@evil.example,', '"Eve" <eve@evil.example>, "x', 'a, b, c', 'group: eve@evil.example;', '=?utf-8?Q?Bcc:_eve@evil.example?=',
+  const hostile = ['Eve <eve@evil.example>', 'eve@evil.example,', '"Eve" <eve@evil.example>, "x', 'a, b, c', 'group: eve@evil.example;', '=?utf-8?Q?Bcc:_eve@evil.example?=',
     '=?utf-8?B?PGV2ZUBldmlsLmV4YW1wbGU+?=', '=?utf-8?Q?=0D=0ABcc:_eve@evil.example?=', '\\"\\', '" <eve@evil.example>', '(comment)', '<>', '@', ';', ':', '%0d%0aBcc: eve@evil.example',
     '\u202eelpmaxe.live@eve', '＜eve＠evil.example＞', 'Zoë 🙈'.repeat(16), 'é'.repeat(100), '\ufffe\uffff', "'; DROP TABLE users; --", '$' + '{jndi:ldap://evil}', '{{7*7}}', ' '.repeat(50)]
+  // Each by itself, then in pairs with texts that could open or close what the other one needs.
+  const JOINTS = ['', ' ', '"', '\\', '<', '>', ',', ';', ':', '\r\n', '\n ', '\0', '\u2028', '\u202e', '=?utf-8?Q?', '?=', '(', ')', '@', '\ud83d\ude48']
+  const names = [...hostile, ...hostile.flatMap((first, i) => JOINTS.flatMap(joint => [`${first}${joint}Bcc: eve@evil.example`, `Ann${joint}${first}${joint}${hostile.at(-i)!}`]))]
+    .slice(0, workload({ short: 60, full: 1000 }))
   const plain = emailMessage()
   await deliverMails(app, { Records: [sqsRecord(plain)] })
   const usual = headersOf(deliveries.pop()!.raw)
-  for (const name of names) {
-    const message = emailMessage({ name })
-    t.same(await deliverMails(app, { Records: [sqsRecord(message)] }), { batchItemFailures: [] }, name)
-    const [{ to, raw }, ...more] = deliveries.splice(0) as [Delivery]
-    t.same(more, [])
-    t.same(to, [message.email])
-    t.same(headersOf(raw), usual)
-    const mail = await simpleParser(raw)
-    t.same([mail.to].flat().flatMap(to => to!.value).map(({ address }) => address), [message.email])
-    t.same([mail.cc, mail.bcc], [undefined, undefined])
-    t.equal(mail.subject, 'Your sign-in code')
-    t.notMatch([mail.to].flat().flatMap(to => to!.value).map(({ name }) => name).join(), /evil|bcc|[\u202a-\u202e\u2066-\u2069]/i, 'nor is one shown')
+  app.logLines.length = 0
+  const wrong: object[] = []
+  let refused = 0
+  const messages = names.map((name, i) => emailMessage({ name, email: `name-${i}@example.com` }))
+  for (let i = 0; i < messages.length; i += 10) {
+    const records = messages.slice(i, i + 10).map(message => [message, sqsRecord(message)] as const)
+    const { batchItemFailures } = await deliverMails(app, { Records: records.map(([, record]) => record) })
+    const sent = deliveries.splice(0)
+    for (const [message, { messageId }] of records) {
+      const own = sent.filter(({ to }) => to.includes(message.email))
+      // With a line break, or too long a name, the message is not valid, and nothing is sent.
+      if (batchItemFailures.some(({ itemIdentifier }) => itemIdentifier === messageId) && own.length === 0) { refused++; continue }
+      const mail = await simpleParser(own[0]?.raw ?? '')
+      const mailboxes = [mail.to ?? []].flat().flatMap(({ value }) => value)
+      const seen = {
+        recipients: own.map(({ to }) => to),
+        headers: headersOf(own[0]?.raw ?? ''),
+        shown: mailboxes.map(({ address }) => address),
+        copies: [mail.cc, mail.bcc].filter(field => field !== undefined).length,
+        subject: mail.subject,
+        // A name that misleads is not shown either.
+        misleading: /evil|bcc|[\u202a-\u202e\u2066-\u2069]/i.test(mailboxes.map(({ name }) => name).join())
+      }
+      const expected = { recipients: [[message.email]], headers: usual, shown: [message.email], copies: 0, subject: 'Your sign-in code', misleading: false }
+      if (!isDeepStrictEqual(seen, expected)) wrong.push({ name: message.name, ...seen })
+    }
+    if (sent.length + batchItemFailures.length !== records.length) wrong.push({ from: i, sent: sent.map(({ to }) => to) })
   }
+  t.same(wrong.slice(0, 5), [])
+  t.ok(refused < names.length / 2, `${refused} refused`)
+  const inLogs = JSON.stringify(app.logLines).match(/evil/gi)?.length ?? 0
+  report(t, {
+    promise: 24,
+    part: 'names',
+    figure: `${names.length} hostile names, ${refused} of them refused: ${wrong.length} mails with another recipient or header, ${inLogs} log lines with one`,
+    holds: wrong.length === 0 && inLogs === 0
+  })
 })
 
 t.test('an encoded word of a name is decoded in no header and no text', async (t) => {

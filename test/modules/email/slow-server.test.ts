@@ -15,13 +15,13 @@ const error = (responseCode: number, message = 'no') => Object.assign(new Error(
 const accept: NonNullable<SMTPServerOptions['onData']> = (stream, _session, done) => { stream.resume().on('end', () => { done() }) }
 const never = () => {}
 
-async function against (t: Test, options: SMTPServerOptions) {
+async function against (t: Test, options: SMTPServerOptions, { environment = 'test', urlOf = (port: number) => `smtp://127.0.0.1:${port}` } = {}) {
   const server = new SMTPServer({ authOptional: true, disabledCommands: ['STARTTLS', 'AUTH'], closeTimeout: 100, onData: accept, ...options })
   server.on('error', () => {})
   server.listen(0, '127.0.0.1')
   await once(server.server, 'listening')
   t.teardown(() => new Promise<void>(resolve => { server.close(resolve) }))
-  const app = await buildTestApp(t, engines, { env: { SMTP_URL: `smtp://127.0.0.1:${(server.server.address() as AddressInfo).port}` } })
+  const app = await buildTestApp(t, engines, { env: { NODE_ENV: environment, SMTP_URL: urlOf((server.server.address() as AddressInfo).port) } })
   return { app, server }
 }
 
@@ -135,4 +135,23 @@ t.test('however many mails are to be sent, ten connections are open at once', as
   t.same((await Promise.all(batches.map(batch => failuresOf(app, batch, 60_000)))).flat(), [])
   t.same(counts(app), { MailsSent: 50, MailsRefused: 0, MailsFailed: 0 })
   t.ok(most > 1 && most <= 11, `${most} at once, one of which may be closing`)
+})
+
+t.test('in production no mail goes in the clear to another machine, unless the URL allows it', async (t) => {
+  // A name of this machine that does not say so.
+  const cases: [environment: string, host: string, query: string, options: SMTPServerOptions, sent: number][] = [
+    ['production', '0.0.0.0', '', {}, 0],
+    ['production', '0.0.0.0', '', { disabledCommands: ['AUTH'] }, 0], // STARTTLS, with a certificate that no authority has signed
+    ['production', '0.0.0.0', '?requireTLS=false', {}, 1],
+    ['production', '127.0.0.1', '', {}, 1],
+    ['test', '0.0.0.0', '', {}, 1]
+  ]
+  for (const [environment, host, query, options, sent] of cases) {
+    let received = 0
+    const { app } = await against(t, { ...options, onData: (stream, session, done) => { received++; accept(stream, session, done) } }, { environment, urlOf: port => `smtp://${host}:${port}${query}` })
+    const message = emailMessage()
+    t.same(await failuresOf(app, [sqsRecord(message)]), [])
+    t.equal(received, sent, `${environment} ${host}${query}`)
+    t.equal(postponed(message.messageId).length, 1 - sent, 'a mail that was not sent is kept for later')
+  }
 })

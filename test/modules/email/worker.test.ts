@@ -1,12 +1,16 @@
-import { ChangeMessageVisibilityCommand, DeleteMessageCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { ChangeMessageVisibilityCommand, DeleteMessageCommand, PurgeQueueCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { SQSRecord } from 'aws-lambda'
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/plugins/config.ts'
 import { breakQueueFor, intercept, lineError } from '../../faults.ts'
 import { buildTestApp, pump, startEngines, type TestApp } from '../../helper.ts'
+import { report, workload } from '../../promise.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 const engines = await startEngines(t)
@@ -20,6 +24,16 @@ const QueueUrl = engines.queueUrl('EmailQueue')
 
 async function failuresIn (worker: TestApp, Records: SQSRecord[]): Promise<string[]> {
   return (await deliverMails(worker, { Records })).batchItemFailures.map(({ itemIdentifier }) => itemIdentifier)
+}
+
+const emptyDeadLetters = () => sqs.send(new PurgeQueueCommand({ QueueUrl: engines.queueUrl('EmailDeadLetterQueue') }))
+
+/** What `npm run dlq -- redrive` does, and says. */
+async function redrive (): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(new URL('../../../scripts/dlq.ts', import.meta.url)), 'redrive'], {
+    env: { ...process.env, AWS_REGION: 'us-east-1', AWS_ENDPOINT_URL_SQS: engines.sqsEndpoint, EMAIL_QUEUE_URL: QueueUrl }
+  })
+  return stdout
 }
 const failuresOf = (...records: SQSRecord[]) => failuresIn(app, records)
 const { mailsTo } = engines
@@ -83,14 +97,19 @@ t.test('each of the five messages arrives as a mail with a text and an HTML body
 })
 
 t.test('ten messages of which three are poison: exactly those three are reported, and seven mails arrive', async (t) => {
-  const good = Array.from({ length: 7 }, () => emailMessage())
-  const bad = ['{"type":', { ...emailMessage(), bcc: 'eve@evil.example' }, emailMessage({ email: 'Victim@example.com' })].map(body => sqsRecord(body))
-  const records = good.map(message => sqsRecord(message))
-  records.splice(2, 0, bad[0]!)
-  records.splice(5, 0, bad[1]!)
-  records.push(bad[2]!)
-  t.same(await failuresOf(...records), bad.map(({ messageId }) => messageId))
-  for (const { email } of good) t.equal(mailsTo(email).length, 1)
+  const rounds = workload({ short: 1, full: 100 })
+  let [exact, sent] = [0, 0]
+  for (let round = 0; round < rounds; round++) {
+    const good = Array.from({ length: 7 }, () => emailMessage())
+    const bad = ['{"type":', { ...emailMessage(), bcc: 'eve@evil.example' }, emailMessage({ email: 'Victim@example.com' })].map(body => sqsRecord(body))
+    const records = good.map(message => sqsRecord(message))
+    // Each round has its poison in other places.
+    for (const [i, record] of bad.entries()) records.splice((2 + 3 * i + round) % (records.length + 1), 0, record)
+    const failures = await failuresOf(...records)
+    if (failures.length === 3 && bad.every(({ messageId }) => failures.includes(messageId))) exact++
+    sent += good.filter(({ email }) => mailsTo(email).length === 1).length
+  }
+  report(t, { promise: 7, part: 'a batch with poison', figure: `${rounds} × 3 of 10 reported, ${sent} mails`, holds: exact === rounds && sent === 7 * rounds })
 })
 
 t.test('what is not a message of this queue is reported: everything that is wrong with one by one', async (t) => {
@@ -122,17 +141,47 @@ t.test('poison ends in the dead-letter queue after three receives, and delays no
   const { ready, inflight } = engines.sqs.inspectQueue('EmailDeadLetterQueue')!.messages
   t.same(ready.map(({ body }) => body).sort(), ['poison 1', 'poison 2', 'poison 3'])
   t.same(inflight, [])
+  await emptyDeadLetters()
+})
+
+t.test('mails whose cause of failure is fixed are sent by a redrive, and what is still poison comes back', async (t) => {
+  const size = workload({ short: 3, full: 30 })
+  const messages = Array.from({ length: size }, () => emailMessage())
+  for (const message of messages) await app.email.enqueue(message, 'redriven')
+  await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'still poison' }))
+  // Without its table the worker can handle nothing.
+  const stop = intercept(app.dynamodb, { command: 'PutItemCommand', onTheLine: false }, async () => { throw lineError() })
+  await pump(app, engines)
+  stop()
+  const waiting = () => engines.sqs.inspectQueue('EmailDeadLetterQueue')!.messages.ready.length
+  t.equal(waiting(), size + 1)
+  t.match(await redrive(), new RegExp(`^${size + 1} sent to the queue of mails again$`, 'm'))
+  await pump(app, engines)
+  const sent = messages.filter(({ email }) => mailsTo(email).length === 1).length
+  const left = waiting()
+  await emptyDeadLetters()
+  report(t, { promise: 7, part: 'redrive', figure: `${sent} of ${size} sent, ${left} still poison`, holds: sent === size && left === 1 })
 })
 
 t.test('messages delivered three times, out of order and at the same time, are one mail each', async (t) => {
-  const messages = Array.from({ length: 40 }, () => emailMessage())
-  const deliveries = [...messages, ...messages, ...messages].map(message => sqsRecord(message)).sort(() => Math.random() - 0.5)
-  const batches = Array.from({ length: 12 }, (_, i) => deliveries.slice(i * 10, i * 10 + 10))
-  const failed = new Set((await Promise.all(batches.map(batch => failuresOf(...batch)))).flat())
-  for (const { email } of messages) t.equal(mailsTo(email).length, 1)
-  const again = deliveries.filter(({ messageId }) => failed.has(messageId))
-  t.same(await failuresOf(...again), [], 'who came while another was sending finds it sent later')
-  for (const { email } of messages) t.equal(mailsTo(email).length, 1)
+  const size = workload({ short: 40, full: 1000 })
+  const messages = Array.from({ length: size }, () => emailMessage())
+  let deliveries = [...messages, ...messages, ...messages].map(message => sqsRecord(message)).sort(() => Math.random() - 0.5)
+  let repeated = 0
+  while (deliveries.length > 0) {
+    const batches = Array.from({ length: Math.ceil(deliveries.length / 10) }, (_, i) => deliveries.slice(i * 10, i * 10 + 10))
+    const failed = new Set<string>()
+    // As many at once as Lambda starts with two workers.
+    await Promise.all(Array.from({ length: 20 }, async () => {
+      for (let batch = batches.pop(); batch !== undefined; batch = batches.pop()) for (const id of await failuresOf(...batch)) failed.add(id)
+    }))
+    // A delivery that came while another one was sending is repeated.
+    deliveries = deliveries.filter(({ messageId }) => failed.has(messageId))
+    repeated += deliveries.length
+  }
+  const mailsOf = messages.map(({ email }) => mailsTo(email).length)
+  const once = mailsOf.filter(count => count === 1).length
+  report(t, { promise: 5, figure: `${size} messages × 3 deliveries, ${repeated} of them repeated: ${mailsOf.reduce((sum, count) => sum + count, 0)} mails`, holds: once === size })
 })
 
 t.test('a message that another delivery may be sending is left to it until its lease runs out', async (t) => {

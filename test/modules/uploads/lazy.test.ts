@@ -20,7 +20,7 @@ t.test('a start with a bucket loads no code of S3; the first form does', async t
     await app.s3.client()
     console.log(JSON.stringify({ all: loaded.length, atStart, afterUse: ofS3() }))
     await app.close()`
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { cwd: ROOT, env: { PATH: process.env['PATH'], ...completeEnv({ LOG_LEVEL: 'silent', UPLOADS_BUCKET: 'users-uploads' }) } })
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { cwd: ROOT, env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], ...completeEnv({ LOG_LEVEL: 'silent', UPLOADS_BUCKET: 'users-uploads' }) } })
   const { all, atStart, afterUse } = JSON.parse(stdout) as Record<string, number>
   t.ok(all! > 100, `${all} files were watched`)
   t.equal(atStart, 0)

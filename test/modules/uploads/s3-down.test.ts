@@ -6,7 +6,7 @@ import { png } from './pictures.ts'
 import { avatarsOf } from './support.ts'
 
 const engines = await startEngines(t)
-const proxy = await startTcpProxy(t, Number(new URL(engines.sqsEndpoint).port))
+const proxy = await startTcpProxy(t, Number(new URL(engines.s3Endpoint).port))
 // Only the service's own connection to S3 fails. The tests and their clients reach the engine directly.
 const app = await buildTestApp(t, engines, { env: { AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${proxy.port}` } })
 const { form, send, remove, me, show, keysOf, notify } = avatarsOf(t, app, engines)
@@ -15,7 +15,7 @@ t.test('with S3 down, requests are answered, and what had to be done in S3 is do
   const caller = await signIn(app, engines, 'ada@example.com')
   const direct = async (file: Buffer) => {
     const asked = await form(caller, file)
-    await send({ ...asked, url: asked.url.replace(String(proxy.port), new URL(engines.sqsEndpoint).port) }, file)
+    await send({ ...asked, url: asked.url.replace(String(proxy.port), new URL(engines.s3Endpoint).port) }, file)
     return asked.fields['key']!
   }
   await direct(png('first'))

@@ -10,7 +10,7 @@ const bearer = ({ accessToken }: Pick<Caller, 'accessToken'>) => ({ authorizatio
 
 /** What a client does with avatars, and a look into the bucket behind it. */
 export function avatarsOf (t: Test, app: TestApp, engines: Engines) {
-  const s3 = new S3Client({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint, forcePathStyle: true })
+  const s3 = new S3Client({ ...LOCAL_AWS, endpoint: engines.s3Endpoint, forcePathStyle: true })
   t.teardown(() => s3.destroy())
   const Bucket = engines.env['UPLOADS_BUCKET']!
 

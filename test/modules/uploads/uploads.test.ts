@@ -1,7 +1,10 @@
 import t, { type Test } from 'tap'
+import { LOCAL_AWS } from '../../../local/aws.ts'
 import type { Upload } from '../../../src/modules/uploads/contract.ts'
+import { usesCompose } from '../../compose.ts'
 import { startEventBus } from '../../event-bus.ts'
 import { adminOf, buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
+import { report, workload } from '../../promise.ts'
 import { jpeg, png, webp } from './pictures.ts'
 import { avatarsOf, type Caller } from './support.ts'
 
@@ -55,7 +58,7 @@ t.test('the policy of the form allows one key, one type and one size, for ten mi
   const caller = await newCaller()
   const asked = Date.now()
   const { url, fields, expiresAt } = await form(caller, { length: 4711 }, 'image/webp')
-  t.equal(url, `${engines.sqsEndpoint}/${app.config.UPLOADS_BUCKET}`)
+  t.equal(url, `${engines.s3Endpoint}/${app.config.UPLOADS_BUCKET}`)
   t.match(keyOf({ url, fields, expiresAt }), new RegExp(`^incoming/${caller.user.id}/\\d{13}-[0-9a-f-]{36}\\.4711\\.webp$`))
   const { Policy, 'X-Amz-Signature': signature, ...signed } = fields
   t.match(signature, /^[0-9a-f]{64}$/)
@@ -63,7 +66,7 @@ t.test('the policy of the form allows one key, one type and one size, for ten mi
   for (const condition of policy.conditions) t.ok(Array.isArray(condition) || Object.values(condition as object).every(value => typeof value === 'string'), 'no condition is open')
   t.same(policy.conditions.filter(Array.isArray), [['content-length-range', 4711, 4711]], 'the only range is exact')
   t.same(Object.assign({}, ...policy.conditions.filter(condition => !Array.isArray(condition))), signed, 'every field of the form must be as it is')
-  t.match(signed, { bucket: app.config.UPLOADS_BUCKET, 'Content-Type': 'image/webp', 'X-Amz-Algorithm': 'AWS4-HMAC-SHA256', 'X-Amz-Credential': /^local\/\d{8}\/us-east-1\/s3\/aws4_request$/ })
+  t.match(signed, { bucket: app.config.UPLOADS_BUCKET, 'Content-Type': 'image/webp', 'X-Amz-Algorithm': 'AWS4-HMAC-SHA256', 'X-Amz-Credential': new RegExp(`^${LOCAL_AWS.credentials.accessKeyId}/\\d{8}/us-east-1/s3/aws4_request$`) })
   const seconds = (time: string) => (Date.parse(time) - asked) / 1000
   t.ok(seconds(policy.expiration) > 595 && seconds(policy.expiration) < 610, 'the policy ends after ten minutes')
   t.ok(Math.abs(seconds(expiresAt) - seconds(policy.expiration)) < 2, 'as the answer says')
@@ -230,6 +233,22 @@ t.test('deleting an account deletes every object of it, unfinished uploads inclu
   t.equal((await keysOf(other.user.id)).length, 1, 'another account keeps its own')
 })
 
+t.test('of a deleted account no picture is left or shown', async t => {
+  const accounts = workload({ short: 3, full: 50 })
+  let left = 0
+  let shown = 0
+  for (let i = 0; i < accounts; i++) {
+    const caller = await newCaller()
+    const avatarUrls = [await upload(caller), await upload(caller, jpeg(), 'image/jpeg')]
+    await form(caller, png()).then(async asked => { await send(asked, png()) })
+    await app.users.remove({ userId: caller.user.id }, caller.user.id, 'x')
+    await settle()
+    left += (await keysOf(caller.user.id)).length
+    for (const url of avatarUrls) if ((await show(url!)).statusCode !== 404) shown++
+  }
+  report(t, { promise: 12, part: 'pictures', figure: `${accounts} accounts with two pictures and an unfinished upload: ${left} objects left, ${shown} shown`, holds: left === 0 && shown === 0 })
+})
+
 t.test('no avatar is shown for an account that was suspended or deleted while it was checked', async t => {
   for (const change of [
     (caller: Caller) => app.users.update(admin, caller.user.id, { status: 'SUSPENDED' }, 'x'),
@@ -308,7 +327,7 @@ t.test('with an Idempotency-Key, a repeated request gets the first form again', 
   t.equal((await request(11)).statusCode, 422)
 })
 
-t.test('metadata of the uploader is not kept, and the correlation id is that of the request', async t => {
+t.test('metadata of the uploader is not kept, and the correlation id is that of the request', { skip: usesCompose() && 'S3Mock stores no metadata of a form' }, async t => {
   const caller = await newCaller()
   const answer = await app.inject({ method: 'POST', url: '/v2/users/me/avatar', headers: { authorization: `Bearer ${caller.accessToken}`, 'x-correlation-id': 'corr-avatar' }, payload: { contentType: 'image/png', size: png().length } })
   await send(answer.json<Upload>(), png(), { 'Cache-Control': 'no-store', 'Content-Disposition': 'attachment', 'x-amz-meta-mine': 'x' })

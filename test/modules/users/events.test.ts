@@ -1,9 +1,20 @@
+import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams'
+import { SQSClient } from '@aws-sdk/client-sqs'
 import t from 'tap'
+import { LOCAL_AWS } from '../../../local/aws.ts'
+import { createCheckpoints } from '../../../local/checkpoints.ts'
+import { startStreamMapping } from '../../../local/stream-mapping.ts'
+import { readTemplate } from '../../../local/template.ts'
+import { newChallenge } from '../../../src/modules/auth/codes.ts'
+import type { AuthEntry } from '../../../src/modules/auth/contract.ts'
 import type { UsersEntry } from '../../../src/modules/users/contract.ts'
+import { newId } from '../../../src/shared/ids.ts'
+import { outboxEntry } from '../../../src/shared/outbox.ts'
 import { createEventChecker, startEventBus } from '../../event-bus.ts'
 import { breakQueueFor } from '../../faults.ts'
-import { adminOf, buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
+import { adminOf, buildTestApp, pump, signIn, startEngines, until } from '../../helper.ts'
 import { deliver, entryRecord, leaveBehind, sequenceNumber, waiting } from '../../outbox.ts'
+import { report, SIZE, workload } from '../../promise.ts'
 
 const engines = await startEngines(t)
 const bus = await startEventBus(t)
@@ -146,6 +157,72 @@ t.test('with the bus down, who asks for a code gets it all the same', async (t) 
   await app.outbox.sweep({ minAge: -1000 })
   await pump(app, engines)
   t.same(await waiting(app), [])
+})
+
+t.test('with the bus failing for every entry, sign-ins are relayed beside them, and each sweep ends in its time and counts what it did', async (t) => {
+  const [backlog, asks] = [workload({ short: 60, full: 1000 }), workload({ short: 10, full: 50 })]
+  const engines = await startEngines(t) // whose streams have nothing of other tests
+  const bus = await startEventBus(t)
+  const app = await buildTestApp(t, engines, { env: bus.env })
+  const { user: { id, email } } = await signIn(app, engines, 'bus@example.com')
+  await app.users.update({ userId: id }, id, { name: 'Held Up' }, 'x')
+  const [updated] = await waiting(app, 'UsersTable')
+  await pump(app, engines)
+  const eventsBefore = bus.events.length
+  bus.isUp = false
+  const twoMinutesAgo = new Date(Date.now() - 120_000)
+  const held = Array.from({ length: backlog }, () => ({ ...updated!, eventId: newId(), occurredAt: twoMinutesAgo.toISOString() }))
+  for (let i = 0; i < backlog; i += 50) await Promise.all(held.slice(i, i + 50).map(async entry => { await leaveBehind(app, entry) }))
+
+  const clients = { streams: new DynamoDBStreamsClient({ ...LOCAL_AWS, endpoint: engines.dynamodbEndpoint }), sqs: new SQSClient({ ...LOCAL_AWS, endpoint: engines.sqsEndpoint }) }
+  t.teardown(() => { clients.streams.destroy(); clients.sqs.destroy() })
+  const mappings = readTemplate().streamMappings.filter(({ table }) => table !== 'EmailTable').map(mapping => startStreamMapping({
+    ...clients,
+    mapping,
+    queueUrl: engines.queueUrl,
+    checkpoints: createCheckpoints(),
+    log: { warn () {} },
+    handler: async event => await app.consumers.deliver({ ...event }, { deadline: Date.now() + mapping.timeout }) as never
+  }))
+  t.teardown(async () => { for (const mapping of mappings) await mapping.stop() })
+  const failures = () => app.logLines.filter(({ msg }) => msg === 'an outbox entry could not be handled').length
+  await until(() => failures() > 0)
+  const asked = Date.now()
+  for (let n = 0; n < asks; n++) {
+    await app.auth.requestCode(n % 8 === 0 ? { email, network: newId() } : { email: `bus-${n}@example.com`, registration: { name: 'In A Hurry', locale: 'en' }, network: newId() }, 'x')
+  }
+  await until(async () => (await waiting(app, 'AuthTable')).length === 0, { timeoutMs: 30_000 })
+  const seconds = (Date.now() - asked) / 1000
+  report(t, { promise: 37, part: 'sign-ins', figure: `${asks} relayed within ${seconds.toFixed(1)} s, beside ${backlog} entries that the bus refused`, holds: seconds < 10 })
+  for (const mapping of mappings) await mapping.stop()
+
+  // The streams are gone too. `budget`: what the function has for a sweep, in seconds; less in a short run.
+  const budget = SIZE === 'short' ? 6 : 10
+  for (const [part, isSilent] of [['sweep with a bus that refuses', false], ['sweep with a bus that never answers', true]] as const) {
+    bus.isSilent = isSilent
+    const signIns = Array.from({ length: asks }, (): AuthEntry => outboxEntry('code.requested', {
+      subject: email, correlationId: 'x', now: twoMinutesAgo, data: { ...newChallenge(new Date()), email, userId: newId(), network: 'x' }
+    }))
+    for (const entry of signIns) await leaveBehind(app, entry)
+    const waited = (await waiting(app, 'AuthTable')).length
+    const [start, linesBefore, failuresBefore] = [Date.now(), app.logLines.length, failures()]
+    await t.rejects(app.outbox.sweep({ deadline: start + budget * 1000 }), /outbox entries could not be handled/)
+    const took = (Date.now() - start) / 1000
+    const done = app.logLines.slice(linesBefore).find(({ resent }) => resent !== undefined) as { resent: number, failed: number } | undefined
+    const left = (await waiting(app, 'AuthTable')).length
+    report(t, {
+      promise: 37,
+      part,
+      figure: `${took.toFixed(1)} of ${budget} s, ${done?.resent} resent, ${done?.failed} failed, ${left} of ${waited} sign-ins left`,
+      holds: took <= budget && done !== undefined && done.resent === waited - left && done.resent > 0 && done.failed > 0 && done.failed === failures() - failuresBefore
+    })
+  }
+
+  bus.isSilent = false
+  bus.isUp = true
+  await until(async () => { await app.outbox.sweep({ minAge: -1000 }); return (await waiting(app)).length === 0 }, { timeoutMs: 60_000 })
+  const published = new Set(bus.events.slice(eventsBefore).map(({ eventId }) => eventId))
+  report(t, { promise: 37, part: 'afterwards', figure: `${held.filter(({ eventId }) => published.has(eventId)).length} of ${backlog} events published`, holds: held.every(({ eventId }) => published.has(eventId)) })
 })
 
 t.test('another module hears of what happens to an account, with the account as it is now, and before the event is published', async (t) => {

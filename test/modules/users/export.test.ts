@@ -80,7 +80,7 @@ t.test('of a user with more sessions than a page of the table has, all are in it
   const repository = createRepository({ dynamodb: app.dynamodb, outbox: outboxOf(app), table: app.config.AUTH_TABLE, now: () => new Date() })
   for (let i = 0; i < 32; i++) {
     const challengeId = crypto.randomUUID()
-    await repository.openChallenge({ challengeId, userId: user.id, address: 'x', expiresAt: Date.now() / 1000 + 60 }, { address: 'x', limits: { address: [{ window: 1, max: 1 }], network: [{ window: 1, max: 1 }] } })
+    await repository.openChallenge({ challengeId, userId: user.id, address: 'x', expiresAt: Date.now() / 1000 + 60 }, { address: 'x', limits: { address: [{ window: 1, max: 1 }], network: [{ window: 1, max: 1 }], site: [] } })
     await repository.startSession(challengeId, { userId: user.id, sid: crypto.randomUUID(), currentHash: `h${i}`, retired: [], familyKey: 'k', createdAt: at, lastUsedAt: at, expiresAt: Math.floor(Date.now() / 1000) + (i < 27 ? 1000 : -1000) })
   }
   const calls = watchAttempts(app)

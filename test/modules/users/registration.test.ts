@@ -2,10 +2,11 @@ import { GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
 import { loseOneAnswer, recordCalls } from '../../faults.ts'
 import { buildTestApp, dynamodbEngines, pump, startEngines } from '../../helper.ts'
+import { report } from '../../promise.ts'
 
-for (const [kind, skip] of await dynamodbEngines()) {
+for (const [kind, skip] of await dynamodbEngines({ moto: true })) {
   t.test(`on ${kind}`, { skip }, async (t) => {
-    const engines = await startEngines(t)
+    const engines = await startEngines(t, { dynamodb: kind })
     const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '100000' } })
     const table = app.config.USERS_TABLE
 
@@ -48,8 +49,7 @@ for (const [kind, skip] of await dynamodbEngines()) {
       const fault = loseOneAnswer(app.dynamodb, 'TransactWriteItemsCommand')
       const answer = await post('/v1/users', { email: 'lost@example.com', name: 'Lost' })
       fault.stop()
-      t.ok(fault.wasLost())
-      t.equal(answer.statusCode, 201)
+      report(t, { promise: 2, part: `registration on ${kind}`, figure: `its answer was lost: ${answer.statusCode}`, holds: fault.wasLost() && answer.statusCode === 201 })
       t.match(await accounts('lost@example.com'), [{ userId: answer.json().data.userId }])
       t.equal((await items()).filter(item => item['kind'] === 'outbox' && JSON.stringify(item).includes('lost@example.com')).length, 1)
     })

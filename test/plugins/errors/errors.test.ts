@@ -115,6 +115,11 @@ for (const v of ['/v1', '/v2']) {
     const bad = await app.inject({ url, headers: { authorization: 'Bearer hushhush' } })
     isFailure(t, bad, 401, 'AUTH_TOKEN_INVALID')
     t.match(bad.headers['www-authenticate'], /^Bearer realm="user-service", error="invalid_token", error_description="[^"]+"$/)
+    for (const [authorization, names] of [['aa.bb.cc', 'the word Bearer'], ['Basic YTpi', 'the word Bearer'], ['Bearer', 'the word Bearer'], ['Bearer hushhush', 'a refresh token is not accepted here'], ['Bearer aa.bb.cc', 'malformed, expired or not from this service']] as const) {
+      const answer = await app.inject({ url, headers: { authorization } })
+      isFailure(t, answer, 401, 'AUTH_TOKEN_INVALID')
+      t.match(answer.headers['www-authenticate'], names, authorization)
+    }
   })
 }
 

@@ -7,7 +7,9 @@ import type { App } from '../../../src/app.ts'
 import aws from '../../../src/plugins/aws/index.ts'
 import config, { loadConfig } from '../../../src/plugins/config.ts'
 import correlation from '../../../src/plugins/correlation.ts'
+import breakers from '../../../src/plugins/breakers.ts'
 import dynamodb from '../../../src/plugins/dynamodb.ts'
+import metrics from '../../../src/plugins/metrics.ts'
 import errors from '../../../src/plugins/errors/index.ts'
 import idempotency, { type Operation } from '../../../src/plugins/idempotency/index.ts'
 import jwt from '../../../src/plugins/jwt.ts'
@@ -374,7 +376,7 @@ t.test('an idempotent route without a store, or a second store, keeps the app fr
     const minimal = Fastify()
     t.teardown(() => minimal.close())
     await minimal.register(config, { config: loadConfig(completeEnv({ JWT_SECRET: 'x'.repeat(32) })) })
-    for (const plugin of [aws, keys, correlation, errors, dynamodb, jwt, idempotency]) await minimal.register(plugin)
+    for (const plugin of [aws, keys, correlation, errors, metrics, breakers, dynamodb, jwt, idempotency]) await minimal.register(plugin)
     for (let i = 0; i < opened; i++) minimal.idempotency.open({ table: 'T', key: id => ({ id }) })
     minimal.post('/things', { config: { idempotent: true } }, async () => 'x')
     await minimal.ready()

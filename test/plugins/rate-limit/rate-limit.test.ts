@@ -10,7 +10,7 @@ const engines = await startEngines(t)
 /** The plain server as a process of its own, where the clients' addresses are real ones. */
 async function startServer (t: Test, engines: Engines, env: Record<string, string>): Promise<string> {
   const server = spawn(process.execPath, ['src/server.ts'], {
-    env: { ...engines.env, AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', PORT: '0', ...env },
+    env: { ...engines.env, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(() => server.kill('SIGKILL'))

@@ -1,7 +1,7 @@
 // Generated from docs/openapi/v2.json by npm run client.
 
 import type { Call, Operation } from '../call.ts'
-import type { AuthCreateChallengeData, AuthCreateChallengeResponses, AuthCreateTokensData, AuthCreateTokensResponses, AuthJwksData, AuthJwksResponses, AuthRevokeData, AuthRevokeResponses, AuthVerifyData, AuthVerifyResponses, AvatarsCreateData, AvatarsCreateResponses, AvatarsDeleteData, AvatarsDeleteResponses, HealthLiveData, HealthLiveResponses, HealthReadyData, HealthReadyResponses, SessionsEndAllData, SessionsEndAllResponses, SessionsEndData, SessionsEndResponses, SessionsListData, SessionsListResponses, UsersAuditData, UsersAuditResponses, UsersBatchGetData, UsersBatchGetResponses, UsersChangeEmailData, UsersChangeEmailResponses, UsersCreateBatchData, UsersCreateBatchResponses, UsersCreateData, UsersCreateResponses, UsersDeleteData, UsersDeleteMeData, UsersDeleteMeResponses, UsersDeleteResponses, UsersExportData, UsersExportResponses, UsersGetData, UsersGetMeData, UsersGetMeResponses, UsersGetResponses, UsersInviteData, UsersInviteResponses, UsersListData, UsersListResponses, UsersUpdateData, UsersUpdateMeData, UsersUpdateMeResponses, UsersUpdateResponses } from './types.gen.ts'
+import type { AuthCreateChallengeData, AuthCreateChallengeResponses, AuthCreateTokensData, AuthCreateTokensResponses, AuthJwksData, AuthJwksResponses, AuthMetadataData, AuthMetadataResponses, AuthRevokeData, AuthRevokeResponses, AuthVerifyData, AuthVerifyResponses, AvatarsCreateData, AvatarsCreateResponses, AvatarsDeleteData, AvatarsDeleteResponses, HealthLiveData, HealthLiveResponses, HealthReadyData, HealthReadyResponses, SessionsEndAllData, SessionsEndAllResponses, SessionsEndData, SessionsEndResponses, SessionsListData, SessionsListResponses, UsersAuditData, UsersAuditResponses, UsersBatchGetData, UsersBatchGetResponses, UsersChangeEmailData, UsersChangeEmailResponses, UsersCreateBatchData, UsersCreateBatchResponses, UsersCreateData, UsersCreateResponses, UsersDeleteData, UsersDeleteMeData, UsersDeleteMeResponses, UsersDeleteResponses, UsersExportData, UsersExportResponses, UsersGetData, UsersGetMeData, UsersGetMeResponses, UsersGetResponses, UsersInviteData, UsersInviteResponses, UsersListData, UsersListResponses, UsersUpdateData, UsersUpdateMeData, UsersUpdateMeResponses, UsersUpdateResponses } from './types.gen.ts'
 
 export const OPERATIONS = {
   'users.getMe': { method: 'GET', path: '/v2/users/me', secured: true },
@@ -26,6 +26,7 @@ export const OPERATIONS = {
   'sessions.end': { method: 'DELETE', path: '/v2/users/me/sessions/{id}', secured: true },
   'users.changeEmail': { method: 'POST', path: '/v2/users/me/email', contentType: 'application/json', secured: true, keyed: true },
   'auth.jwks': { method: 'GET', path: '/.well-known/jwks.json' },
+  'auth.metadata': { method: 'GET', path: '/.well-known/oauth-authorization-server' },
   'avatars.create': { method: 'POST', path: '/v2/users/me/avatar', contentType: 'application/json', secured: true, keyed: true },
   'avatars.delete': { method: 'DELETE', path: '/v2/users/me/avatar', secured: true },
   'health.live': { method: 'GET', path: '/health/live' },
@@ -151,6 +152,12 @@ export interface Api {
      * The current signing key and the previous one, as a JSON Web Key Set (RFC 7517). Fetch it again when a token has a `kid` that is not in the set.
      */
     jwks: Call<AuthJwksData, AuthJwksResponses>
+    /**
+     * Issuer and keys of the tokens
+     *
+     * What a verifier of access tokens needs, as OAuth 2.0 Authorization Server Metadata (RFC 8414). No endpoint for tokens is in it: OAuth clients send forms, and this service reads JSON.
+     */
+    metadata: Call<AuthMetadataData, AuthMetadataResponses>
   }
   sessions: {
     /**
@@ -196,7 +203,7 @@ export interface Api {
     /**
      * Check that the service can serve requests
      *
-     * Ready while DynamoDB answers within a second and the server is not stopping. `degraded` while SQS or Redis does not answer: requests are still served, but mails are late or reads are slower.
+     * Ready while DynamoDB answers within a second and the server is not stopping. `degraded` while SQS, Redis or the mail server does not answer: requests are still served, but mails are late or reads are slower.
      */
     ready: Call<HealthReadyData, HealthReadyResponses>
   }

@@ -92,7 +92,7 @@ export type Problem = {
     /**
      * Stable code of the problem, for programs. New codes may be added
      */
-    code: 'AUTH_CODES_EXHAUSTED' | 'AUTH_CODE_INVALID' | 'AUTH_EMAIL_CHANGES_EXHAUSTED' | 'AUTH_EMAIL_TAKEN' | 'AUTH_REFRESH_TOKEN_INVALID' | 'AUTH_SESSION_NOT_FOUND' | 'AUTH_TOKEN_INVALID' | 'AVATARS_NOT_FOUND' | 'BAD_REQUEST' | 'BODY_MALFORMED' | 'BODY_TOO_LARGE' | 'DEPENDENCY_UNAVAILABLE' | 'FORBIDDEN' | 'HEADERS_TOO_LARGE' | 'HOST_MISSING' | 'IDEMPOTENCY_IN_PROGRESS' | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL' | 'METHOD_NOT_ALLOWED' | 'METHOD_NOT_IMPLEMENTED' | 'NOT_FOUND' | 'PRECONDITION_FAILED' | 'RATE_LIMITED' | 'REQUEST_TIMEOUT' | 'UNSUPPORTED_MEDIA_TYPE' | 'UPLOADS_DISABLED' | 'URL_MALFORMED' | 'USERS_CONFLICT' | 'USERS_EMAIL_TAKEN' | 'USERS_LAST_ADMIN' | 'USERS_NOT_FOUND' | 'VALIDATION_FAILED';
+    code: 'AUTH_CODES_EXHAUSTED' | 'AUTH_CODE_INVALID' | 'AUTH_EMAIL_CHANGES_EXHAUSTED' | 'AUTH_EMAIL_TAKEN' | 'AUTH_REFRESH_TOKEN_INVALID' | 'AUTH_SESSION_NOT_FOUND' | 'AUTH_TOKEN_INVALID' | 'AVATARS_NOT_FOUND' | 'BAD_REQUEST' | 'BODY_MALFORMED' | 'BODY_TOO_LARGE' | 'DEPENDENCY_UNAVAILABLE' | 'FORBIDDEN' | 'HEADERS_TOO_LARGE' | 'HOST_MISSING' | 'IDEMPOTENCY_IN_PROGRESS' | 'IDEMPOTENCY_KEY_REUSED' | 'INTERNAL' | 'METHOD_NOT_ALLOWED' | 'METHOD_NOT_IMPLEMENTED' | 'NOT_FOUND' | 'OVERLOADED' | 'PRECONDITION_FAILED' | 'RATE_LIMITED' | 'REQUEST_TIMEOUT' | 'UNSUPPORTED_MEDIA_TYPE' | 'UPLOADS_DISABLED' | 'URL_MALFORMED' | 'USERS_CONFLICT' | 'USERS_EMAIL_TAKEN' | 'USERS_LAST_ADMIN' | 'USERS_NOT_FOUND' | 'VALIDATION_FAILED';
     correlationId: string;
     /**
      * The invalid fields
@@ -395,7 +395,7 @@ export type Verification = {
      */
     challengeId: string;
     /**
-     * The 8 digits from the mail
+     * The 8 digits from the mail. Blanks around them are ignored
      */
     code: string;
 };
@@ -430,7 +430,7 @@ export type CodeGrant = {
      */
     challengeId: string;
     /**
-     * The 8 digits from the mail
+     * The 8 digits from the mail. Blanks around them are ignored
      */
     code: string;
 };
@@ -530,6 +530,32 @@ export type JsonWebKeySet = {
 };
 
 /**
+ * ServerMetadata
+ */
+export type ServerMetadata = {
+    /**
+     * `iss` of the access tokens: a name, unless the service was configured with a URL
+     */
+    issuer: string;
+    /**
+     * The public signing keys
+     */
+    jwks_uri: string;
+    /**
+     * None of OAuth's: `POST /v2/auth/tokens` speaks JSON, with grants of its own
+     */
+    grant_types_supported: Array<string>;
+    /**
+     * None: there is no authorization endpoint
+     */
+    response_types_supported: Array<string>;
+    /**
+     * How to sign in; absent when the service does not serve its documentation
+     */
+    service_documentation?: string;
+};
+
+/**
  * Upload
  */
 export type Upload = {
@@ -573,6 +599,10 @@ export type Liveness = {
 export type Check = {
     status: 'healthy' | 'unhealthy' | 'disabled';
     latencyMs: number;
+    /**
+     * Circuit breaker of this instance: `open` while requests do not wait for this dependency, because it did not answer; `half-open` while one call tries it again
+     */
+    breaker?: 'closed' | 'open' | 'half-open';
 };
 
 /**
@@ -584,6 +614,7 @@ export type Readiness = {
         dynamodb: Check;
         sqs: Check;
         redis: Check;
+        mail?: Check;
     };
     /**
      * When the dependencies were checked; a report is reused for one second
@@ -650,7 +681,7 @@ export type UsersDeleteMeErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -701,7 +732,7 @@ export type UsersGetMeErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -776,7 +807,7 @@ export type UsersUpdateMeErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -817,7 +848,7 @@ export type UsersExportErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -893,7 +924,7 @@ export type UsersDeleteErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -949,7 +980,7 @@ export type UsersGetErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1029,7 +1060,7 @@ export type UsersUpdateErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1091,7 +1122,7 @@ export type UsersListErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1150,7 +1181,7 @@ export type UsersCreateErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1203,7 +1234,7 @@ export type UsersBatchGetErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1270,7 +1301,7 @@ export type UsersCreateBatchErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1337,7 +1368,7 @@ export type UsersInviteErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1400,7 +1431,7 @@ export type UsersAuditErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1459,7 +1490,7 @@ export type AuthCreateChallengeErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1512,7 +1543,7 @@ export type AuthVerifyErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1565,7 +1596,7 @@ export type AuthCreateTokensErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1610,7 +1641,7 @@ export type AuthRevokeErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1659,7 +1690,7 @@ export type SessionsEndAllErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1700,7 +1731,7 @@ export type SessionsListErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1758,7 +1789,7 @@ export type SessionsEndErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1821,7 +1852,7 @@ export type UsersChangeEmailErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1857,6 +1888,10 @@ export type AuthJwksErrors = {
      * An error of this service
      */
     500: Problem;
+    /**
+     * A dependency of this service does not answer, or too many requests are running; try again
+     */
+    503: Problem;
 };
 
 export type AuthJwksError = AuthJwksErrors[keyof AuthJwksErrors];
@@ -1869,6 +1904,43 @@ export type AuthJwksResponses = {
 };
 
 export type AuthJwksResponse = AuthJwksResponses[keyof AuthJwksResponses];
+
+export type AuthMetadataData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/.well-known/oauth-authorization-server';
+};
+
+export type AuthMetadataErrors = {
+    /**
+     * The request is not valid HTTP, or the answer lists its invalid fields
+     */
+    400: Problem;
+    /**
+     * Too many requests from this client
+     */
+    429: Problem;
+    /**
+     * An error of this service
+     */
+    500: Problem;
+    /**
+     * A dependency of this service does not answer, or too many requests are running; try again
+     */
+    503: Problem;
+};
+
+export type AuthMetadataError = AuthMetadataErrors[keyof AuthMetadataErrors];
+
+export type AuthMetadataResponses = {
+    /**
+     * OK
+     */
+    200: ServerMetadata;
+};
+
+export type AuthMetadataResponse = AuthMetadataResponses[keyof AuthMetadataResponses];
 
 export type AvatarsGetData = {
     body?: never;
@@ -1904,7 +1976,7 @@ export type AvatarsGetErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -1948,7 +2020,7 @@ export type AvatarsDeleteErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };
@@ -2015,7 +2087,7 @@ export type AvatarsCreateErrors = {
      */
     500: Problem;
     /**
-     * A dependency of this service does not answer; try again
+     * A dependency of this service does not answer, or too many requests are running; try again
      */
     503: Problem;
 };

@@ -1,0 +1,173 @@
+import { appendFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { progress, type Interruption } from './command.ts'
+import { hashOf, instrument, makeCopy, type Mutant } from './mutants/copy.ts'
+import { createHot } from './mutants/hot.ts'
+import { createJudge } from './mutants/judge.ts'
+import { runTest } from './mutants/run.ts'
+import { draw, scoreOf, summary, tolerance, withOutcomes, type Outcome } from './mutants/score.ts'
+import { MAX_TESTS, testsOf } from './mutants/tests.ts'
+import { readArguments } from './options.ts'
+import { abortOnSignals } from './signals.ts'
+
+const HELP = `npm run mutants -- [path …] [--sample N] [--seed N] [--jobs N] [--again] [--cold]
+       npm run mutants -- --note
+
+Changes the code of src in small ways, one at a time, and runs the tests of the changed file: each change should make one fail.
+Without a path it tries all of src, which takes hours. Results are kept in .cache/mutants, so that a run that was stopped goes on
+where it ended, and a change is tried again only when its file or its tests have changed.
+
+  path         a file or folder of src
+  --sample N   N changes, drawn at random. Fails when their score is below the one in docs/testing.md by more than chance explains
+  --seed N     draws the same ones again; without it, the seed is printed
+  --jobs N     processes at the same time; 1 without it
+  --again      forgets the results that are kept
+  --note       tries nothing, and writes the results that are kept into docs/testing.md
+  --cold       each test in a process of its own, which takes ten times as long: a second opinion, whose results are not kept
+`
+
+const ROOT = join(import.meta.dirname, '..')
+const CACHE = join(ROOT, '.cache/mutants')
+const RESULTS = join(CACHE, 'results.jsonl')
+
+interface Kept extends Outcome { proof: string }
+
+function fail (message: string): never {
+  console.error(message)
+  process.exit(2)
+}
+
+function number (value: unknown, name: string, least = 1): number | undefined {
+  if (value === undefined) return undefined
+  if (!/^\d{1,9}$/.test(String(value)) || Number(value) < least) fail(`--${name} is not a number of at least ${least}: --help lists the options`)
+  return Number(value)
+}
+
+/** The files of src that the arguments name. */
+function filesOf (paths: string[]): string[] {
+  const all = globSync('src/**/*.ts', { cwd: ROOT }).sort()
+  if (paths.length === 0) return all
+  return paths.flatMap(path => {
+    const name = path.replace(/^\.\//, '').replace(/\/$/, '')
+    const found = statSync(join(ROOT, name), { throwIfNoEntry: false })?.isDirectory() === true ? all.filter(file => file.startsWith(`${name}/`)) : all.filter(file => file === name)
+    if (found.length === 0) fail(`${path} is no file or folder of src with code`)
+    return found
+  })
+}
+
+/** Results of earlier runs, the last one of each mutant. */
+function readResults (): Map<string, Kept> {
+  if (!existsSync(RESULTS)) return new Map()
+  return new Map(readFileSync(RESULTS, 'utf8').split('\n').filter(line => line.endsWith('}')).map(line => JSON.parse(line) as Kept).map(kept => [kept.mutant.key, kept]))
+}
+
+const { values, positionals } = readArguments(HELP, {
+  sample: { type: 'string' }, seed: { type: 'string' }, jobs: { type: 'string' }, again: { type: 'boolean' }, note: { type: 'boolean' }, cold: { type: 'boolean' }
+})
+const sample = number(values['sample'], 'sample')
+const seed = number(values['seed'], 'seed', 0) ?? Math.floor(Math.random() * 1e9)
+const jobs = number(values['jobs'], 'jobs') ?? 1
+const files = filesOf(positionals)
+const say = progress()
+
+const signal = abortOnSignals('stopped; the same command goes on from here')
+// Also where what was aborted never settles.
+process.once('exit', () => { if (signal.aborted) process.exitCode = (signal.reason as Interruption).exitCode })
+
+// All files have their mutants in the copy, whatever is tried, so that what a test reaches need not be measured again.
+const instrumented = await instrument(ROOT, globSync('src/**/*.ts', { cwd: ROOT }).sort())
+const copies = Array.from({ length: jobs }, (_, i) => join(CACHE, String(i + 1)))
+mkdirSync(CACHE, { recursive: true })
+if (values['note'] !== true) for (const copy of copies) makeCopy(ROOT, copy, instrumented)
+
+const related = new Map<string, string[]>()
+const testsFor = ({ file }: Mutant): string[] => {
+  if (!related.has(file)) related.set(file, testsOf(ROOT, file))
+  return related.get(file)!
+}
+
+/** Tries the tests on mutants as a second opinion: each in a process of its own, which costs ten times as much. */
+async function judgeCold (next: () => Mutant | undefined, copy: string, keep: (outcome: Outcome) => void): Promise<void> {
+  const sound = new Map<string, boolean>()
+  const isSound = async (test: string) => {
+    if (!sound.has(test)) sound.set(test, (await runTest(copy, test, '', { signal })).result === 'passed')
+    return sound.get(test)!
+  }
+  for (let mutant = next(); mutant !== undefined; mutant = next()) {
+    const start = Date.now()
+    const tried: string[] = []
+    let outcome: Outcome | undefined
+    for (const test of testsFor(mutant)) {
+      if (tried.length === MAX_TESTS || outcome !== undefined) break
+      const { result, reached } = await runTest(copy, test, mutant.id, { signal })
+      if (result === 'passed' && reached.length > 0) tried.push(test)
+      // A test that fails without the mutant too has not noticed it.
+      if (result !== 'passed' && await isSound(test)) outcome = { mutant, status: result === 'failed' ? 'killed' : 'timeout', tests: [test], ms: Date.now() - start }
+    }
+    keep(outcome ?? { mutant, status: tried.length === 0 ? 'unreached' : 'survived', tests: tried, ms: Date.now() - start })
+  }
+}
+
+async function main (): Promise<number> {
+  // Of the copy, because the project may change during the run.
+  const place = values['note'] === true ? ROOT : copies[0]!
+  const proofs = new Map<string, string>()
+  const proofOf = (tests: string[]) => {
+    const name = tests.join()
+    if (!proofs.has(name)) proofs.set(name, hashOf(tests.map(test => `${test} ${existsSync(join(place, test)) ? readFileSync(join(place, test), 'utf8') : ''}`).join()))
+    return proofs.get(name)!
+  }
+  const all = instrumented.mutants.filter(({ file }) => files.includes(file))
+  const chosen = sample === undefined ? all : draw(all, sample, seed)
+  if (sample !== undefined) console.log(`${chosen.length} of ${all.length} mutants, seed ${seed}`)
+
+  const isCold = values['cold'] === true
+  const kept = values['again'] === true || isCold ? new Map<string, Kept>() : readResults()
+  const outcomes: Outcome[] = []
+  const waiting: Mutant[] = []
+  for (const mutant of chosen) {
+    const found = kept.get(mutant.key)
+    if (found !== undefined && found.proof === proofOf(found.status === 'killed' ? found.tests : testsFor(mutant))) outcomes.push({ ...found, mutant })
+    else waiting.push(mutant)
+  }
+  if (values['note'] === true) {
+    const path = join(ROOT, 'docs/testing.md')
+    writeFileSync(path, withOutcomes(readFileSync(path, 'utf8'), outcomes, all))
+    console.log(summary(outcomes).split('\n\n').at(-1))
+    return 0
+  }
+  if (outcomes.length > 0) console.log(`${outcomes.length} results are kept from earlier runs`)
+  const keep = (outcome: Outcome) => {
+    outcomes.push(outcome)
+    if (!isCold) appendFileSync(RESULTS, `${JSON.stringify({ ...outcome, proof: proofOf(outcome.status === 'killed' ? outcome.tests : testsFor(outcome.mutant)) })}\n`)
+    say(`${outcomes.length} of ${chosen.length} mutants, ${outcomes.filter(({ status }) => status === 'survived' || status === 'unreached').length} not noticed, at ${outcome.mutant.file}`)
+  }
+  // In a random order, so that a run that is stopped has seen a sample of everything.
+  const inOrder = sample === undefined ? draw(waiting, waiting.length, 1) : waiting
+  const next = () => inOrder.shift()
+  const judge = createJudge({ root: copies[0]!, cache: CACHE, instrumented, testsFor })
+  await Promise.all(copies.map(async copy => {
+    if (isCold) return await judgeCold(next, copy, keep)
+    const hot = createHot(copy, signal)
+    try {
+      await judge(next, hot, keep)
+    } finally {
+      hot.stop()
+    }
+  }))
+  console.log(summary(outcomes))
+  if (sample === undefined) return 0
+  const noted = /^Score: ([\d.]+) %/m.exec(readFileSync(join(ROOT, 'docs/testing.md'), 'utf8'))?.[1]
+  if (noted === undefined) fail('docs/testing.md notes no score')
+  const least = Number(noted) / 100 - tolerance(Number(noted) / 100, chosen.length)
+  const isKept = scoreOf(outcomes) >= least
+  console.log(`docs/testing.md notes ${noted} %; a sample of ${chosen.length} may have ${(100 * least).toFixed(1)} %${isKept ? '' : `: tests were lost, or code without tests was added. The same sample again: npm run mutants -- --sample ${sample} --seed ${seed}`}`)
+  return isKept ? 0 : 1
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error((error as Error).message)
+  process.exitCode = 1
+}

@@ -1,0 +1,26 @@
+import type { Mutant } from './copy.ts'
+
+/** Mutants that no test can notice, or should: they change nothing that anyone could see. */
+interface Explained {
+  file: string
+  /** fits `code → replacement` */
+  of: RegExp
+  reason: string
+}
+
+const EXPLAINED: Explained[] = [
+  { file: 'src/authorizer/verifier.ts', of: /^(?:verify === undefined →|verifiers\.(?:size|set))/, reason: 'the memory of verifiers: the same verifier, made again' },
+  { file: 'src/authorizer/verifier.ts', of: /^(?:typeof header\.kid|token === |kid === undefined|\{ return undefined \})/, reason: 'what follows refuses the token as well: no key has such an id, and no verifier accepts such a token' },
+  { file: 'src/authorizer/jwks.ts', of: /^-Infinity →|accept: 'application\/json'/, reason: 'the first fetch starts at once, whatever the age of no set; the service sends one type only' },
+  { file: 'src/shared/breaker.ts', of: /^openedAt === undefined → false/, reason: 'the time since `undefined` is not a number, and every comparison with it is false' },
+  { file: 'src/shared/colour.ts', of: /^(?:contrast\(.*>=|share < 1 →)/, reason: 'two contrasts are never exactly equal; one more step mixes the same colour' },
+  { file: 'src/shared/email-address.ts', of: /^at < 1 → false/, reason: 'without a character before the @ the address has no form of one either' },
+  { file: 'src/shared/locale.ts', of: /^(?:held !== undefined|known\.(?:size|clear|set))/, reason: 'the memory of tags: the same tags, computed again' },
+  { file: 'src/shared/locale.ts', of: /^tag\.length > MAX_TAG/, reason: 'a tag that is too long is no language tag for Intl either' },
+  { file: 'src/shared/network.ts', of: /^isIPv4\(address\) → false/, reason: 'a shortcut: what follows gives the same network' },
+  { file: 'src/shared/person-name.ts', of: /^(?:PLAIN\.test|\/\^\[ -~\]|name\.replaceAll\(' '|length < MIN_NAME)/, reason: 'a shortcut for names in ASCII: what follows decides the same' },
+  { file: 'src/shared/static-answer.ts', of: /level: 9|zlib\.constants|WORTH_COMPRESSING/, reason: 'levels of compression, and the size from which it is worth it: the same content in a few bytes more or less' }
+]
+
+export const reasonFor = ({ file, code, replacement }: Mutant): string | undefined =>
+  EXPLAINED.find(explained => explained.file === file && explained.of.test(`${code} → ${replacement}`))?.reason

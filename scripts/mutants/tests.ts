@@ -1,0 +1,64 @@
+import { globSync } from 'node:fs'
+import { mirrors } from '../test/touched.ts'
+
+// Which tests are tried on a mutant: those that mirror its file. What only a test elsewhere notices is noticed late, and by accident.
+
+/** Tests of the artifact: the copy cannot be bundled. */
+const OF_ARTIFACT = ['test/authorizer/artifact.test.ts', 'test/lambda/{build,code-cache,compiled-schemas,integration,sam-local,sbom}.test.ts']
+
+/** Tests that can notice a mutant in seconds. Those of the documents, the template, the browser and the local system cannot. */
+const PLACES = 'test/{authorizer,contract,lambda,modules,plugins,security,shared}/**/*.test.ts'
+
+/** Files whose tests are not beside them: each start of their paths, and the tests. */
+const ELSEWHERE: [start: string, tests: string[]][] = [
+  ['src/api', ['test/lambda/events.test.ts', 'test/modules/health/health.test.ts']],
+  ['src/app', ['test/modules/health/health.test.ts']],
+  ['src/modules/health/', ['test/modules/health/health.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/plugins/consumers', ['test/plugins/outbox.test.ts', 'test/lambda/dispatch.test.ts']],
+  ['src/plugins/dynamodb', ['test/plugins/aws.test.ts']],
+  ['src/plugins/event-bus', ['test/plugins/outbox.test.ts', 'test/modules/users/events.test.ts']],
+  ['src/plugins/request-target', ['test/lambda/base-path.test.ts', 'test/plugins/errors/framework-errors.test.ts']],
+  ['src/plugins/s3', ['test/modules/uploads/lazy.test.ts', 'test/modules/uploads/uploads.test.ts']],
+  ['src/plugins/security-headers', ['test/plugins/errors/errors.test.ts', 'test/plugins/cors.test.ts']],
+  ['src/plugins/sqs', ['test/modules/email/worker.test.ts']],
+  ['src/shared/access-token', ['test/plugins/jwt.test.ts', 'test/authorizer/authorizer.test.ts']],
+  ['src/shared/aws-errors', ['test/plugins/aws.test.ts', 'test/modules/users/registration.test.ts']],
+  ['src/shared/base-path', ['test/lambda/base-path.test.ts']],
+  ['src/shared/colour', ['test/modules/email/catalogues.test.ts']],
+  ['src/shared/conditional-write', ['test/shared/aws-errors.test.ts', 'test/modules/users/registration.test.ts', 'test/modules/auth/refresh.test.ts']],
+  ['src/shared/config-error', ['test/plugins/config.test.ts']],
+  ['src/shared/email-address', ['test/shared/properties.test.ts', 'test/security/spellings.test.ts', 'test/modules/email/recipients.test.ts']],
+  ['src/shared/envelope', ['test/modules/users/registration.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/errors/errors.test.ts']],
+  ['src/shared/erasure', ['test/modules/users/events.test.ts']],
+  ['src/shared/errors', ['test/plugins/errors/errors.test.ts', 'test/plugins/bodies.test.ts', 'test/modules/users/profile.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/shared/http-cache', ['test/modules/users/conditional.test.ts', 'test/shared/static-answer.test.ts']],
+  ['src/shared/is-object', ['test/lambda/dispatch.test.ts', 'test/lambda/events.test.ts', 'test/plugins/errors/errors.test.ts']],
+  ['src/shared/optimistic', ['test/modules/users/conditional.test.ts']],
+  ['src/shared/outbox', ['test/plugins/outbox.test.ts']],
+  ['src/shared/problem', ['test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/shared/query', ['test/modules/users/directory.test.ts']]
+]
+
+/** Compares the committed API documents with what the schemas make of them. */
+const DOCUMENTS = 'test/plugins/docs.test.ts'
+const WITH_SCHEMAS = /\/schemas\.ts$|\/routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|person-name|problem)\.ts$/
+
+/** Tests that are tried on one mutant. The first ones notice nearly all that is noticed at all. */
+export const MAX_TESTS = 8
+
+/** Length of the start that two names share: `auth/sessions` and `auth/service` share more than `auth/sign-in` and `auth/export`. */
+function likeness (a: string, b: string): number {
+  let i = 0
+  while (i < a.length && a[i] === b[i]) i++
+  return i
+}
+
+/** The tests of a file, best first: of its own name, then those of its folder. */
+export function testsOf (root: string, file: string): string[] {
+  const all = globSync(PLACES, { cwd: root, exclude: ['**/fixtures/**', '**/*.slow.test.ts', ...OF_ARTIFACT] })
+  const name = file.replace(/^src/, 'test').replace(/\.ts$/, '')
+  const beside = mirrors(file, all)
+    .sort((a, b) => likeness(b, name) - likeness(a, name) || a.length - b.length || (a < b ? -1 : 1))
+  const elsewhere = ELSEWHERE.filter(([start]) => file.startsWith(start)).flatMap(([, tests]) => tests).filter(test => all.includes(test))
+  return [...new Set([...beside.slice(0, 1), ...(WITH_SCHEMAS.test(file) ? [DOCUMENTS] : []), ...beside.slice(1), ...elsewhere])]
+}

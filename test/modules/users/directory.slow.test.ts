@@ -1,0 +1,5 @@
+// directory.test.ts on AWS's DynamoDB Local.
+process.env['SECOND_ENGINE'] = 'true'
+await import('./directory.test.ts')
+
+export {}

@@ -1,0 +1,5 @@
+// tables.test.ts on AWS's DynamoDB Local.
+process.env['SECOND_ENGINE'] = 'true'
+await import('./tables.test.ts')
+
+export {}
