@@ -1,11 +1,12 @@
-import { appendFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { progress, type Interruption } from './command.ts'
 import { hashOf, instrument, makeCopy, type Mutant } from './mutants/copy.ts'
 import { createHot } from './mutants/hot.ts'
 import { createJudge } from './mutants/judge.ts'
+import { readRecords, recordsOf, writeRecords } from './mutants/record.ts'
 import { runTest } from './mutants/run.ts'
-import { draw, scoreOf, summary, tolerance, withOutcomes, type Outcome } from './mutants/score.ts'
+import { draw, scoreOf, summary, tolerance, type Outcome } from './mutants/score.ts'
 import { MAX_TESTS, testsOf } from './mutants/tests.ts'
 import { readArguments } from './options.ts'
 import { abortOnSignals } from './signals.ts'
@@ -14,15 +15,16 @@ const HELP = `npm run mutants -- [path …] [--sample N] [--seed N] [--jobs N] [
        npm run mutants -- --note
 
 Changes the code of src in small ways, one at a time, and runs the tests of the changed file: each change should make one fail.
-Without a path it tries all of src, which takes hours. Results are kept in .cache/mutants, so that a run that was stopped goes on
-where it ended, and a change is tried again only when its file or its tests have changed.
+Without a path it tries all files of src that are not recorded, one after the other, which takes hours. Results are kept in
+.cache/mutants, so that a run that was stopped goes on where it ended, and a change is tried again only when its file or its tests
+have changed.
 
-  path         a file or folder of src
+  path         a file or folder of src, recorded or not
   --sample N   N changes, drawn at random. Fails when their score is below the one in docs/testing.md by more than chance explains
   --seed N     draws the same ones again; without it, the seed is printed
   --jobs N     processes at the same time; 1 without it
-  --again      forgets the results that are kept
-  --note       tries nothing, and writes the results that are kept into docs/testing.md
+  --again      forgets the results that are kept, and the records
+  --note       tries nothing, and records the results of whole files in docs/testing/mutants.json and docs/testing.md
   --cold       each test in a process of its own, which takes ten times as long: a second opinion, whose results are not kept
 `
 
@@ -117,7 +119,10 @@ async function main (): Promise<number> {
     if (!proofs.has(name)) proofs.set(name, hashOf(tests.map(test => `${test} ${existsSync(join(place, test)) ? readFileSync(join(place, test), 'utf8') : ''}`).join()))
     return proofs.get(name)!
   }
-  const all = instrumented.mutants.filter(({ file }) => files.includes(file))
+  const recorded = sample !== undefined || positionals.length > 0 || values['again'] === true || values['note'] === true ? {} : readRecords(ROOT, instrumented)
+  const all = instrumented.mutants.filter(({ file }) => files.includes(file) && recorded[file] === undefined)
+  const known = Object.keys(recorded).length
+  if (known > 0) console.log(`${known} of ${files.length} files are recorded in docs/testing/mutants.json, and are not tried`)
   const chosen = sample === undefined ? all : draw(all, sample, seed)
   if (sample !== undefined) console.log(`${chosen.length} of ${all.length} mutants, seed ${seed}`)
 
@@ -131,9 +136,9 @@ async function main (): Promise<number> {
     else waiting.push(mutant)
   }
   if (values['note'] === true) {
-    const path = join(ROOT, 'docs/testing.md')
-    writeFileSync(path, withOutcomes(readFileSync(path, 'utf8'), outcomes, all))
-    console.log(summary(outcomes).split('\n\n').at(-1))
+    const added = recordsOf(outcomes, instrumented)
+    const records = writeRecords(ROOT, added, instrumented)
+    console.log(`${Object.keys(added).length} files were recorded, and ${Object.keys(records).length} of ${files.length} are. A file is recorded when all its mutants were tried.`)
     return 0
   }
   if (outcomes.length > 0) console.log(`${outcomes.length} results are kept from earlier runs`)
@@ -142,8 +147,9 @@ async function main (): Promise<number> {
     if (!isCold) appendFileSync(RESULTS, `${JSON.stringify({ ...outcome, proof: proofOf(outcome.status === 'killed' ? outcome.tests : testsFor(outcome.mutant)) })}\n`)
     say(`${outcomes.length} of ${chosen.length} mutants, ${outcomes.filter(({ status }) => status === 'survived' || status === 'unreached').length} not noticed, at ${outcome.mutant.file}`)
   }
-  // In a random order, so that a run that is stopped has seen a sample of everything.
-  const inOrder = sample === undefined ? draw(waiting, waiting.length, 1) : waiting
+  // File by file, because only whole files are recorded, in a random order, so that a run that is stopped has seen a bit of everything.
+  const byFile = [...Map.groupBy(waiting, ({ file }) => file).values()]
+  const inOrder = sample === undefined ? draw(byFile, byFile.length, 1).flat() : waiting
   const next = () => inOrder.shift()
   const judge = createJudge({ root: copies[0]!, cache: CACHE, instrumented, testsFor })
   await Promise.all(copies.map(async copy => {

@@ -23,6 +23,8 @@ export interface Instrumented {
   mutants: Mutant[]
   /** the code of each file with all its mutants in it, each behind a switch */
   files: Map<string, string>
+  /** of each file as it is */
+  hashes: Map<string, string>
 }
 
 /** Files that are not copied. */
@@ -72,7 +74,8 @@ export async function instrument (root: string, files: string[]): Promise<Instru
       key: hashOf(JSON.stringify([file, hashOf(source), start, end, replacement]))
     }
   })
-  return { mutants, files: new Map(result.files.map(({ name, content }) => [name, content])) }
+  const hashes = new Map([...sources].map(([file, source]) => [file, hashOf(source)]))
+  return { mutants, files: new Map(result.files.map(({ name, content }) => [name, content])), hashes }
 }
 
 /** Makes a copy of the project whose files have their mutants in them. None is active. */

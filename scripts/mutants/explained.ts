@@ -22,5 +22,5 @@ const EXPLAINED: Explained[] = [
   { file: 'src/shared/static-answer.ts', of: /level: 9|zlib\.constants|WORTH_COMPRESSING/, reason: 'levels of compression, and the size from which it is worth it: the same content in a few bytes more or less' }
 ]
 
-export const reasonFor = ({ file, code, replacement }: Mutant): string | undefined =>
+export const reasonFor = ({ file, code, replacement }: Pick<Mutant, 'file' | 'code' | 'replacement'>): string | undefined =>
   EXPLAINED.find(explained => explained.file === file && explained.of.test(`${code} → ${replacement}`))?.reason

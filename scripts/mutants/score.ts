@@ -1,5 +1,4 @@
 import type { Mutant } from './copy.ts'
-import { reasonFor } from './explained.ts'
 
 export interface Outcome {
   mutant: Mutant
@@ -13,7 +12,7 @@ export interface Outcome {
   isPartial?: true
 }
 
-const isNoticed = ({ status }: Outcome): boolean => status === 'killed' || status === 'timeout'
+export const isNoticed = ({ status }: Outcome): boolean => status === 'killed' || status === 'timeout'
 
 export const scoreOf = (outcomes: Outcome[]): number => outcomes.length === 0 ? 1 : outcomes.filter(isNoticed).length / outcomes.length
 
@@ -33,7 +32,8 @@ export function draw<T> (items: T[], count: number, seed: number): T[] {
   return Array.from({ length: Math.min(count, items.length) }, () => left.splice(Math.floor(random() * left.length), 1)[0]!)
 }
 
-const folderOf = (file: string): string => file.split('/').slice(0, file.startsWith('src/modules/') ? 3 : 2).join('/')
+/** The part of src that a file belongs to: a module, or a folder. */
+export const folderOf = (file: string): string => file.split('/').slice(0, file.startsWith('src/modules/') ? 3 : 2).join('/')
 
 /** One line for each mutant that no test noticed, then the scores by folder. */
 export function summary (outcomes: Outcome[]): string {
@@ -49,49 +49,4 @@ export function summary (outcomes: Outcome[]): string {
   }
   lines.push('', ...Object.entries(Object.groupBy(sorted, ({ mutant }) => folderOf(mutant.file))).map(([folder, some]) => row(folder, some!)), row('all', outcomes))
   return lines.join('\n')
-}
-
-const BEGIN = '<!-- npm run mutants -- --note writes from here -->'
-const END = '<!-- to here -->'
-
-/** docs/testing.md with the tables of outcomes in it: by folder, and what survived by file. `all` are the mutants that there are. */
-export function withOutcomes (page: string, outcomes: Outcome[], all: Mutant[]): string {
-  const [before, rest] = page.split(BEGIN)
-  const [, after] = rest?.split(END) ?? []
-  if (before === undefined || after === undefined) throw new Error('docs/testing.md has lost the lines between which the tables are written')
-  const percent = (part: number, whole: number) => whole === 0 ? '' : `${(100 * part / whole).toFixed(1)} %`
-  const count = (some: Outcome[], test: (outcome: Outcome) => boolean) => some.filter(test).length
-  const isExplained = (outcome: Outcome) => !isNoticed(outcome) && reasonFor(outcome.mutant) !== undefined
-  const there = Map.groupBy(all, ({ file }) => folderOf(file))
-  const tried = Map.groupBy(outcomes, ({ mutant }) => folderOf(mutant.file))
-  const row = (name: string, mutants: number, some: Outcome[]) => {
-    const noticed = count(some, isNoticed)
-    const explained = count(some, isExplained)
-    const late = count(some, ({ status }) => status === 'timeout')
-    return `| ${name} | ${mutants} | ${some.length} | ${noticed}${late === 0 ? '' : ` (${late} by a timeout)`} | ${count(some, ({ status }) => status === 'survived')} | ${count(some, ({ status }) => status === 'unreached')} | ${explained} | ${percent(noticed, some.length - explained)} |`
-  }
-  const survivors = outcomes.filter(outcome => !isNoticed(outcome) && !isExplained(outcome)).map(({ mutant }) => mutant)
-  const byFile = [...Map.groupBy(survivors, ({ file }) => file)].sort(([a], [b]) => a < b ? -1 : 1)
-  const linesOf = (mutants: Mutant[]) => [...Map.groupBy(mutants.toSorted((a, b) => a.line - b.line), ({ line }) => line)].map(([line, { length }]) => length === 1 ? String(line) : `${line} (${length})`).join(', ')
-  const reasons = [...Map.groupBy(outcomes.filter(isExplained), ({ mutant }) => `\`${mutant.file}\` | ${reasonFor(mutant)}`)].sort(([a], [b]) => a < b ? -1 : 1)
-  return [
-    `${before}${BEGIN}`,
-    '| part | mutants | tried | noticed | survived | reached by no test beside it | explained | noticed of those that can be |',
-    '|---|---|---|---|---|---|---|---|',
-    ...[...there].filter(([folder]) => tried.has(folder)).map(([folder, mutants]) => row(`\`${folder}\``, mutants.length, tried.get(folder)!)),
-    row('together', all.length, outcomes),
-    '',
-    'Explained: no test can notice them.',
-    '',
-    '| file | why | mutants |',
-    '|---|---|---|',
-    ...reasons.map(([reason, { length }]) => `| ${reason} | ${length} |`),
-    '',
-    'Neither noticed nor explained; each needs a test, or a reason. By line, with how many there are of it:',
-    '',
-    '| file | mutants | lines |',
-    '|---|---|---|',
-    ...byFile.map(([file, mutants]) => `| \`${file}\` | ${mutants.length} | ${linesOf(mutants)} |`),
-    `${END}${after}`
-  ].join('\n')
 }

@@ -1,11 +1,12 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { instrument, makeCopy } from '../../scripts/mutants/copy.ts'
 import { createHot } from '../../scripts/mutants/hot.ts'
 import { createJudge } from '../../scripts/mutants/judge.ts'
 import { runTest } from '../../scripts/mutants/run.ts'
-import { draw, scoreOf, summary, tolerance, withOutcomes, type Outcome } from '../../scripts/mutants/score.ts'
+import { readRecords, recordsOf, withTables, writeRecords } from '../../scripts/mutants/record.ts'
+import { draw, scoreOf, summary, tolerance, type Outcome } from '../../scripts/mutants/score.ts'
 import { testsOf } from '../../scripts/mutants/tests.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -57,10 +58,10 @@ t.test('first', async t => { started = true; t.ok(isLong('four')); t.ok(remember
 t.test('needs the first', async t => { t.ok(started); t.notOk(isLong('abc')) })
 t.test('others', async t => { forever(); t.equal(LIMIT, 5) })
 `
-  const { root, copy, mutants, files, run } = await project(t, body, source)
+  const { root, copy, mutants, files, hashes, run } = await project(t, body, source)
   const hot = createHot(copy, new AbortController().signal)
   t.teardown(() => hot.stop())
-  const judge = createJudge({ root: copy, cache: join(root, '.cache'), instrumented: { mutants, files }, testsFor: () => ['test/shared/long.test.ts'] })
+  const judge = createJudge({ root: copy, cache: join(root, '.cache'), instrumented: { mutants, files, hashes }, testsFor: () => ['test/shared/long.test.ts'] })
   const left = [...mutants, ...mutants]
   const seen: Outcome[] = []
   await judge(() => left.shift(), hot, outcome => { seen.push(outcome) })
@@ -81,19 +82,36 @@ t.test('others', async t => { forever(); t.equal(LIMIT, 5) })
   t.match(await hot.run({ file, mutant: mutant.id, wanted: [0] }), { result: 'passed' }, 'subtests that are not wanted do not run')
 })
 
-t.test('the page has the outcomes by folder, what survived, and why some cannot be noticed', async t => {
+t.test('whole files are recorded until they change, and the page has what is left of them, with reasons where there are some', async t => {
   const mutant = (file: string, line: number, code: string) => ({ id: String(line), file, line, column: 1, kind: 'x', code, replacement: 'y', key: '' })
-  const [known, noticed, survivor, other] = [mutant('src/shared/locale.ts', 1, 'known.clear()'), mutant('src/shared/a.ts', 2, 'a'), mutant('src/shared/a.ts', 3, 'b'), mutant('src/app.ts', 4, 'c')]
+  const [known, noticed, survivor, other, more] = [mutant('src/shared/locale.ts', 1, 'known.clear()'), mutant('src/shared/a.ts', 2, 'a'), mutant('src/shared/a.ts', 3, 'b'), mutant('src/app.ts', 4, 'c'), mutant('src/app.ts', 5, 'd')]
   const outcome = (mutant: Outcome['mutant'], status: Outcome['status']): Outcome => ({ mutant, status, tests: [], ms: 1 })
-  const page = `before\n${'<!-- npm run mutants -- --note writes from here -->'}\nold\n<!-- to here -->\nafter`
-  const noted = withOutcomes(page, [outcome(known, 'survived'), outcome(noticed, 'killed'), outcome(survivor, 'unreached')], [known, noticed, survivor, other])
-  t.match(noted, '| `src/shared` | 3 | 3 | 1 | 1 | 1 | 1 | 50.0 % |')
-  t.match(noted, '| together | 4 | 3 | 1 | 1 | 1 | 1 | 50.0 % |')
+  const mutants = [known, noticed, survivor, other, more]
+  const hashes = new Map(['src/shared/locale.ts', 'src/shared/a.ts', 'src/app.ts'].map(file => [file, `hash of ${file}`]))
+  const outcomes = [outcome(known, 'survived'), outcome(survivor, 'unreached'), outcome(noticed, 'timeout'), outcome(other, 'killed')]
+  const records = recordsOf(outcomes, { mutants, hashes })
+  t.same(Object.keys(records), ['src/shared/locale.ts', 'src/shared/a.ts'], 'a mutant of src/app.ts was not tried')
+  t.same(records['src/shared/a.ts'], { source: 'hash of src/shared/a.ts', mutants: 2, noticed: 1, timeouts: 1, left: [{ line: 3, column: 1, code: 'b', replacement: 'y', status: 'unreached' }] })
+
+  const page = 'before\n<!-- npm run mutants -- --note writes from here -->\nold\n<!-- to here -->\nafter'
+  const root = t.testdir({ docs: { 'testing.md': page } })
+  const instrumented = { mutants, hashes, files: new Map<string, string>() }
+  t.same(readRecords(root, instrumented), {})
+  writeRecords(root, records, instrumented)
+  const noted = readFileSync(join(root, 'docs/testing.md'), 'utf8')
+  t.match(noted, '| `src/shared` | 3 | 3 | 1 (1 by a timeout) | 1 | 1 | 1 | 50.0 % |')
+  t.match(noted, '| together | 5 | 3 | 1 (1 by a timeout) | 1 | 1 | 1 | 50.0 % |')
+  t.notMatch(noted, '`src/app', 'nothing of it was tried')
   t.match(noted, '| `src/shared/a.ts` | 1 | 3 |')
   t.match(noted, /the memory of tags.* \| 1 \|/)
   t.match(noted, /^before\n[^]*\nafter$/)
   t.notMatch(noted, /old/)
-  t.throws(() => withOutcomes('nothing', [], []), /has lost the lines/)
+  t.same(readRecords(root, instrumented), records)
+  hashes.set('src/shared/a.ts', 'another')
+  t.same(Object.keys(readRecords(root, instrumented)), ['src/shared/locale.ts'], 'a file that has changed')
+  const both = writeRecords(root, recordsOf([outcome(other, 'killed'), outcome(more, 'killed')], instrumented), instrumented)
+  t.same(Object.keys(both), ['src/app.ts', 'src/shared/locale.ts'], 'others stay')
+  t.throws(() => withTables('nothing', {}, []), /has lost the lines/)
 })
 
 t.test('a test that does not end is ended, with all that it started', async t => {
