@@ -17,8 +17,8 @@ const FACTORS = [1, 2, 3]
 
 const WAYS: { title: string, env: Record<string, string> }[] = [
   { title: 'no limit', env: {} },
-  { title: '1,000 requests at once', env: { BENCH_LIMITS: '{"maxRunning":1000,"maxLate":1e9}' } },
-  { title: 'this service: and an event loop 200 ms late', env: { BENCH_LIMITS: '{"maxRunning":1000,"maxLate":200}' } },
+  { title: '1,000 requests at once', env: { BENCH_LIMITS: '{"maxRunning":1000,"maxLate":1e9,"maxRunningLate":0}' } },
+  { title: 'this service: 250 while its event loop is 200 ms late', env: { BENCH_LIMITS: '{"maxRunning":1000,"maxLate":200,"maxRunningLate":250}' } },
   { title: '@fastify/under-pressure: event loop 500 ms late', env: { BENCH_DELAY: '500' } }
 ]
 

@@ -14,7 +14,7 @@ import { createProxyTrust } from './shared/network.ts'
 const DRAIN = { least: 2000, most: 5000 }
 
 /** Requests that run at once, and milliseconds that the event loop is late, before further ones get 503. See docs/adr/0167-requests-are-rejected-before-the-server-is-too-slow.md. */
-const LOAD_LIMITS = { maxRunning: 1000, maxLate: 200 }
+const LOAD_LIMITS = { maxRunning: 1000, maxLate: 200, maxRunningLate: 250 }
 
 /**
  * Connections at once; further ones are closed. An idle one takes some 20 KB, so all of them less than 100 MB.

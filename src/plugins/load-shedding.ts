@@ -29,8 +29,8 @@ const COUNT_EVERY = 1000
 /** Milliseconds between two looks at the event loop. */
 const LOOK_EVERY = 50
 
-/** Milliseconds for which the event loop must be late before requests are rejected: a pause, for garbage for example, is no overload. */
-const LATE_FOR = 1000
+/** Looks in a row that must find the event loop late before requests are rejected: one pause, for garbage for example, is no overload. */
+const LATE_LOOKS = 4
 
 /** Milliseconds after an overload in which the next one is believed at once, because each rejection lets the event loop catch up. */
 const ALERT_FOR = 10_000
@@ -38,22 +38,20 @@ const ALERT_FOR = 10_000
 /** Says whether the event loop is, and has been, later than `max` milliseconds. */
 function watchEventLoop (max: number) {
   let last = 0
-  let inTime = 0
+  let lateLooks = 0
   let alertUntil = 0
-  let isLate = false
   let timer: NodeJS.Timeout | undefined
   return {
     start () {
-      last = inTime = performance.now()
+      last = performance.now()
       timer = setInterval(() => {
         const now = performance.now()
-        isLate = now - last - LOOK_EVERY > max
+        lateLooks = now - last - LOOK_EVERY > max ? lateLooks + 1 : 0
         last = now
-        if (!isLate) inTime = now
-        else if (now - inTime > LATE_FOR || now < alertUntil) alertUntil = now + ALERT_FOR
+        if (lateLooks >= LATE_LOOKS || (lateLooks > 0 && now < alertUntil)) alertUntil = now + ALERT_FOR
       }, LOOK_EVERY).unref()
     },
-    isOverloaded: () => isLate && last < alertUntil,
+    isOverloaded: () => lateLooks > 0 && last < alertUntil,
     stop () { clearInterval(timer) }
   }
 }
@@ -63,16 +61,18 @@ export interface LoadLimits {
   maxRunning: number
   /** milliseconds that the event loop is late before requests are rejected */
   maxLate: number
+  /** requests that run at once before further ones are rejected by a late event loop: with fewer, other work keeps it busy, and rejecting them helps nobody */
+  maxRunningLate: number
 }
 
 /**
- * Answers 503 when too many requests are running, or when the event loop has been late for a second: a request needs a few turns
+ * Answers 503 when too many requests are running, or when the event loop stays late while many run: a request needs a few turns
  * of it, and clients that have waited too long leave, so that the server works for no one. Off without limits, as on Lambda, where
  * an instance has one request. See docs/adr/0167-requests-are-rejected-before-the-server-is-too-slow.md.
  */
 export default fp<{ limits?: LoadLimits | undefined }>(async function loadShedding (app, { limits }) {
   if (limits === undefined) return
-  const { maxRunning, maxLate } = limits
+  const { maxRunning, maxLate, maxRunningLate } = limits
   const overloaded = Object.assign(new Overloaded(), { retryAfter: RETRY_AFTER, isReported: true })
   const eventLoop = watchEventLoop(maxLate)
   let running = 0
@@ -84,7 +84,7 @@ export default fp<{ limits?: LoadLimits | undefined }>(async function loadSheddi
   }
 
   app.addHook('onRequest', (request, reply, done) => {
-    if ((running >= maxRunning || eventLoop.isOverloaded()) && request.routeOptions.config.shed !== false) {
+    if (running >= (eventLoop.isOverloaded() ? maxRunningLate : maxRunning) && request.routeOptions.config.shed !== false) {
       shed++
       return done(overloaded)
     }

@@ -30,7 +30,7 @@ async function listen (t: Test, loadLimits?: LoadLimits) {
 const counted = (app: TestApp) => app.logLines.reduce((sum, line) => sum + Number(line['RequestsShed'] ?? 0), 0)
 
 t.test('a server at its limit rejects further requests at once, in the form of their version, and stays alive', async t => {
-  const { app, get, waiting, release } = await listen(t, { maxRunning: 3, maxLate: Infinity })
+  const { app, get, waiting, release } = await listen(t, { maxRunning: 3, maxLate: Infinity, maxRunningLate: 0 })
   const running = Array.from({ length: 3 }, () => get('/slow'))
   await until(() => waiting.length === 3)
 
@@ -55,7 +55,7 @@ t.test('a server at its limit rejects further requests at once, in the form of t
 })
 
 t.test('the work for clients that have left counts until it ends', async t => {
-  const { port, get, waiting, release } = await listen(t, { maxRunning: 2, maxLate: Infinity })
+  const { port, get, waiting, release } = await listen(t, { maxRunning: 2, maxLate: Infinity, maxRunningLate: 0 })
   const keys = async () => (await get('/.well-known/jwks.json')).status
   for (let round = 0; round < 5; round++) {
     const sockets = Array.from({ length: 2 }, () => connect(port, '127.0.0.1').on('error', () => {}))
@@ -69,7 +69,7 @@ t.test('the work for clients that have left counts until it ends', async t => {
 })
 
 t.test('clients that leave while they send make place for others', async t => {
-  const { app, port, get } = await listen(t, { maxRunning: 2, maxLate: Infinity })
+  const { app, port, get } = await listen(t, { maxRunning: 2, maxLate: Infinity, maxRunningLate: 0 })
   for (let round = 0; round < 5; round++) {
     let arrived = 0
     app.server.on('request', () => { arrived++ })
@@ -95,22 +95,33 @@ function keepBusy (turnMs: number) {
   return busy
 }
 
-t.test('a server whose event loop stays late rejects requests, but not after one pause', async t => {
-  const { get } = await listen(t, { maxRunning: 1000, maxLate: 100 })
-  const pause = keepBusy(600)
+t.test('a server whose event loop stays late rejects requests, but not after one pause, nor while few run', async t => {
+  const { get, waiting, release } = await listen(t, { maxRunning: 1000, maxLate: 100, maxRunningLate: 3 })
+  const keys = async () => (await get('/.well-known/jwks.json')).status
+  const running = Array.from({ length: 3 }, () => get('/slow'))
+  await until(() => waiting.length === 3)
+  const pause = keepBusy(1500)
   pause.stop = true
   await until(() => pause.turns === 1)
-  t.equal((await get('/.well-known/jwks.json')).status, 200, 'after one pause')
+  t.equal(await keys(), 200, 'after one pause, however long')
 
   const busy = keepBusy(200)
   t.teardown(() => { busy.stop = true })
   const seen: number[] = []
-  while (!seen.includes(503) && busy.turns < 50) seen.push((await get('/.well-known/jwks.json')).status)
-  t.ok(busy.turns >= 4, `a second of it at least: ${busy.turns} turns`)
+  while (!seen.includes(503) && busy.turns < 50) seen.push(await keys())
+  t.ok(busy.turns >= 4, `four late turns at least: ${busy.turns}`)
   t.equal(seen.at(-1), 503)
   t.equal((await get('/health/live')).status, 200, 'it is alive')
+  release()
+  await Promise.all(running)
+  t.equal(await keys(), 200, 'what keeps it busy is not the requests')
+  const again = Array.from({ length: 3 }, () => get('/slow'))
+  await until(() => waiting.length === 3)
+  t.equal(await keys(), 503)
   busy.stop = true
-  await until(async () => (await get('/.well-known/jwks.json')).status === 200)
+  await until(async () => await keys() === 200)
+  release()
+  await Promise.all(again)
 })
 
 t.test('without a limit, as on Lambda, nothing is rejected', async t => {
