@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util'
 import t from 'tap'
 import { makeEnvExample, withConfigurationTable } from '../../scripts/env.ts'
 import { ConfigSchema, loadConfig } from '../../src/plugins/config.ts'
-import { anchorsOf, documents, ROOT } from './documents.ts'
+import { anchorsOf, documents, ROOT, type Document } from './documents.ts'
 
 t.test('the documents are there, and were looked at', async t => {
   const paths = documents.map(({ path }) => path)
@@ -63,17 +63,24 @@ t.test('every name in capitals that the documents put into code exists: variable
   t.ok(names > 20, `${names} names`)
 })
 
+/** The paths of ours that a document puts into code, and those of them that lead nowhere. What is in src may be named without it, and without `.ts`. */
+function pathsOf ({ path, prose }: Pick<Document, 'path' | 'prose'>): { paths: number, missing: string[] } {
+  // From the root of the project, or in an example from that of the example.
+  const isThere = (pattern: string) => [ROOT, resolve(ROOT, dirname(path))].some(cwd => globSync(pattern, { cwd }).length > 0)
+  const named = (folders: string) => [...prose.matchAll(new RegExp(`\`((?:${folders})/[\\w./*-]+)\``, 'g'))].map(([, code = '']) => code)
+  const [whole, parts] = [named('src|local|scripts|test|docs|bench|examples|clients|hooks|\\.ci'), named('plugins|shared|server|modules')]
+  const missing = [...whole.filter(code => !isThere(code)), ...parts.filter(code => !isThere(`src/${code}{,.ts}`))]
+  return { paths: whole.length + parts.length, missing }
+}
+
 t.test('every path of ours that the documents put into code exists', async t => {
-  let paths = 0
-  for (const { path, prose } of documents) {
-    for (const [, code = ''] of prose.matchAll(/`((?:src|local|scripts|test|docs|bench|examples|clients|\.ci)\/[\w./*-]+)`/g)) {
-      paths++
-      // From the root of the project, or in an example from that of the example.
-      const isThere = [ROOT, resolve(ROOT, dirname(path))].some(cwd => globSync(code, { cwd }).length > 0)
-      t.ok(isThere, `${path}: ${code}`)
-    }
-  }
+  const found = documents.map(document => ({ ...pathsOf(document), path: document.path }))
+  t.strictSame(found.flatMap(({ path, missing }) => missing.map(code => `${path}: ${code}`)), [])
+  const paths = found.reduce((sum, document) => sum + document.paths, 0)
   t.ok(paths > 10, `${paths} paths`)
+
+  const planted = '`src/app.ts`, `plugins/keys`, `shared/ids`, `hooks/rotate`, `examples/*/README.md`, `src/gone.ts`, `plugins/gone`, `hooks/gone.mjs`, and `gone/file.ts` of another project'
+  t.strictSame(pathsOf({ path: 'docs/planted.md', prose: planted }), { paths: 8, missing: ['src/gone.ts', 'hooks/gone.mjs', 'plugins/gone'] }, 'a path that leads nowhere is found')
 })
 
 t.test('the table of docs/configuration.md and .env.example are what npm run env writes', async t => {
@@ -107,13 +114,60 @@ t.test('every version of the changelog has its notes for those who take it', asy
   t.strictSame(withoutNotes('## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n', text('docs/upgrade.md')), ['0.2.0'], 'a version without notes is found')
 })
 
+const records = documents.filter(({ path }) => path.startsWith('docs/adr/'))
+const RECORD = '\\[ADR \\d+\\]\\(\\d{4}-[\\w-]+\\.md\\)'
+const RELATION = `(Revises|Revised by|Completes|Completed by) (${RECORD}(?:(?:, | and )${RECORD})*)(?:: [^.]+)?\\.`
+const STATUS = new RegExp(`^Accepted, \\d{4}-\\d\\d-\\d\\d(?:; revised \\d{4}-\\d\\d-\\d\\d)?\\.(?: ${RELATION})*$`)
+const COUNTERPART: Record<string, string> = { Revises: 'Revised by', Completes: 'Completed by', 'Revised by': 'Revises', 'Completed by': 'Completes' }
+
+/** The line of a record below its title. */
+const statusOf = (text: string): string => text.split('\n')[2] ?? ''
+
+/** Relations between records that only one of the two states. */
+function oneSided (records: Pick<Document, 'path' | 'text'>[]): string[] {
+  const relations = records.flatMap(({ path, text }) => [...statusOf(text).matchAll(new RegExp(RELATION, 'g'))].flatMap(([, verb = '', others = '']) =>
+    [...others.matchAll(/\((\d{4})-/g)].map(([, other = '']) => ({ record: /\d{4}/.exec(path)![0], verb, other }))))
+  const stated = new Set(relations.map(({ record, verb, other }) => `${record} ${verb} ${other}`))
+  return relations.map(({ record, verb, other }) => `${other} ${COUNTERPART[verb]} ${record}`).filter(relation => !stated.has(relation))
+}
+
 t.test('the records of decisions are numbered, and say what was decided', async t => {
-  const records = documents.filter(({ path }) => path.startsWith('docs/adr/'))
   for (const { path, text } of records) {
     t.match(text, new RegExp(`^# ${Number(/\d{4}/.exec(path)![0])}\\. `), path)
-    t.match(text, /^Accepted, \d{4}-\d\d-\d\d(?:; revised \d{4}-\d\d-\d\d)?\./m, path)
+    t.match(statusOf(text), STATUS, path)
+    const sections = [...text.matchAll(/^## (.+)$/gm)].map(([, section = '']) => section)
+    t.equal(sections[0], 'Context', path)
+    t.ok(sections.includes('Decision'), path)
+    t.ok(sections.slice(0, -1).every(section => !section.startsWith('Alternatives')), `${path}: alternatives come last`)
   }
   t.equal(new Set(records.map(({ path }) => /\d{4}/.exec(path)![0])).size, records.length, 'no number twice')
+})
+
+t.test('a record that changes another one, and the one that it changes, name each other', async t => {
+  t.strictSame(oneSided(records), [])
+  const relations = records.flatMap(({ text }) => statusOf(text).match(new RegExp(RELATION, 'g')) ?? [])
+  t.ok(relations.length > 20, `${relations.length} relations`)
+
+  const record = (number: number, relations: string) => ({ path: `docs/adr/000${number}-x.md`, text: `# ${number}. X\n\nAccepted, 2026-01-01.${relations}\n` })
+  const older = record(1, ' Revised by [ADR 2](0002-x.md) and [ADR 3](0003-x.md).')
+  t.strictSame(oneSided([older, record(2, ' Revises [ADR 1](0001-x.md): a part.'), record(3, ' Completes [ADR 2](0002-x.md). Revises [ADR 1](0001-x.md).')]), ['0002 Completed by 0003'], 'a missing counterpart is found')
+  t.strictSame(oneSided([older, record(2, ''), record(3, ' Revises [ADR 1](0001-x.md).')]), ['0002 Revises 0001'], 'in both directions')
+  t.notMatch(statusOf(record(2, ' Replaces [ADR 1](0001-x.md).').text), STATUS, 'another word for it is found')
+})
+
+t.test('a record that is named by its number exists, and a link to it has its number', async t => {
+  const numbers = new Set(records.map(({ path }) => Number(/\d{4}/.exec(path)![0])))
+  const sources = globSync(['{src,local,scripts,test,bench,hooks}/**/*.{ts,mjs,cjs}', '*.yaml', 'Dockerfile'], { cwd: ROOT, exclude: ['test/docs/**', 'bench/node_modules/**'] })
+  const texts = [...documents, ...sources.map(path => ({ path, text: readFileSync(resolve(ROOT, path), 'utf8') }))]
+  let named = 0
+  for (const { path, text } of texts) {
+    for (const [name, number, linked] of text.matchAll(/\bADR (\d+)(?:\]\([^)\s]*?(\d{4})-[\w-]+\.md)?/g)) {
+      named++
+      t.ok(numbers.has(Number(number)), `${path}: ${name}`)
+      if (linked !== undefined) t.equal(Number(linked), Number(number), `${path}: ${name}`)
+    }
+  }
+  t.ok(named > 200, `${named} names`)
 })
 
 t.test('the documents speak of the project alone', async t => {

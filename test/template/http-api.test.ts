@@ -114,12 +114,13 @@ t.test('a domain has one mapping, which changes its API and its path in place', 
 })
 
 t.test('the links of a service below a path contain it', async t => {
-  const given = { DomainName: 'api.example.com', BasePath: 'team/users-service', CertificateArn: 'arn', CreateAuthorizer: 'true' }
+  const given = { DomainName: 'api.example.com', BasePath: 'team/users-service', CertificateArn: 'arn', CreateAuthorizer: 'true', SyntheticCanary: 'true' }
   const { Globals } = evaluate(loadTemplate(), given)
   const template = evaluate({ ...loadTemplate(), Resources: { ...loadTemplate().Resources, Globals: { Type: 'globals', Properties: Globals! } } }, given)
   t.equal(textOf(template.Resources['Globals']!.Properties['Function'].Environment.Variables.PUBLIC_URL, given), 'https://api.example.com/team/users-service')
   t.equal(textOf(template.Resources['AuthorizerFunction']!.Properties['Environment'].Variables.JWKS_URL, given), 'https://api.example.com/team/users-service/.well-known/jwks.json')
   t.equal(textOf(template.Outputs['PublicUrl']!.Value, given), 'https://api.example.com/team/users-service')
+  t.equal(textOf(template.Resources['RegistrationCanary']!.Properties['RunConfig'].EnvironmentVariables.BASE_URL, given), 'https://api.example.com/team/users-service')
   const pattern = new RegExp((template.Parameters['BasePath'] as unknown as { AllowedPattern: string }).AllowedPattern)
   for (const path of ['', 'users', 'team/users-service']) t.match(path, pattern)
   for (const path of ['/users', 'users/', 'a//b', 'a b', '../a', 'a?b']) t.notMatch(path, pattern)
