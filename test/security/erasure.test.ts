@@ -242,6 +242,21 @@ t.test('a challenge that is opened while its account is erased leaves nothing', 
     t.ok(wasMet())
     t.same(await tracesOf({ id, emails: [email, 'undone@example.com'], names: ['Undoing'] }), [])
   })
+
+  await t.test('that of a fresh code, in place of one that the deletion before it had spent', async t => {
+    const email = 'again@example.com'
+    const { user: former } = await signIn(app, engines, email, 'Freshly Fay')
+    t.equal((await call('POST', '/v2/users', { payload: { email, name: 'Freshly Fay' } })).statusCode, 202)
+    const entry = (await waiting(app, 'AuthTable')).find(({ type }) => type === 'code.requested')!
+    const { userId } = entry.data as { userId: string }
+    await app.users.remove({ userId: former.id }, former.id, 'x')
+    t.same(await deliver(app, entryRecord((await waiting(app, 'UsersTable')).find(({ type }) => type === 'user.deleted')!)), [])
+    const { wasMet } = deleteBefore('PutItemCommand', userId, 'codes#')
+    t.same(await deliver(app, entryRecord(entry)), [])
+    await pump(app, engines)
+    t.ok(wasMet())
+    t.same(await tracesOf({ id: userId, emails: [email], names: ['Freshly'] }), [])
+  })
 })
 
 t.test('a code that was requested long ago, and mailed late, is erased with the account', async t => {
@@ -283,7 +298,7 @@ t.test('an account that registers again before the deletion has been handled kee
 t.test('the log of all this has no address, no name, no code and no token', async t => {
   const log = JSON.stringify(app.logLines)
   t.ok(app.logLines.length > 50, `${app.logLines.length} lines`)
-  t.notMatch(log, /@example\.com|Vanishing|Riser|Stalled|Quick Again|Ada Again|Moving|Undoing/)
+  t.notMatch(log, /@example\.com|Vanishing|Riser|Stalled|Quick Again|Ada Again|Moving|Undoing|Freshly/)
   for (const mail of engines.mails) t.notOk(log.includes(/\b\d{8}\b/.exec(mail.text ?? '')?.[0] ?? 'no code'), 'no code')
   t.notMatch(log, /eyJ[\w-]+\.eyJ/, 'no access token')
 })

@@ -90,14 +90,12 @@ export function registerEvents ({ outbox, repository, service, users, email, key
   async function openCode ({ eventId, occurredAt }: AuthEntry | UsersEntry, { id: userId, email: address }: Pick<User, 'id' | 'email'>, ticket: ChallengeTicket, { isUncounted, isWelcome }: { isUncounted: boolean, isWelcome: boolean }): Promise<ChallengeTicket | undefined> {
     const openOne = async (ticket: ChallengeTicket, isUncounted: boolean) => await open(ticket, { userId, address: keys.pseudonym(address) }, { ...countOf(address), isUncounted })
     if (await openOne(ticket, isUncounted)) return ticket
-    // The count of the code is as new as its challenge.
-    if (await repository.isErased(userId)) {
-      await forgetAddress(userId, address, occurredAt)
-      return undefined
-    }
-    // The code was erased with the account that had the address until now. The next one gets a fresh code.
+    // The code was used, or erased with the account that had the address until now. The next account gets a fresh one.
     const fresh = newChallenge(now(), eventId)
-    return isWelcome && !isUncounted && await openOne(fresh, true) ? fresh : undefined
+    if (isWelcome && !isUncounted && await openOne(fresh, true)) return fresh
+    // What says that a code was counted is as new as its challenge.
+    if (await repository.isErased(userId)) await forgetAddress(userId, address, occurredAt)
+    return undefined
   }
 
   /** A mail with another code is another mail: one with the first code may have been sent to the account before. */
