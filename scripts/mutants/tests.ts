@@ -7,19 +7,29 @@ import { mirrors } from '../test/touched.ts'
 const OF_ARTIFACT = ['test/authorizer/artifact.test.ts', 'test/lambda/{build,code-cache,compiled-schemas,integration,sam-local,sbom}.test.ts']
 
 /** Tests that can notice a mutant in seconds. Those of the documents, the template, the browser and the local system cannot. */
-const PLACES = 'test/{authorizer,contract,lambda,modules,plugins,security,shared}/**/*.test.ts'
+const PLACES = 'test/{authorizer,contract,lambda,modules,plugins,security,server,shared}/**/*.test.ts'
 
 /** Files whose tests are not beside them: each start of their paths, and the tests. */
 const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/api', ['test/lambda/events.test.ts', 'test/modules/health/health.test.ts']],
-  ['src/app', ['test/modules/health/health.test.ts']],
+  ['src/app', ['test/modules/health/health.test.ts', 'test/plugins/errors/errors.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/modules/email/templates/', ['test/modules/email/catalogues.test.ts', 'test/modules/email/recipients.test.ts', 'test/modules/email/worker.test.ts']],
   ['src/modules/health/', ['test/modules/health/health.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/plugins/aws/json-client', ['test/plugins/json-client.test.ts']],
+  ['src/plugins/aws/traces', ['test/plugins/traces.test.ts']],
+  ['src/plugins/breakers', ['test/modules/email/breaker.test.ts', 'test/plugins/aws.test.ts', 'test/modules/health/health.test.ts']],
+  ['src/plugins/cache/', ['test/modules/users/poisoned-cache.test.ts']],
   ['src/plugins/consumers', ['test/plugins/outbox.test.ts', 'test/lambda/dispatch.test.ts']],
   ['src/plugins/dynamodb', ['test/plugins/aws.test.ts']],
   ['src/plugins/event-bus', ['test/plugins/outbox.test.ts', 'test/modules/users/events.test.ts']],
+  ['src/plugins/idempotency/', ['test/modules/auth/idempotency.test.ts']],
+  ['src/plugins/jwt', ['test/authorizer/authorizer.test.ts', 'test/modules/users/profile.test.ts']],
+  ['src/plugins/metrics', ['test/server/metrics.test.ts']],
+  ['src/plugins/outbox/', ['test/modules/users/events.test.ts', 'test/modules/auth/events.test.ts']],
   ['src/plugins/request-target', ['test/lambda/base-path.test.ts', 'test/plugins/errors/framework-errors.test.ts']],
   ['src/plugins/s3', ['test/modules/uploads/lazy.test.ts', 'test/modules/uploads/uploads.test.ts']],
   ['src/plugins/security-headers', ['test/plugins/errors/errors.test.ts', 'test/plugins/cors.test.ts']],
+  ['src/plugins/spans', ['test/server/tracing.test.ts']],
   ['src/plugins/sqs', ['test/modules/email/worker.test.ts']],
   ['src/shared/access-token', ['test/plugins/jwt.test.ts', 'test/authorizer/authorizer.test.ts']],
   ['src/shared/aws-errors', ['test/plugins/aws.test.ts', 'test/modules/users/registration.test.ts']],
@@ -35,13 +45,15 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/shared/is-object', ['test/lambda/dispatch.test.ts', 'test/lambda/events.test.ts', 'test/plugins/errors/errors.test.ts']],
   ['src/shared/optimistic', ['test/modules/users/conditional.test.ts']],
   ['src/shared/outbox', ['test/plugins/outbox.test.ts']],
+  ['src/shared/paging', ['test/modules/users/directory.test.ts', 'test/modules/users/admins.test.ts', 'test/modules/users/expiry.test.ts']],
   ['src/shared/problem', ['test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/plugins/docs.test.ts']],
-  ['src/shared/query', ['test/modules/users/directory.test.ts']]
+  ['src/shared/query', ['test/modules/users/directory.test.ts']],
+  ['src/shared/traceparent', ['test/server/tracing.test.ts', 'test/plugins/traces.test.ts']]
 ]
 
 /** Compares the committed API documents with what the schemas make of them. */
 const DOCUMENTS = 'test/plugins/docs.test.ts'
-const WITH_SCHEMAS = /\/schemas\.ts$|\/routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|person-name|problem)\.ts$/
+const WITH_SCHEMAS = /\/schemas\.ts$|\/routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|paging|person-name|problem)\.ts$/
 
 /** Tests that are tried on one mutant. The first ones notice nearly all that is noticed at all. */
 export const MAX_TESTS = 8
