@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { buildLambda } from '../scripts/build.ts'
+import { buildLambda } from '../scripts/build/lambda.ts'
 import { checkAnswer, type Answer } from './lib/answers.ts'
 import { BenchError, isSelected, type Benchmark, type Context, type Table } from './lib/bench.ts'
 import { buildLoader, buildPeer, stubbedAws } from './lib/build.ts'

@@ -6,7 +6,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { accessTokens } from '../local/access-token.ts'
 import { completeEnv } from '../local/env.ts'
 import { restEvent } from '../local/rest-event.ts'
-import { hashOf } from './build.ts'
+import { hashOf } from './build/lambda.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
