@@ -1,4 +1,4 @@
-import { BatchGetCommand, ScanCommand, type BatchGetCommandInput, type BatchGetCommandOutput, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import { BatchGetCommand, PutCommand, ScanCommand, type BatchGetCommandInput, type BatchGetCommandOutput, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export type Item = Record<string, unknown>
@@ -31,6 +31,17 @@ export async function itemsOf (dynamodb: DynamoDBDocumentClient, table: string, 
     }
   }
   return found
+}
+
+/** Puts an item, unless the table has one with its key. Returns whether it did. */
+export async function putUnlessThere (dynamodb: DynamoDBDocumentClient, TableName: string, hashKey: string, Item: Item): Promise<boolean> {
+  try {
+    await dynamodb.send(new PutCommand({ TableName, Item, ConditionExpression: `attribute_not_exists(${hashKey})` }))
+    return true
+  } catch (error) {
+    if ((error as Error).name !== 'ConditionalCheckFailedException') throw error
+    return false
+  }
 }
 
 /** Works on many things, a few at the same time. */
