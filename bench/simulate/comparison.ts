@@ -17,7 +17,7 @@ function fittedCall (burst: (call: number) => Pipeline, mails99: number): number
 const LOCAL_MAIL = 3
 /** Loops that read the queue in the local system: local/queue-mapping.ts. */
 const LOCAL_SLOTS = 5
-/** Requests under way at once: bench/pipeline.ts. */
+/** Requests under way at once: bench/pipeline/burst.ts. */
 const LOCAL_CLIENTS = 32
 
 /** Two figures that can be measured here, as the simulation foretells them. */

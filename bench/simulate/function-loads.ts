@@ -1,5 +1,5 @@
-import type { FunctionLoad } from '../lib/simulation.ts'
 import { ASSUMED, QUOTAS, SETTINGS, TARGET } from './assumptions.ts'
+import type { FunctionLoad } from './function.ts'
 import type { Usage } from './usage.ts'
 
 /** The loads of the API function that are simulated. */

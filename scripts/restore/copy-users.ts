@@ -2,8 +2,9 @@ import { TransactWriteCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-
 import { setTimeout as sleep } from 'node:timers/promises'
 import { adminsKey, claimItem, claimsOf, erasedKey, isActiveAdmin, isLive, userItem } from '../../src/modules/users/items.ts'
 import type { StoredUser } from '../../src/modules/users/schemas.ts'
+import { inParallel } from '../in-parallel.ts'
 import { addAdmin, asUser, ifStill, ifVersion, type Writes } from './accounts.ts'
-import { inParallel, itemsOf, pagesOf, putUnlessThere, type Item } from './items.ts'
+import { itemsOf, pagesOf, putUnlessThere, type Item } from './items.ts'
 import { judge, keysOf, type Judgement, type Outcome } from './judge.ts'
 import type { Ledger } from './ledger.ts'
 

@@ -2,8 +2,9 @@ import { TransactWriteCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-
 import { isDeepStrictEqual } from 'node:util'
 import { adminsKey, auditList, claimItem, claimKey, claimsOf, isActiveAdmin, isLive, listsKey, userItem } from '../../src/modules/users/items.ts'
 import type { StoredUser } from '../../src/modules/users/schemas.ts'
+import { inParallel } from '../in-parallel.ts'
 import { addAdmin, asUser, claimKeysOf, holds, ifStill, ifVersion, type Writes } from './accounts.ts'
-import { inParallel, itemsOf, pagesOf, type Item } from './items.ts'
+import { itemsOf, pagesOf, type Item } from './items.ts'
 import type { Ledger } from './ledger.ts'
 
 /** Faults of a table of accounts: how many, and ids of some of them. */

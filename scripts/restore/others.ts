@@ -1,6 +1,7 @@
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { isLive } from '../../src/modules/users/items.ts'
-import { inParallel, pagesOf, putUnlessThere } from './items.ts'
+import { inParallel } from '../in-parallel.ts'
+import { pagesOf, putUnlessThere } from './items.ts'
 import type { Ledger } from './ledger.ts'
 
 // What is copied of the tables that hold no accounts.
