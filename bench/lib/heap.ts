@@ -1,4 +1,4 @@
-/** A priority queue of numbers, the smallest first. */
+/** A queue of values by time: the earliest first, and of the same time in the order in which they came. */
 export function createHeap<T> () {
   const items: { at: number, order: number, value: T }[] = []
   let order = 0
