@@ -2,7 +2,7 @@ import { createSimulation, type Process } from '../lib/simulation.ts'
 import { SETTINGS, WORKER_CALLS } from './assumptions.ts'
 import type { Measured } from './measured.ts'
 
-/** A burst of registrations, and the system that takes it. */
+/** A burst of registrations, and the system that receives it. */
 export interface Pipeline {
   /** registrations that come at once */
   count: number
