@@ -21,7 +21,7 @@ FROM install AS build
 COPY local local
 COPY scripts scripts
 COPY src src
-RUN node --input-type=module --eval "import { buildServer } from './scripts/build.ts'; await buildServer('dist/server')"
+RUN node --input-type=module --eval "import { buildServer } from './scripts/build/server.ts'; await buildServer('dist/server')"
 
 FROM ${NODE_IMAGE}
 # Nothing installs packages here, and scanners report what package managers bundle.

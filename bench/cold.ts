@@ -1,14 +1,17 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { buildLambda, zipDirectory } from '../scripts/build.ts'
+import { buildLambda } from '../scripts/build/lambda.ts'
+import { zipDirectory } from '../scripts/build/zip.ts'
 import { addCodeCache } from '../scripts/code-cache.ts'
 import { checkAnswer, type Answer } from './lib/answers.ts'
 import { BenchError, isSelected, type Benchmark, type Context, type Row, type Table } from './lib/bench.ts'
 import { buildLoader, buildPeer, codeSize } from './lib/build.ts'
+import { errorLine, tailOf } from './lib/children.ts'
 import { startBenchEngines, type BenchEngines } from './lib/engines.ts'
 import { restEvent } from './lib/events.ts'
 import { functionEnv } from './lib/function-env.ts'
@@ -54,16 +57,14 @@ export async function load ({ loader, directory, env, events, teardown = () => {
   const child = spawn(process.execPath, [loader, directory, JSON.stringify(events)], { cwd: directory === '' ? BUILD : directory, env: env as NodeJS.ProcessEnv, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] })
   teardown(() => child.kill('SIGKILL'))
   let result = ''
-  let errors = ''
   const output = child.stdio[3] as Readable
   output.setEncoding('utf8').on('data', (text: string) => { result += text })
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2000) })
+  const errors = tailOf(child.stderr)
   const late = setTimeout(() => child.kill('SIGKILL'), 30_000)
-  const code = await new Promise<number | null>((resolve, reject) => { child.once('close', resolve).once('error', reject) })
+  const [code] = await once(child, 'close') as [number | null]
   clearTimeout(late)
   if (code !== 0 || result === '') {
-    const line = errors.split('\n').find(text => /Error\b/.test(text)) ?? errors.trim().split('\n').at(-1) ?? ''
-    throw new BenchError(`${directory === '' ? 'an empty process' : basename(directory)} fails to start (exit code ${code}): ${line.trim().slice(0, 300)}`)
+    throw new BenchError(`${directory === '' ? 'an empty process' : basename(directory)} fails to start (exit code ${code}): ${errorLine(errors()).trim().slice(0, 300)}`)
   }
   return JSON.parse(result) as Loaded
 }

@@ -1,9 +1,10 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { buildLambda } from '../scripts/build.ts'
+import { buildLambda } from '../scripts/build/lambda.ts'
 import { checkAnswer, type Answer } from './lib/answers.ts'
 import { BenchError, isSelected, type Benchmark, type Context, type Table } from './lib/bench.ts'
 import { buildLoader, buildPeer, stubbedAws } from './lib/build.ts'
+import { errorLine, nextMessage, tailOf } from './lib/children.ts'
 import { peerEnv } from './lib/engines.ts'
 import { restEvent } from './lib/events.ts'
 import { functionEnv } from './lib/function-env.ts'
@@ -38,26 +39,13 @@ interface WarmProcess { run (order: Order): Promise<Done> }
 /** Starts a process that has loaded the bundle. It ends with the benchmark. */
 async function startWarm ({ title, loader, directory, env, teardown }: { title: string, loader: string, directory: string, env: Record<string, string>, teardown: Context['teardown'] }): Promise<WarmProcess> {
   const child: ChildProcess = fork(loader, [directory], { cwd: directory, env, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
-  let errors = ''
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2000) })
+  const errors = tailOf(child.stderr)
   teardown(() => child.kill('SIGKILL'))
-  function next<T> (): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const onExit = (code: number | null) => {
-        const line = errors.split('\n').find(text => /Error\b/.test(text)) ?? ''
-        reject(new BenchError(`${title} ended with exit code ${code}: ${line.trim().slice(0, 300)}`))
-      }
-      child.once('exit', onExit)
-      child.once('message', message => {
-        child.off('exit', onExit)
-        resolve(message as T)
-      })
-    })
-  }
+  const next = async () => await nextMessage<Done>(child, code => `${title} ended with exit code ${code}: ${errorLine(errors()).trim().slice(0, 300)}`)
   await next()
   return {
     run (order) {
-      const answer = next<Done>()
+      const answer = next()
       child.send(order)
       return answer
     }

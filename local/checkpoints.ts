@@ -1,4 +1,5 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { replaceFile } from './replace-file.ts'
 import { StartError } from './start-error.ts'
 
 /** The last position read in each shard of each stream. */
@@ -31,9 +32,8 @@ export function createCheckpoints (file?: string): Checkpoints {
     set (streamArn, shardId, sequenceNumber) {
       positions[streamArn] = { ...positions[streamArn], [shardId]: sequenceNumber }
       if (file === undefined) return
-      // Renamed into place, so that a kill leaves the old file intact. At worst a batch is delivered twice.
-      writeFileSync(`${file}.new`, JSON.stringify(positions, undefined, 2))
-      renameSync(`${file}.new`, file)
+      // A kill leaves the old positions: at worst a batch is delivered twice.
+      replaceFile(file, JSON.stringify(positions, undefined, 2))
     }
   }
 }

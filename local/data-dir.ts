@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { dotenvLine } from './dotenv.ts'
+import { replaceFile } from './replace-file.ts'
 import { StartError } from './start-error.ts'
 
 /** Increased when older data directories can no longer be read. */
 const VERSION = 1
+
+/** Files of the directory are read by their owner only: one of them holds a secret. */
+const PRIVATE = { mode: 0o600 }
 
 export interface DataDir {
   path (name: string): string
@@ -48,12 +52,6 @@ function readIfThere (file: string): string | undefined {
   }
 }
 
-/** Writes to a temporary file and renames it, so that a crash or a full disk leaves no incomplete file. */
-function writeWhole (file: string, text: string): void {
-  writeFileSync(`${file}.new`, text, { mode: 0o600 })
-  renameSync(`${file}.new`, file)
-}
-
 /**
  * Locks a data directory for this process.
  *
@@ -87,7 +85,7 @@ export function takeDataDir (dir: string): DataDir {
 
   withFile('version', file => {
     const text = readIfThere(file)
-    if (text === undefined) return writeWhole(file, `${VERSION}\n`)
+    if (text === undefined) return replaceFile(file, `${VERSION}\n`, PRIVATE)
     if (!/^\d+\s*$/.test(text)) throw new Error('it is not a number')
     if (Number(text) > VERSION) throw new StartError(`LOCAL_DATA_DIR: ${dir} was written by a newer version of this project (${Number(text)}, here ${VERSION}): set LOCAL_DATA_DIR to another directory`)
   })
@@ -98,13 +96,13 @@ export function takeDataDir (dir: string): DataDir {
       return withFile('jwt-secret', file => {
         const secret = readIfThere(file)?.trim()
         if (secret !== undefined && secret !== '') return secret
-        writeWhole(file, randomBytes(32).toString('hex'))
+        replaceFile(file, randomBytes(32).toString('hex'), PRIVATE)
         return readFileSync(file, 'utf8')
       })
     },
     writeEnv (env) {
       const lines = Object.entries(env).map(([name, value]) => dotenvLine(name, value))
-      withFile('env', file => writeWhole(file, `# Written by npm start while it runs. Connects another process to its engines.\n${lines.join('\n')}\n`))
+      withFile('env', file => replaceFile(file, `# Written by npm start while it runs. Connects another process to its engines.\n${lines.join('\n')}\n`, PRIVATE))
     },
     release () {
       rmSync(path('env'), { force: true })

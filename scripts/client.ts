@@ -1,11 +1,12 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { makeBruno } from './client/bruno.ts'
 import { readDocument } from './client/document.ts'
 import { makeHttpFile } from './client/http-file.ts'
 import { makeTypescript } from './client/typescript.ts'
 import { readOptions } from './options.ts'
 import { endOnSignals } from './signals.ts'
+import { writeFiles } from './write-files.ts'
 
 const HELP = `npm run client: writes what clients/ has that is generated, from docs/openapi/. It connects to nothing.
 `
@@ -42,9 +43,6 @@ if (import.meta.main) {
   const files = await makeClients()
   // Synchronous: a Ctrl-C leaves all of them as they were, or all of them written.
   for (const folder of GENERATED) rmSync(join(ROOT, folder), { recursive: true, force: true })
-  for (const [file, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(ROOT, file)), { recursive: true })
-    writeFileSync(join(ROOT, file), text)
-  }
+  writeFiles(ROOT, files)
   console.log(`${Object.keys(files).length} files in ${GENERATED.join(', ')}`)
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -6,7 +7,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { accessTokens } from '../local/access-token.ts'
 import { completeEnv } from '../local/env.ts'
 import { restEvent } from '../local/rest-event.ts'
-import { hashOf } from './build.ts'
+import { hashOf } from './build/lambda.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -65,7 +66,7 @@ export async function makeLocally (request: CacheRequest): Promise<MadeCache> {
   child.stdin!.end(JSON.stringify(request))
   let result = ''
   ;(child.stdio[3] as Readable).setEncoding('utf8').on('data', (text: string) => { result += text })
-  const code = await new Promise((resolve, reject) => { child.once('close', resolve).once('error', reject) })
+  const [code] = await once(child, 'close') as [number | null]
   if (code !== 0) throw new Error(`The code cache could not be made: exit code ${String(code)}`)
   return JSON.parse(result) as MadeCache
 }

@@ -33,16 +33,21 @@ export function required (value: string | undefined, name: string, what: string)
   return value.trim()
 }
 
+/** Asks on the terminal, and returns the answer. */
+export async function ask (question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return await terminal.question(question)
+  } finally {
+    terminal.close()
+  }
+}
+
 /** Asks before a change. Without a terminal there is nothing to ask, so `--yes` must say it. */
 export async function confirm (question: string, isAgreed: boolean): Promise<boolean> {
   if (isAgreed) return true
   if (!process.stdin.isTTY) throw new UsageError('Nothing was changed. There is no terminal to ask on: repeat it with --yes')
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return await terminal.question(`${question} (yes/no) `) === 'yes'
-  } finally {
-    terminal.close()
-  }
+  return await ask(`${question} (yes/no) `) === 'yes'
 }
 
 /** Seconds between two lines of progress. */

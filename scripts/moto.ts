@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { replaceFile } from '../local/replace-file.ts'
 import { readOptions } from './options.ts'
 import { interruptible } from './signals.ts'
 
@@ -53,8 +54,7 @@ export async function installMoto (signal?: AbortSignal): Promise<string> {
     rmSync(VENV, { recursive: true, force: true })
     await run('python3', '-m', 'venv', VENV)
     await run(join(VENV, 'bin/pip'), 'install', '--quiet', '--disable-pip-version-check', ...PINS)
-    writeFileSync(`${MARK}.new`, PINS.join(' '))
-    renameSync(`${MARK}.new`, MARK)
+    replaceFile(MARK, PINS.join(' '))
   } finally {
     rmSync(lock, { recursive: true, force: true })
   }

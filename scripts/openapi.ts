@@ -1,6 +1,6 @@
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { completeEnv } from '../local/env.ts'
@@ -12,6 +12,7 @@ import { writeModels } from './gateway-models.ts'
 import { makeMetricList, METRIC_LIST } from './metric-list.ts'
 import { readOptions } from './options.ts'
 import { endOnSignals } from './signals.ts'
+import { writeFiles } from './write-files.ts'
 
 const HELP = `npm run openapi: writes docs/openapi/v1.json and v2.json from the routes, and docs/schemas/ and docs/asyncapi.json from the events.
 docs/errors.md is made from the codes of the documents and from scripts/error-advice.ts. The models with which the gateway
@@ -67,11 +68,8 @@ if (import.meta.main) {
   })
   // Synchronous: a Ctrl-C leaves all of them as they were, or all of them written. An event that has gone leaves no schema behind.
   rmSync(SCHEMAS_DIR, { recursive: true, force: true })
-  for (const [file, text] of Object.entries(documents)) {
-    mkdirSync(dirname(join(DOCS, file)), { recursive: true })
-    writeFileSync(join(DOCS, file), text)
-    console.log(`docs/${file}`)
-  }
+  writeFiles(DOCS, documents)
+  for (const file of Object.keys(documents)) console.log(`docs/${file}`)
   if (writeModels(documents)) console.log('template.yaml')
   writeFileSync(join(DOCS, '..', METRIC_LIST), makeMetricList())
   console.log(METRIC_LIST)

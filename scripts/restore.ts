@@ -3,9 +3,10 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { confirm, Failure, progress, required, runCommand, UsageError, type Command } from './command.ts'
+import { copyUsers, type CopyReport } from './restore/copy-users.ts'
+import { inspectUsers } from './restore/inspect-users.ts'
 import { readLedger, type Ledger } from './restore/ledger.ts'
 import { copyAuth, copyEmail, inspectAuth } from './restore/others.ts'
-import { createUsersCopy, inspectUsers, type CopyReport } from './restore/users.ts'
 import { outputsOf } from './stack-outputs.ts'
 
 const HELP = `npm run restore -- create | plan | run | verify: brings lost items back from a point-in-time backup, into the live tables.
@@ -91,7 +92,11 @@ interface Job { dynamodb: DynamoDBDocumentClient, tables: Tables, kind: Kind, fr
 async function copyInto ({ dynamodb, tables, kind, from, ledger }: Job, isDry: boolean): Promise<number> {
   const report = progress()
   if (kind === 'users') {
-    const result = await createUsersCopy({ dynamodb, live: tables.users, restored: from, ledger }).copy({
+    const result = await copyUsers({
+      dynamodb,
+      live: tables.users,
+      restored: from,
+      ledger,
       isDry,
       onProgress: ({ accounts }) => report(`${Object.values(accounts).reduce((a, b) => a + b)} accounts compared …`)
     })

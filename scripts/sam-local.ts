@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { parseDocument, type Document } from 'yaml'
 import { CONTAINER_HOST as HOST } from '../local/aws.ts'
-import { buildLambda } from './build.ts'
+import { buildLambda } from './build/lambda.ts'
 
 /** The port after that of `npm start`, which runs at the same time. */
 const DEFAULT_PORT = '3001'

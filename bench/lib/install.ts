@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cp, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BenchError, type Context } from './bench.ts'
+import { tailOf } from './children.ts'
 import { BENCH } from './paths.ts'
 
 const LOCK = join(BENCH, 'package-lock.json')
@@ -28,13 +30,12 @@ export async function installPackages ({ say, teardown }: Pick<Context, 'say' | 
   const [command, ...first] = npm === undefined ? ['npm'] : [process.execPath, npm]
   const child = spawn(command!, [...first, 'ci', '--prefix', BENCH, '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: BENCH, stdio: ['ignore', 'pipe', 'pipe'] })
   teardown(() => child.kill())
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output = (output + text).slice(-2000) })
+  const output = tailOf(child.stdout, child.stderr)
   const timer = setInterval(() => say(`installing the contenders' packages, ${Math.round((performance.now() - began) / 1000)} s`), 2000)
   say("installing the contenders' packages")
   try {
-    const code = await new Promise<number | null>((resolve, reject) => { child.once('close', resolve).once('error', reject) })
-    if (code !== 0) throw new BenchError(`The contenders' packages cannot be installed: …${output.trim().slice(-400)}`)
+    const [code] = await once(child, 'close') as [number | null]
+    if (code !== 0) throw new BenchError(`The contenders' packages cannot be installed: …${output().slice(-400)}`)
   } finally {
     clearInterval(timer)
   }

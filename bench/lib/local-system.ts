@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseEnv } from 'node:util'
 import { BenchError, type Context } from './bench.ts'
+import { lastLine, tailOf } from './children.ts'
 import { ROOT } from './paths.ts'
 
 export interface LocalSystem {
@@ -47,11 +48,10 @@ export async function startLocalSystem (dir: string, teardown: Context['teardown
     clearTimeout(late)
   }
   teardown(stop)
-  let errors = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2000) })
+  const errors = tailOf(child.stderr)
   const mails: number[] = []
   const warnings: string[] = []
-  const ended = () => isEnded ? `the local system has ended: ${errors.trim().split('\n').at(-1)}` : undefined
+  const ended = () => isEnded ? `the local system has ended: ${lastLine(errors())}` : undefined
   const api = await new Promise<string>((resolve, reject) => {
     let found = ''
     createInterface(child.stdout).on('line', line => {
@@ -61,7 +61,7 @@ export async function startLocalSystem (dir: string, teardown: Context['teardown
       found = url ?? found
       if (line.includes('Ctrl-C stops everything')) resolve(found)
     })
-    child.once('exit', () => reject(new BenchError(`the local system does not start: ${errors.trim().split('\n').at(-1)}`)))
+    child.once('exit', () => reject(new BenchError(`the local system does not start: ${lastLine(errors())}`)))
   })
   const readyMs = performance.now() - began
   return { api, pid: child.pid!, env: parseEnv(await readFile(join(dir, 'env'), 'utf8')), readyMs, mails, warnings, ended, stop }

@@ -18,6 +18,7 @@ import { newAccount } from '../../src/modules/users/registration.ts'
 import { idFrom } from '../../src/shared/ids.ts'
 import { outboxEntry } from '../../src/shared/outbox.ts'
 import { BenchError, type Context } from './bench.ts'
+import { lastLine, tailOf } from './children.ts'
 
 // Many users in an engine, quickly: the items that the repositories write go into files like DynamoDB's exports, and
 // dynoxide imports them: 10,000 to 30,000 items a second. BatchWriteItem took 2,000 a second in memory, and 600 on a disk.
@@ -124,12 +125,11 @@ export async function populate ({ dataDir, template, tables, count, say, teardow
   await writeFile(schema, JSON.stringify(Object.values(tables).map(table => schemaOf(table, template.tables[table]!))))
   const child = spawn(binary, ['import', '--source', source, '--schema', schema, '--output', fileIn(dataDir)], { stdio: ['ignore', 'ignore', 'pipe'] })
   teardown(() => child.kill('SIGKILL'))
-  let errors = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2000) })
+  const errors = tailOf(child.stderr)
   const importing = performance.now()
   const progress = setInterval(() => { say(`${title}: the engine imports them, ${Math.round((performance.now() - importing) / 1000)} s of about ${Math.ceil(count * 3 / IMPORTED)}`) }, 1000)
-  const code = await new Promise<number | null>((resolve, reject) => { child.once('close', resolve).once('error', reject) })
+  const [code] = await once(child, 'close') as [number | null]
   clearInterval(progress)
-  if (code !== 0) throw new BenchError(`the engine cannot import ${title}: ${errors.trim().split('\n').at(-1)}`)
+  if (code !== 0) throw new BenchError(`the engine cannot import ${title}: ${lastLine(errors())}`)
   await rm(source, { recursive: true })
 }

@@ -44,7 +44,7 @@ export async function writeResults (sections: Results): Promise<Results> {
 function commit (): string {
   const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   try {
-    const changed = git('status', '--porcelain', '--', 'src', 'scripts/build.ts', 'package-lock.json') !== ''
+    const changed = git('status', '--porcelain', '--', 'src', 'scripts/build.ts', 'scripts/build', 'package-lock.json') !== ''
     return `${git('rev-parse', '--short', 'HEAD')}${changed ? ' with changes' : ''}`
   } catch {
     return 'unknown'

@@ -2,11 +2,11 @@ import { PutCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { LOCAL_AWS } from '../../local/aws.ts'
 import { completeEnv, engineEnv } from '../../local/env.ts'
 import { freePort } from '../../local/ports.ts'
-import { BenchError, type Context } from './bench.ts'
+import type { Context } from './bench.ts'
+import { nextMessage, tailOf, untilAnswering } from './children.ts'
 import type { BenchEngines } from './engines.ts'
 import { BENCH, BUILD } from './paths.ts'
 import { pinned, pinnedNode } from './pinning.ts'
@@ -20,19 +20,10 @@ export async function startServer ({ title, args, env, path, teardown }: { title
   const child = spawn(...pinnedNode(0, args), { cwd: BUILD, env: { PATH: process.env['PATH'], ...env, PORT: String(port) } as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'] })
   const reader = spawn(...pinned(1, 'sh', ['-c', 'exec cat > /dev/null']), { stdio: [child.stdout!, 'ignore', 'ignore'] })
   child.stdout!.destroy()
-  let errors = ''
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2000) })
-  let isGone = false
-  child.once('close', () => { isGone = true }).once('error', () => { isGone = true })
   teardown(() => { child.kill('SIGKILL'); reader.kill('SIGKILL') })
   const origin = `http://127.0.0.1:${port}`
-  for (const deadline = Date.now() + 30_000; ;) {
-    const response = await fetch(`${origin}${path}`).catch(() => undefined)
-    await response?.text()
-    if (response?.ok === true) return { pid: child.pid!, origin }
-    if (isGone || Date.now() > deadline) throw new BenchError(`${title} does not start: ${errors.trim().split('\n').find(line => /Error\b/.test(line)) ?? errors.trim().split('\n').at(-1)}`)
-    await sleep(50)
-  }
+  await untilAnswering(`${origin}${path}`, { title, child, errors: tailOf(child.stderr) })
+  return { pid: child.pid!, origin }
 }
 
 /** The environment of this service's server: everything on, a limit that is never reached, and the cache on. */
@@ -57,17 +48,13 @@ export interface Generator<Order, Done> { load (order: Order): Promise<Done> }
 export async function startGenerator<Order extends object, Done> (file: string, teardown: Context['teardown']): Promise<Generator<Order, Done>> {
   const child: ChildProcess = spawn(...pinnedNode(1, [join(BENCH, file)]), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   teardown(() => child.kill('SIGKILL'))
-  const next = () => new Promise<unknown>((resolve, reject) => {
-    const onExit = () => reject(new BenchError('the load generator has ended'))
-    child.once('exit', onExit)
-    child.once('message', message => { child.off('exit', onExit); resolve(message) })
-  })
+  const next = async () => await nextMessage<Done>(child, () => 'the load generator has ended')
   await next()
   return {
     async load (order) {
       const done = next()
       child.send(order)
-      return await done as Done
+      return await done
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { APIGatewayProxyEvent } from 'aws-lambda'
 import { lambdaContext } from './events.ts'
+import { serveOrders } from './serve-orders.ts'
 
 // A warm process: loads a bundle whose calls to AWS are stubbed, then runs invocations as its parent asks.
 
@@ -43,11 +44,4 @@ async function work ({ event, count }: Order): Promise<Done> {
   return { answer, time: (performance.now() - start) * 1000 / count, cpu: (user + system) / count, calls }
 }
 
-process.on('message', (order: Order) => {
-  work(order).then(done => process.send!(done), error => {
-    console.error(error)
-    process.exit(1)
-  })
-})
-process.on('disconnect', () => process.exit(0))
-process.send!('ready')
+serveOrders(work)

@@ -1,6 +1,6 @@
 import type { LoadOrder } from './load-order.ts'
 
-// What the load generators share: as much HTTP as they need, and how they are given orders.
+// As much HTTP as the load generators need.
 
 /** The requests that an order asks for, as they are sent. */
 export function requestsOf ({ url, headers }: Pick<LoadOrder, 'url' | 'headers'>): { hostname: string, port: number, requests: string[] } {
@@ -17,16 +17,4 @@ export function answerLength (text: string): number | undefined {
   if (length !== undefined) return text.length >= head + 4 + Number(length) ? head + 4 + Number(length) : undefined
   const end = text.indexOf('\r\n0\r\n\r\n', head)
   return end === -1 ? undefined : end + 7
-}
-
-/** Carries out the orders of the process that has started this one, until it ends. */
-export function serveOrders<Order, Done> (carryOut: (order: Order) => Promise<Done>): void {
-  process.on('message', (order: Order) => {
-    carryOut(order).then(done => process.send!(done), (error: unknown) => {
-      console.error(error)
-      process.exit(1)
-    })
-  })
-  process.on('disconnect', () => process.exit(0))
-  process.send!('ready')
 }

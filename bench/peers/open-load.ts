@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { OpenLoadDone, OpenLoadOrder } from '../lib/load-order.ts'
-import { answerLength, requestsOf, serveOrders } from '../lib/wire.ts'
+import { serveOrders } from '../lib/serve-orders.ts'
+import { answerLength, requestsOf } from '../lib/wire.ts'
 
 // Clients that do not wait for each other: requests start at a rate, however many are unanswered, and a client that has waited
 // for too long closes its connection. Overload is only seen by such clients: the next request of load.ts waits for an answer.

@@ -1,4 +1,4 @@
-import { BatchGetCommand, ScanCommand, type BatchGetCommandInput, type BatchGetCommandOutput, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import { BatchGetCommand, PutCommand, ScanCommand, type BatchGetCommandInput, type BatchGetCommandOutput, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export type Item = Record<string, unknown>
@@ -33,10 +33,13 @@ export async function itemsOf (dynamodb: DynamoDBDocumentClient, table: string, 
   return found
 }
 
-/** Works on many things, a few at the same time. */
-export async function inParallel<T> (things: readonly T[], work: (thing: T) => Promise<void>, width = 16): Promise<void> {
-  let next = 0
-  await Promise.all(Array.from({ length: Math.min(width, things.length) }, async () => {
-    for (let i = next++; i < things.length; i = next++) await work(things[i]!)
-  }))
+/** Puts an item, unless the table has one with its key. Returns whether it did. */
+export async function putUnlessThere (dynamodb: DynamoDBDocumentClient, TableName: string, hashKey: string, Item: Item): Promise<boolean> {
+  try {
+    await dynamodb.send(new PutCommand({ TableName, Item, ConditionExpression: `attribute_not_exists(${hashKey})` }))
+    return true
+  } catch (error) {
+    if ((error as Error).name !== 'ConditionalCheckFailedException') throw error
+    return false
+  }
 }

@@ -1,6 +1,7 @@
-import { PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { isLive } from '../../src/modules/users/items.ts'
-import { inParallel, pagesOf } from './items.ts'
+import { inParallel } from '../in-parallel.ts'
+import { pagesOf, putUnlessThere } from './items.ts'
 import type { Ledger } from './ledger.ts'
 
 // What is copied of the tables that hold no accounts.
@@ -34,15 +35,7 @@ async function copyRecords ({ dynamodb, live, restored, hashKey, isWanted, isDry
         report.leftOut[what] = (report.leftOut[what] ?? 0) + 1
         return
       }
-      if (!isDry) {
-        try {
-          await dynamodb.send(new PutCommand({ TableName: live, Item, ConditionExpression: `attribute_not_exists(${hashKey})` }))
-        } catch (error) {
-          if ((error as Error).name === 'ConditionalCheckFailedException') return
-          throw error
-        }
-      }
-      report.copied++
+      if (isDry || await putUnlessThere(dynamodb, live, hashKey, Item)) report.copied++
     })
     onPage(report)
   }

@@ -1,4 +1,5 @@
-import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, truncateSync, writeSync } from 'node:fs'
+import { replaceFile } from '../../local/replace-file.ts'
 import { UsageError } from '../command.ts'
 import { readRows, type Format } from './rows.ts'
 
@@ -81,8 +82,7 @@ export async function importRows (options: ImportOptions): Promise<Counts & { re
     state.refused += refused.length
     state.registered += last - state.rows - refused.length
     state.rows = last
-    writeFileSync(`${files.state}.new`, JSON.stringify(state))
-    renameSync(`${files.state}.new`, files.state)
+    replaceFile(files.state, JSON.stringify(state))
     batch = []
     unreadable = []
     bytes = 0

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { Failure, UsageError } from '../command.ts'
+import { cellsOf } from './csv.ts'
 
 // Reads users from a file of any size: one row at a time, so that memory does not grow with the file.
 
@@ -66,18 +67,6 @@ async function * linesOf (text: AsyncIterable<string>, quotes: boolean): AsyncGe
     add(chunk.length)
   }
   if (line !== '') yield { line, isTooLong, isOpen }
-}
-
-/** The cells of a row of a CSV; `undefined` when its quotes are wrong. */
-function cellsOf (line: string): string[] | undefined {
-  const cells: string[] = []
-  const cell = /("(?:[^"]|"")*"|[^",]*)(,|$)/y
-  for (;;) {
-    const match = cell.exec(line)
-    if (match === null) return undefined
-    cells.push(match[1]!.startsWith('"') ? match[1]!.slice(1, -1).replaceAll('""', '"') : match[1]!)
-    if (match[2] === '') return cells
-  }
 }
 
 function columnsOf (file: string, header: string): string[] {

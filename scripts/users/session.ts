@@ -1,12 +1,12 @@
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation'
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createUserService, ProblemError, type RetryOptions, type StoredTokens, type TokenStorage, type UserService } from '../../clients/typescript/src/index.ts'
+import { replaceFile } from '../../local/replace-file.ts'
 import { codeFor, deriveMailKeys } from '../../src/plugins/keys/derive.ts'
-import { Failure, UsageError } from '../command.ts'
+import { ask, Failure, UsageError } from '../command.ts'
 import { readLocalEnv } from '../local-env.ts'
 import { SEEDED_ADMIN } from '../seeded-admin.ts'
 import { outputsOf } from '../stack-outputs.ts'
@@ -60,8 +60,7 @@ function fileStorage (file: string): TokenStorage {
     set (tokens) {
       if (tokens === undefined) return rmSync(file, { force: true })
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-      writeFileSync(`${file}.new`, JSON.stringify(tokens), { mode: 0o600 })
-      renameSync(`${file}.new`, file)
+      replaceFile(file, JSON.stringify(tokens), { mode: 0o600 })
     }
   }
 }
@@ -88,12 +87,7 @@ export async function signIn (target: Target, email: string): Promise<void> {
   const { data: { challengeId } } = await service.auth.createChallenge({ body: { email } })
   if (target.codeSecret !== undefined) return await exchange(service, challengeId, codeFor(deriveMailKeys(target.codeSecret).code, challengeId), PATIENCE)
   if (!process.stdin.isTTY) throw new UsageError('There is no terminal on which to ask for the code in the mail')
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    await exchange(service, challengeId, (await terminal.question(`The code in the mail to ${email}: `)).trim(), 0)
-  } finally {
-    terminal.close()
-  }
+  await exchange(service, challengeId, (await ask(`The code in the mail to ${email}: `)).trim(), 0)
 }
 
 export const signOut = async (target: Target): Promise<void> => await clientOf(target).signOut()

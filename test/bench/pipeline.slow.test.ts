@@ -3,7 +3,7 @@ import t from 'tap'
 import { itemSize, writeUnits } from '../../bench/lib/item-size.ts'
 import { PRICES } from '../../bench/lib/prices.ts'
 import { readResults } from '../../bench/lib/results.ts'
-import { flowTables, measureFlows } from '../../bench/pipeline.ts'
+import { flowTables, measureFlows } from '../../bench/pipeline/flows.ts'
 
 const COST = readFileSync(new URL('../../docs/cost.md', import.meta.url), 'utf8')
 

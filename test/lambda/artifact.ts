@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { buildLambda } from '../../scripts/build.ts'
+import { buildLambda } from '../../scripts/build/lambda.ts'
 import type { Engines } from '../helper.ts'
 
 /** The artifact, built from the sources as they are, in a directory of the test's own. */

@@ -7,7 +7,9 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { freePort } from '../../local/ports.ts'
-import { buildLambda, buildServer, zipDirectory } from '../../scripts/build.ts'
+import { buildLambda } from '../../scripts/build/lambda.ts'
+import { buildServer } from '../../scripts/build/server.ts'
+import { zipDirectory } from '../../scripts/build/zip.ts'
 import { startEngines, until } from '../helper.ts'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')

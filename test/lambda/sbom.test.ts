@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { buildAuthorizer, buildLambda } from '../../scripts/build.ts'
-import { packageOf, packagesIn, packagesOfServer, sbomOf, type Sbom } from '../../scripts/sbom.ts'
+import { buildAuthorizer } from '../../scripts/build/authorizer.ts'
+import { buildLambda } from '../../scripts/build/lambda.ts'
+import { packageOf, packagesIn, packagesOfServer, sbomOf, type Sbom } from '../../scripts/build/sbom.ts'
 
 const directory = join(t.testdir({}), 'lambda')
 const metafile = await buildLambda(directory)

@@ -2,8 +2,8 @@ import type { OnLoadArgs, Plugin } from 'esbuild'
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ROOT } from './bundle.ts'
 
-const ROOT = join(import.meta.dirname, '..')
 const TYPEBOX = dirname(fileURLToPath(import.meta.resolve('@sinclair/typebox')))
 
 /** What the sources use of an object of TypeBox: the bundler itself cannot leave out parts of an object. */

@@ -4,12 +4,11 @@ import { _ } from 'ajv'
 import type { Plugin } from 'esbuild'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { completeEnv } from '../local/env.ts'
-import { buildApp, VALIDATION } from '../src/app.ts'
-import { keyOf, type Definition } from '../src/plugins/compiled-schemas.ts'
-import { loadConfig } from '../src/plugins/config.ts'
-
-const ROOT = join(import.meta.dirname, '..')
+import { completeEnv } from '../../local/env.ts'
+import { buildApp, VALIDATION } from '../../src/app.ts'
+import { keyOf, type Definition } from '../../src/plugins/compiled-schemas.ts'
+import { loadConfig } from '../../src/plugins/config.ts'
+import { ROOT } from './bundle.ts'
 
 type Schema = Record<string, unknown>
 

@@ -1,12 +1,12 @@
 import type { Metafile } from 'esbuild'
 import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ROOT } from './bundle.ts'
 
 // The software bill of materials of an artifact: the packages whose code is in it, and no others. `npm sbom` lists what is installed,
 // of which the artifact has a tenth. In the format of CycloneDX 1.6 (ECMA-424), without a time and a serial number, so that two builds
 // have the same one.
-
-const ROOT = join(import.meta.dirname, '..')
 
 interface Locked { version: string, integrity?: string, license?: string, dev?: true, optional?: true, devOptional?: true }
 
@@ -79,4 +79,11 @@ export function sbomOf (artifact: string, packages: string[]): Sbom {
     metadata: { component: { type: 'application', 'bom-ref': artifact, name: artifact, version, licenses: [{ license: { id: license } }] } },
     components: [...components.values()].sort((a, b) => a.purl < b.purl ? -1 : 1)
   }
+}
+
+/** Writes the bill of an artifact into a file, and returns it. */
+export async function writeSbom (file: string, artifact: string, packages: string[]): Promise<Sbom> {
+  const sbom = sbomOf(artifact, packages)
+  await writeFile(file, `${JSON.stringify(sbom, null, 2)}\n`)
+  return sbom
 }
