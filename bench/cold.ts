@@ -189,6 +189,7 @@ async function run (context: Context): Promise<Table[]> {
 
 export const cold: Benchmark = {
   summary: 'a new process to its first answer: CPU, memory, size of the bundle',
+  contenders: [...PEERS.map(({ name }) => name), SERVICE],
   needsPackages: context => PEERS.some(({ name, packages }) => packages && isSelected(context, name, BASE)),
   run
 }

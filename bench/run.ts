@@ -45,15 +45,26 @@ function usersIn (text: string | undefined): number | undefined {
   return users
 }
 
+/** The contenders that `--only` names. */
+function contendersIn (text: string | undefined, benchmarks: string[]): Set<string> | undefined {
+  if (text === undefined) return undefined
+  const known = new Set(benchmarks.flatMap(name => BENCHMARKS[name]!.contenders ?? []))
+  if (known.size === 0) refuse(`--only selects nothing in ${benchmarks.join(', ')}`)
+  const unknown = text.split(',').find(name => !known.has(name))
+  if (unknown !== undefined) refuse(`Unknown contender '${unknown}'`, `expected one or more of ${[...known].join(', ')}`)
+  return new Set(text.split(','))
+}
+
 /** Reads the arguments. A wrong one ends the script with one line and exit code 2. */
 function readRequest (): Request {
   const { values, positionals } = readArguments(HELP, { small: { type: 'boolean' }, only: { type: 'string' }, users: { type: 'string' }, bundle: { type: 'string', multiple: true } })
   const unknown = positionals.find(name => !(name in BENCHMARKS))
   if (unknown !== undefined) refuse(`Unknown benchmark '${unknown}'`)
+  const names = positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals
   return {
-    names: positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals,
+    names,
     isSmall: values.small === true,
-    only: values.only === undefined ? undefined : new Set(values.only.split(',')),
+    only: contendersIn(values.only, names),
     bundles: values.bundle ?? [],
     users: usersIn(values.users)
   }

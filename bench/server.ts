@@ -149,6 +149,7 @@ async function run (context: Context): Promise<Table[]> {
 
 export const server: Benchmark = {
   summary: 'the plain server under load: requests a second, CPU a request',
+  contenders: [...PEERS.map(({ name }) => name), 'service'],
   needsPackages: () => true, // the load generator's
   run
 }

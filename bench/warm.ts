@@ -153,6 +153,7 @@ async function run (context: Context): Promise<Table[]> {
 
 export const warm: Benchmark = {
   summary: 'an invocation in a warm process, without the time of AWS',
+  contenders: [...PEERS.map(({ name }) => name), 'service'],
   needsPackages: context => PEERS.some(({ name, packages }) => packages && isSelected(context, name, BASE)),
   run
 }

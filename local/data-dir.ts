@@ -71,7 +71,8 @@ export function takeDataDir (dir: string): DataDir {
     if ((error as { errcode?: number }).errcode === 5) { // SQLITE_BUSY
       throw new StartError(`Another npm start already uses ${dir}: stop it, or set LOCAL_DATA_DIR to another directory`)
     }
-    throw unusable(dir, error)
+    // SQLITE_CANTOPEN, whose message speaks of a database.
+    throw unusable(dir, (error as { errcode?: number }).errcode === 14 ? new Error('no file can be written there') : error)
   }
 
   /** Runs an operation on a file of the directory; errors name the variable. */

@@ -84,7 +84,9 @@ export async function runCommand<Verb extends string> ({ help, verbs, options = 
     const { values, positionals: [verb, operand, ...rest] } = given as { values: Record<string, string | boolean | undefined>, positionals: string[] }
     if (values['help'] === true) return void process.stdout.write(help)
     const expected = operands[verb as Verb]
-    if (rest.length > 0 || (operand !== undefined && expected === undefined) || !(verbs as readonly (string | undefined)[]).includes(verb)) throw new UsageError(`Expected one of ${verbs.join(', ')}: --help says what they do`)
+    if (!(verbs as readonly (string | undefined)[]).includes(verb)) throw new UsageError(`Expected one of ${verbs.join(', ')}: --help says what they do`)
+    const surplus = expected === undefined ? operand : rest[0]
+    if (surplus !== undefined) throw new UsageError(`Unexpected argument '${surplus}': ${verb} takes ${expected === undefined ? 'none' : 'one'}, --help says more`)
     if (typeof expected === 'object' && operand !== undefined && !expected.includes(operand)) throw new UsageError(`Expected one of ${expected.join(', ')}, or nothing after ${verb}: --help lists the options`)
     if (operand === undefined && typeof expected === 'string' && !expected.startsWith('[')) throw new UsageError(`${verb} needs ${expected}: --help says what it is`)
     await run(verb as Verb, values, operand)

@@ -1,7 +1,7 @@
 import './require-node.cjs'
 import { planSystem, type Plan } from '../local/plan.ts'
 import type { System } from '../local/system.ts'
-import { readOptions } from './options.ts'
+import { readOptions, refuse } from './options.ts'
 
 const HELP = `npm start, npm run dev: the whole system on this machine, without Docker and without a cloud account.
 
@@ -43,14 +43,21 @@ async function startWatched (plan: Plan, inspect: string | undefined): Promise<S
   return await startWatchedSystem(plan, inspect)
 }
 
+/** The port for a debugger. Node accepts no other ones, but reports them when the app starts. */
+function inspectPort (text = '9229'): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN
+  return port === 0 || (port >= 1024 && port <= 65_535) ? port : refuse('--inspect-port is not a port from 1024 to 65535, or 0 for a free one')
+}
+
 async function main () {
   const options = readOptions(HELP, { watch: { type: 'boolean' }, inspect: { type: 'boolean' }, 'inspect-port': { type: 'string' } }, 'settings are environment variables, as in PORT=4000 npm start; npm start -- --help lists them')
+  const debugPort = inspectPort(options['inspect-port'])
   const began = performance.now()
   const parent = process.ppid
   const plan = await planSystem(process.env)
   const isDebugged = options['inspect'] === true || options['inspect-port'] !== undefined
   const system = options['watch'] === true || isDebugged
-    ? await startWatched(plan, isDebugged ? `127.0.0.1:${String(options['inspect-port'] ?? 9229)}` : undefined)
+    ? await startWatched(plan, isDebugged ? `127.0.0.1:${debugPort}` : undefined)
     : await startOnce(plan)
 
   let stoppingSince: number | undefined

@@ -56,6 +56,8 @@ export interface Benchmark {
   summary: string
   /** true when it is calculated from the results of the others: kept in docs/capacity.md, and not among the results */
   isDerived?: true
+  /** the names that select its contenders; without them it runs as a whole */
+  contenders?: readonly string[]
   /** Whether the packages of bench/package.json are needed for this selection of contenders. */
   needsPackages (context: Context): boolean
   run (context: Context): Promise<Table[]>

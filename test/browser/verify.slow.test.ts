@@ -290,7 +290,7 @@ t.test('the page works from the keyboard, moves a screen reader along, and fits 
 
 t.test('the page speaks the browser’s language, from right to left too, and says in it how long to wait', { skip }, async t => {
   for (const [locale, titles, wait] of [
-    ['ar', ['تأكيد هويتك', 'تم التأكيد', 'الحصول على رمز جديد'], 'طلبات كثيرة. حاول مجددًا خلال دقيقتين.'],
+    ['ar', ['تأكيد هويتك', 'تم التأكيد', 'الحصول على رمز جديد'], 'طلبات كثيرة جدًا. ستتمكن من المحاولة مجددًا خلال دقيقتين.'],
     ['de-AT', ['Bestätigen Sie, dass Sie es sind', 'Bestätigt', 'Neuen Code anfordern'], 'Zu viele Anfragen. Versuchen Sie es in 2 Minuten erneut.'],
     ['ja', ['ご本人の確認', '確認しました', '新しいコードを取得'], 'リクエストが多すぎます。2 分後にもう一度お試しください。']
   ] as const) {

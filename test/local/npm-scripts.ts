@@ -8,7 +8,7 @@ export const ROOT = new URL('../../', import.meta.url).pathname
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
 
 /** The npm commands that are programs of others. */
-export const OTHERS: Record<string, string> = { types: 'tsc --noEmit && tsc --noEmit -p examples/web/src', lint: 'eslint .' }
+export const OTHERS: Record<string, string> = { types: 'tsc --noEmit -p examples/web/src && tsc --noEmit', lint: 'eslint .' }
 export const others = Object.fromEntries(Object.entries(scripts).filter(([, command]) => !/\bnode .*\.ts\b/.test(command)))
 /** The npm commands that are scripts of this project, as the arguments that Node gets. */
 export const ours = Object.entries(scripts).flatMap(([name, command]): [string, string[]][] => /\bnode .*\.ts\b/.test(command) ? [[name, command.replace(/^.*?\bnode /, '').split(' ')]] : [])

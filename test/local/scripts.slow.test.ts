@@ -43,6 +43,22 @@ t.test('an argument that a script does not know is refused in one line, before a
   t.match(stderr, 'settings are environment variables, as in PORT=4000 npm start')
 })
 
+t.test('a value that an option does not know is refused in one line, before anything is done', async t => {
+  for (const args of [
+    ...['abc', '', '-1', '80', '65536', '9229.5'].map(port => ['scripts/start.ts', `--inspect-port=${port}`]),
+    ...['no-such', 'hono,no-such', ''].map(names => ['bench/run.ts', '--only', names]),
+    ['bench/run.ts', 'calls', '--only', 'hono'],
+    ['bench/run.ts', '--users', 'many'],
+    ['scripts/users.ts', 'find', '--status', 'ACTIV'],
+    ['scripts/mutants.ts', '--jobs', '0']
+  ]) {
+    const { code, stdout, stderr } = await run(t, args)
+    t.equal(code, 2, args.join(' '))
+    t.match(stderr, /^[^\n]+\n$/, args.join(' '))
+    t.equal(stdout, '', args.join(' '))
+  }
+})
+
 t.test('a script that lacks its configuration says in one line what to do', async t => {
   // A folder without data of a running npm start, and without .env.
   const { dir } = makeScratch(t)

@@ -26,7 +26,7 @@ t.test('a start that cannot be ends with one line that names the variable to cha
     ['no machine has the name', { HOST: 'no-such-host.invalid' }, 'HOST: no-such-host.invalid is not an address of this machine (E'],
     ['no directory can be made there', { LOCAL_DATA_DIR: '/proc/x' }, 'LOCAL_DATA_DIR: /proc/x cannot be used (ENOENT: no such file or directory, mkdir \'/proc/x\')'],
     ['the data directory is a file', { LOCAL_DATA_DIR: '/dev/null' }, 'LOCAL_DATA_DIR: /dev/null cannot be used (it is not a directory)'],
-    ['no file can be made there', { LOCAL_DATA_DIR: '/proc' }, 'LOCAL_DATA_DIR: /proc cannot be used (unable to open database file)'],
+    ['no file can be made there', { LOCAL_DATA_DIR: '/proc' }, 'LOCAL_DATA_DIR: /proc cannot be used (no file can be written there)'],
     ['a variable is wrong', { RATE_LIMIT_MAX: 'many' }, 'Configuration: RATE_LIMIT_MAX is not valid'],
     ['there is no sh and so no engine', { PATH: file }, 'dynoxide (the DynamoDB engine) cannot start: there is no sh']
   ]

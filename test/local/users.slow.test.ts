@@ -20,7 +20,8 @@ t.test('npm run users is called wrongly', async t => {
   for (const [args, stderr] of [
     [[], /^Expected one of find, show, .*: --help says what they do\n$/],
     [['show'], /^show needs WHO: --help says what it is\n$/],
-    [['export', 'x'], /^Expected one of/],
+    [['export', 'x'], /^Unexpected argument 'x': export takes none, --help says more\n$/],
+    [['find', 'ada@example.com', 'x'], /^Unexpected argument 'x': find takes one, --help says more\n$/],
     [['find'], /^No npm start is running \(no .*\/env\): start it in another terminal\n$/],
     [['find', '--limit', '0'], /^--limit is not a whole number/],
     [['find', '--status', 'GONE'], /^--status is PENDING/],

@@ -41,12 +41,16 @@ interface Details {
 
 const catalogued = ({ statusCode, code, message }: FastifyError) => ({ status: statusCode!, code, detail: message })
 
+/** Whether the client's connection failed while its body was read. It has the codes of a dependency's connection. */
+const isOfClient = (error: FastifyError, { raw }: FastifyRequest) => error === raw.errored
+
 function faultOf (error: FastifyError & Details, request: FastifyRequest): Fault {
   const base = { instance: pathOf(request).slice(0, MAX_INSTANCE), correlationId: request.id }
   if (error.validation !== undefined) {
     const { errors, more } = fieldErrors(error, request.routeOptions.schema as Record<string, unknown> | undefined, id => request.server.getSchema(id), request.body)
     return { ...base, status: 400, code: 'VALIDATION_FAILED', detail: `${summaryOf(errors)}${more > 0 ? `; and ${more} more` : ''}`, errors }
   }
+  if (isOfClient(error, request)) return { ...base, status: 400, code: 'BODY_MALFORMED', detail: 'The connection ended before the whole body had arrived' }
   if (isUnavailable(error)) return { ...base, ...catalogued(new Unavailable()) }
   const status = error.statusCode ?? 500
   if (status >= 500 && !SHOWN_FAILURES.has(error.code)) return { ...base, ...catalogued(new Internal()) }
@@ -63,6 +67,7 @@ function faultOf (error: FastifyError & Details, request: FastifyRequest): Fault
 export function sendError (error: FastifyError & Details, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const fault = faultOf(error, request)
   if (fault.status >= 500 && error.isReported !== true) request.log.error({ err: error, code: fault.code }, 'request failed')
+  if (isOfClient(error, request)) request.log.info({ code: fault.code }, 'the client left before the whole body had arrived')
   const retryAfter = error.retryAfter ?? (fault.status === 503 ? RETRY_AFTER : undefined)
   if (retryAfter !== undefined) reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfter))))
   if (fault.status === 401) reply.header('www-authenticate', wwwAuthenticate(request, fault.code))

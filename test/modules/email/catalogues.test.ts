@@ -107,7 +107,7 @@ for (const locale of LANGUAGES) {
       t.equal(text.match(/https?:/g)?.length ?? 0, link === undefined ? 0 : 1)
       if (code) t.equal(link, `https://acme.example/verify#challengeId=${challenge.challengeId}&code=04815162${mail.type === 'EMAIL_CHANGE_CODE' ? '&action=change' : ''}`)
       // Whatever is said in the text is said in the HTML too; only the way to the link has another name.
-      const paragraphs = text.split('\n\n').map(paragraph => paragraph.trim().replace(/:\nhttps.*/, '')).filter(paragraph => !paragraph.startsWith('--'))
+      const paragraphs = text.split('\n\n').map(paragraph => paragraph.trim().replace(/\nhttps.*/, '')).filter(paragraph => !paragraph.startsWith('--'))
       const shown = unescaped(withoutStyle(html))
       const others = paragraphs.filter(paragraph => !shown.includes(`>${paragraph}<`))
       t.ok(others.length <= 1, `differ: ${others.join(' | ')}`)

@@ -20,7 +20,7 @@ t.test('a registration is mailed in the language of the browser, and later mails
   const { challengeId, mail } = await register(email, {}, { 'accept-language': 'ar-EG,ar;q=0.9,en;q=0.5' })
   t.equal(mail.subject, 'تأكيد عنوان بريدك الإلكتروني')
   t.match(mail.html, '<html lang="ar" dir="rtl">')
-  t.match(mail.text, /^سُجِّل هذا العنوان لدى \u2068User Service\u2069 بالاسم «\u2068Ada Lovelace\u2069»\.\n/)
+  t.match(mail.text, /^سُجِّل هذا العنوان لدى \u2068User Service\u2069 باسم «\u2068Ada Lovelace\u2069»\.\n/)
   const code = codeIn(engines, email)
   t.match(mail.text, `\nhttp://localhost:3000/verify#challengeId=${challengeId}&code=${code}\n`)
 
@@ -33,7 +33,7 @@ t.test('a registration is mailed in the language of the browser, and later mails
 t.test('a language that is given, or is near, is used, and English where there is none', async t => {
   t.equal((await register('de@example.com', { locale: 'de-AT' }, { 'accept-language': 'fr' })).mail.subject, 'Bestätigen Sie Ihre E-Mail-Adresse')
   t.equal((await register('pt@example.com', { locale: 'pt-BR' })).mail.subject, 'Confirme seu endereço de e-mail')
-  t.equal((await register('ja@example.com', { locale: 'ja' })).mail.subject, 'メールアドレスをご確認ください')
+  t.equal((await register('ja@example.com', { locale: 'ja' })).mail.subject, 'メールアドレスの確認のお願い')
   t.equal((await register('zh@example.com', { locale: 'zh-Hant' })).mail.subject, 'Confirm your e-mail address')
   t.equal((await register('none@example.com', {})).mail.subject, 'Confirm your e-mail address')
 })
@@ -44,7 +44,7 @@ t.test('an invitation, and the notice of a change with its undo, arrive as the m
   for (const message of [invitation, notice]) await app.email.enqueue(message, 'test')
   await pump(app, engines)
   t.match(engines.mailsTo(invitation.email)[0]!.text, 'Grace Hopper te ha invitado a User Service.')
-  t.match(engines.mailsTo(notice.email)[0]!.text, `Annuler le changement:\nhttp://localhost:3000/verify#challengeId=${notice.challengeId}&code=${app.keys.codeOf(notice.challengeId!)}&action=undo\n`)
+  t.match(engines.mailsTo(notice.email)[0]!.text, `Annuler le changement\nhttp://localhost:3000/verify#challengeId=${notice.challengeId}&code=${app.keys.codeOf(notice.challengeId!)}&action=undo\n`)
   await t.rejects(app.email.enqueue({ ...invitation, invitedBy: 'Eve\r\nBcc: x@example.com' }, 'test'), { message: /invitedBy/ })
 })
 

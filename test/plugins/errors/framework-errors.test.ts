@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, type AddressInfo } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { buildTestApp, startEngines, until } from '../../helper.ts'
@@ -37,6 +38,27 @@ t.test('every answer that Node would give by itself has the shape, the headers a
     const line = await until(() => app.logLines.find(({ msg }) => msg === 'answered'))
     t.match(line, { statusCode: status, correlationId: answer.headers['x-correlation-id'] }, `${what} is logged`)
     t.notMatch(JSON.stringify(app.logLines), /xxxx|BREW|hello/, 'and nothing that was sent')
+  }
+})
+
+t.test('a client that leaves in the middle of its body is not a failure of the service', async t => {
+  const head = 'POST /v2/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+  for (const [what, body, leave] of [
+    ['closes', 'Content-Length: 60\r\n\r\n{"email":"', socket => socket.end()],
+    ['resets', 'Content-Length: 60\r\n\r\n{"email":"', socket => socket.resetAndDestroy()],
+    ['resets a chunked body', 'Transfer-Encoding: chunked\r\n\r\n5\r\n{"em', socket => socket.resetAndDestroy()],
+    ['sends a chunk that is none', 'Transfer-Encoding: chunked\r\n\r\n5\r\n{"emaxx\r\n', () => {}],
+    ['stays and sends no more', 'Content-Length: 60\r\n\r\n{"email":"', () => {}]
+  ] as [string, string, (socket: Socket) => void][]) {
+    app.logLines.length = 0
+    const requests = once(app.server, 'request')
+    const socket = connect(port, '127.0.0.1').on('error', () => {})
+    socket.resume().write(head + body)
+    await requests
+    leave(socket)
+    await until(() => app.logLines.some(({ msg }) => msg === 'the client left before the whole body had arrived'))
+    t.same(app.logLines.filter(({ level }) => level === 'error'), [], `${what}: nothing is reported`)
+    socket.destroy()
   }
 })
 
