@@ -8,7 +8,8 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { freePort } from '../../local/ports.ts'
 import { buildLambda, buildServer, zipDirectory } from '../../scripts/build.ts'
-import { startEngines, until } from '../helper.ts'
+import { startEngines } from '../engines.ts'
+import { until } from '../until.ts'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 

@@ -10,9 +10,9 @@ import cache, { type Cache } from '../../src/plugins/cache/index.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import { createLogger } from '../../src/plugins/logging.ts'
 import metrics from '../../src/plugins/metrics.ts'
-import { until } from '../helper.ts'
 import { report, SIZE, workload } from '../promise.ts'
 import { startTcpProxy } from '../tcp-proxy.ts'
+import { until } from '../until.ts'
 import { inSeconds, poisonsOf } from './poisons.ts'
 
 interface Person { id: string, name: string, version: number }

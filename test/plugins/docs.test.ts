@@ -12,7 +12,10 @@ import { DOCUMENTS_DIR } from '../../scripts/client/document.ts'
 import { makeDocuments } from '../../scripts/openapi.ts'
 import { UI_FILES } from '../../src/plugins/docs/ui.ts'
 import { FORMATS } from '../../src/shared/formats.ts'
-import { buildTestApp, codeIn, pump, signIn, startEngines, type TestApp } from '../helper.ts'
+import { codeIn, signIn } from '../accounts.ts'
+import { buildTestApp, type TestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
+import { pump } from '../pump.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const run = promisify(execFile)

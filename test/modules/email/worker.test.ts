@@ -8,9 +8,11 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/plugins/config.ts'
+import { buildTestApp, type TestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { breakQueueFor, intercept, lineError } from '../../faults.ts'
-import { buildTestApp, pump, startEngines, type TestApp } from '../../helper.ts'
 import { report, workload } from '../../promise.ts'
+import { pump } from '../../pump.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 const engines = await startEngines(t)
