@@ -6,7 +6,7 @@ import { signIn } from '../../accounts.ts'
 import { buildTestApp } from '../../app.ts'
 import { startEngines } from '../../engines.ts'
 import { until } from '../../until.ts'
-import { poisonsOf } from '../../plugins/poisons.ts'
+import { poisonsOf } from '../../plugins/cache/poisons.ts'
 import { report, workload } from '../../promise.ts'
 
 // What the profile's reader sees of a cache that an attacker, or another version of the service, has written to.
