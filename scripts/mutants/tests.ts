@@ -44,7 +44,7 @@ const DOCUMENTS = 'test/plugins/docs.test.ts'
 const WITH_SCHEMAS = /\/schemas\.ts$|\/routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|person-name|problem)\.ts$/
 
 /** Tests that are tried on one mutant. The first ones notice nearly all that is noticed at all. */
-export const MAX_TESTS = 8
+export const MAX_TESTS = 12
 
 /** Length of the start that two names share: `auth/sessions` and `auth/service` share more than `auth/sign-in` and `auth/export`. */
 function likeness (a: string, b: string): number {
