@@ -13,7 +13,7 @@ const PLACES = 'test/{authorizer,contract,lambda,modules,plugins,security,shared
 const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/api', ['test/lambda/events.test.ts', 'test/modules/health/health.test.ts']],
   ['src/app', ['test/modules/health/health.test.ts']],
-  ['src/modules/health/', ['test/modules/health/health.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/modules/health/', ['test/modules/health/health.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts']],
   ['src/plugins/consumers', ['test/plugins/outbox.test.ts', 'test/lambda/dispatch.test.ts']],
   ['src/plugins/dynamodb', ['test/plugins/aws.test.ts']],
   ['src/plugins/event-bus', ['test/plugins/outbox.test.ts', 'test/modules/users/events.test.ts']],
@@ -28,14 +28,14 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/shared/conditional-write', ['test/shared/aws-errors.test.ts', 'test/modules/users/registration.test.ts', 'test/modules/auth/refresh.test.ts']],
   ['src/shared/config-error', ['test/plugins/config.test.ts']],
   ['src/shared/email-address', ['test/shared/properties.test.ts', 'test/security/spellings.test.ts', 'test/modules/email/recipients.test.ts']],
-  ['src/shared/envelope', ['test/modules/users/registration.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/errors/errors.test.ts']],
+  ['src/shared/envelope', ['test/modules/users/registration.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts', 'test/plugins/errors/errors.test.ts']],
   ['src/shared/erasure', ['test/modules/users/events.test.ts']],
-  ['src/shared/errors', ['test/plugins/errors/errors.test.ts', 'test/plugins/bodies.test.ts', 'test/modules/users/profile.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/shared/errors', ['test/plugins/errors/errors.test.ts', 'test/plugins/bodies.test.ts', 'test/modules/users/profile.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts']],
   ['src/shared/http-cache', ['test/modules/users/conditional.test.ts', 'test/shared/static-answer.test.ts']],
   ['src/shared/is-object', ['test/lambda/dispatch.test.ts', 'test/lambda/events.test.ts', 'test/plugins/errors/errors.test.ts']],
   ['src/shared/optimistic', ['test/modules/users/conditional.test.ts']],
   ['src/shared/outbox', ['test/plugins/outbox.test.ts']],
-  ['src/shared/problem', ['test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/shared/problem', ['test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts']],
   ['src/shared/query', ['test/modules/users/directory.test.ts']]
 ]
 
