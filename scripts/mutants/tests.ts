@@ -6,6 +6,9 @@ import { mirrors } from '../test/touched.ts'
 /** Tests of the artifact: the copy cannot be bundled. */
 const OF_ARTIFACT = ['test/authorizer/artifact.test.ts', 'test/lambda/{build,code-cache,compiled-schemas,integration,sam-local,sbom}.test.ts']
 
+/** Tests that read the source as text: in the copy it has mutants in it. */
+const OF_TEXT = ['test/plugins/docs-source.test.ts']
+
 /** Tests that can notice a mutant in seconds. Those of the documents, the template, the browser and the local system cannot. */
 const PLACES = 'test/{authorizer,contract,lambda,modules,plugins,security,shared}/**/*.test.ts'
 
@@ -55,7 +58,7 @@ function likeness (a: string, b: string): number {
 
 /** The tests of a file, best first: of its own name, then those of its folder. */
 export function testsOf (root: string, file: string): string[] {
-  const all = globSync(PLACES, { cwd: root, exclude: ['**/fixtures/**', '**/*.slow.test.ts', ...OF_ARTIFACT] })
+  const all = globSync(PLACES, { cwd: root, exclude: ['**/fixtures/**', '**/*.slow.test.ts', ...OF_ARTIFACT, ...OF_TEXT] })
   const name = file.replace(/^src/, 'test').replace(/\.ts$/, '')
   const beside = mirrors(file, all)
     .sort((a, b) => likeness(b, name) - likeness(a, name) || a.length - b.length || (a < b ? -1 : 1))
