@@ -6,6 +6,7 @@ t.test('an IPv4 client is its address, however it is written', async t => {
     t.equal(networkOf(address), '192.0.2.7', address)
     t.equal(networkOf(address, 48), '192.0.2.7', address)
   }
+  t.equal(networkOf('::ffff:192.100.200.250'), '192.100.200.250')
 })
 
 t.test('an IPv6 client is its prefix', async t => {
