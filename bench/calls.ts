@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { adminOf, bearerOf, buildTestApp, pump, signIn, startEngines, type Engines } from '../test/helper.ts'
+import { adminOf, bearerOf, signIn } from '../test/accounts.ts'
+import { buildTestApp } from '../test/app.ts'
+import { startEngines, type Engines } from '../test/engines.ts'
+import { pump } from '../test/pump.ts'
 import type { Benchmark, Context, Row, Table } from './lib/bench.ts'
 import { createFlows, type FlowOptions, type Request } from './lib/flows.ts'
 

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DomainEvent } from '../src/plugins/event-bus.ts'
-import type { Test } from './helper.ts'
+import type { Test } from './engines.ts'
 
 /** An event bus that keeps what it is sent, and takes its time over it. */
 export interface TestBus {

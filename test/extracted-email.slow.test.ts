@@ -11,7 +11,11 @@ import { createTables } from '../local/dynamodb.ts'
 import { parseTemplate, type TableDefinition } from '../local/template.ts'
 import emailClient from '../src/modules/email/client.ts'
 import { ConfigSchema } from '../src/plugins/config.ts'
-import { buildTestApp, codeIn, pump, startEngines, until } from './helper.ts'
+import { codeIn } from './accounts.ts'
+import { buildTestApp } from './app.ts'
+import { startEngines } from './engines.ts'
+import { pump } from './pump.ts'
+import { until } from './until.ts'
 import { emailMessage } from './modules/email/records.ts'
 
 // The monolith without its e-mail worker, and the extracted service as a process of its own, from its build alone.

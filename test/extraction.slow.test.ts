@@ -4,7 +4,8 @@ import { globSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { buildTestApp, startEngines } from './helper.ts'
+import { buildTestApp } from './app.ts'
+import { startEngines } from './engines.ts'
 import { deliverMails, sqsRecord } from './modules/email/records.ts'
 
 // Those that go from a request to a mail and back, of every module but e-mail.

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import t from 'tap'
 import emailClient from '../src/modules/email/client.ts'
-import { buildTestApp, mailFrom, pump, signIn, startEngines } from './helper.ts'
+import { signIn } from './accounts.ts'
+import { buildTestApp } from './app.ts'
+import { startEngines } from './engines.ts'
+import { mailFrom, pump } from './pump.ts'
 import { deliverMails, sqsRecord } from './modules/email/records.ts'
 
 const engines = await startEngines(t)

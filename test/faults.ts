@@ -1,5 +1,5 @@
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
-import type { TestApp } from './helper.ts'
+import type { TestApp } from './app.ts'
 
 // The one place that injects faults into AWS clients, by middleware of the SDK: what no engine can do (throttling, lost
 // answers, conflicts), and what a test wants to see of the calls.
@@ -24,6 +24,12 @@ export interface InterceptOptions {
   command?: string
   /** below the SDK's retries, where each attempt is seen and answers can be lost; else each call is seen once */
   onTheLine?: boolean
+}
+
+/** An engine that a test of faults can stop and start again: same port, same data. */
+export interface Restartable {
+  stop (signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
+  start (): Promise<void>
 }
 
 let interceptions = 0

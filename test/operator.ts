@@ -7,7 +7,7 @@ import { createTables } from '../local/dynamodb.ts'
 import { completeEnv } from '../local/env.ts'
 import { readTemplate } from '../local/template.ts'
 import { runCommand, type Command } from '../scripts/command.ts'
-import type { Engines } from './helper.ts'
+import type { Engines } from './engines.ts'
 
 // What an operator does in a test: runs the commands of the runbook, and has backups of tables.
 

@@ -4,7 +4,7 @@ import type { DynamoDBBatchResponse, DynamoDBRecord } from 'aws-lambda'
 import { AUTH_ENTRIES } from '../src/modules/auth/schemas.ts'
 import { outboxAttributes } from '../src/plugins/outbox/store.ts'
 import type { OutboxEntry } from '../src/shared/outbox.ts'
-import type { TestApp } from './helper.ts'
+import type { TestApp } from './app.ts'
 
 const tableOf = ({ type }: OutboxEntry) => Object.hasOwn(AUTH_ENTRIES, type) ? 'AuthTable' : 'UsersTable'
 const keyOf = (entry: OutboxEntry) => tableOf(entry) === 'AuthTable' ? { pk: `outbox#${entry.eventId}`, sk: 'outbox' } : { userId: `outbox#${entry.eventId}` }

@@ -5,8 +5,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { writeUnits } from '../bench/lib/item-size.ts'
 import { LOCAL_AWS } from '../local/aws.ts'
 import { readTemplate } from '../local/template.ts'
+import type { TestApp } from './app.ts'
+import type { Engines } from './engines.ts'
 import { intercept } from './faults.ts'
-import type { Engines, TestApp } from './helper.ts'
 
 // Counts what calls to DynamoDB cost. The two engines report different units for the same write (DynamoDB Local doubles an
 // index in a transaction, and counts half of an update), so writes are counted here, by AWS's documented rules:

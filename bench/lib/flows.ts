@@ -1,5 +1,7 @@
 import type { InjectOptions } from 'fastify'
-import { pump, type Engines, type TestApp } from '../../test/helper.ts'
+import type { TestApp } from '../../test/app.ts'
+import type { Engines } from '../../test/engines.ts'
+import { pump } from '../../test/pump.ts'
 import { BenchError } from './bench.ts'
 import { createMeter, type Usage } from './meter.ts'
 

@@ -1,8 +1,9 @@
 import { DynamoDBClient, GetItemCommand, type AttributeValue, type ConsumedCapacity } from '@aws-sdk/client-dynamodb'
 import { LOCAL_AWS } from '../../local/aws.ts'
 import { readTemplate } from '../../local/template.ts'
+import type { TestApp } from '../../test/app.ts'
+import type { Engines } from '../../test/engines.ts'
 import { intercept } from '../../test/faults.ts'
-import type { Engines, TestApp } from '../../test/helper.ts'
 import { writeUnits } from './item-size.ts'
 
 /** What an app has asked of AWS. */

@@ -6,6 +6,9 @@ import { mirrors } from '../test/touched.ts'
 /** Tests of the artifact: the copy cannot be bundled. */
 const OF_ARTIFACT = ['test/authorizer/artifact.test.ts', 'test/lambda/{build,code-cache,compiled-schemas,integration,sam-local,sbom}.test.ts']
 
+/** Tests that read the source as text: in the copy it has mutants in it. */
+const OF_TEXT = ['test/plugins/docs-source.test.ts']
+
 /** Tests that can notice a mutant in seconds. Those of the documents, the template, the browser and the local system cannot. */
 const PLACES = 'test/{authorizer,contract,lambda,modules,plugins,security,server,shared}/**/*.test.ts'
 
@@ -14,7 +17,7 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/api', ['test/lambda/events.test.ts', 'test/modules/health/health.test.ts']],
   ['src/app', ['test/modules/health/health.test.ts', 'test/plugins/errors/errors.test.ts', 'test/plugins/docs.test.ts']],
   ['src/modules/email/templates/', ['test/modules/email/catalogues.test.ts', 'test/modules/email/recipients.test.ts', 'test/modules/email/worker.test.ts']],
-  ['src/modules/health/', ['test/modules/health/health.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/modules/health/', ['test/modules/health/health.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts']],
   ['src/plugins/aws/json-client', ['test/plugins/json-client.test.ts']],
   ['src/plugins/aws/traces', ['test/plugins/traces.test.ts']],
   ['src/plugins/breakers', ['test/modules/email/breaker.test.ts', 'test/plugins/aws.test.ts', 'test/modules/health/health.test.ts']],
@@ -38,15 +41,15 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/shared/conditional-write', ['test/shared/aws-errors.test.ts', 'test/modules/users/registration.test.ts', 'test/modules/auth/refresh.test.ts']],
   ['src/shared/config-error', ['test/plugins/config.test.ts']],
   ['src/shared/email-address', ['test/shared/properties.test.ts', 'test/security/spellings.test.ts', 'test/modules/email/recipients.test.ts']],
-  ['src/shared/envelope', ['test/modules/users/registration.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/errors/errors.test.ts']],
+  ['src/shared/envelope', ['test/modules/users/registration.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts', 'test/plugins/errors/errors.test.ts']],
   ['src/shared/erasure', ['test/modules/users/events.test.ts']],
-  ['src/shared/errors', ['test/plugins/errors/errors.test.ts', 'test/plugins/bodies.test.ts', 'test/modules/users/profile.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/shared/errors', ['test/plugins/errors/errors.test.ts', 'test/plugins/bodies.test.ts', 'test/modules/users/profile.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts']],
   ['src/shared/http-cache', ['test/modules/users/conditional.test.ts', 'test/shared/static-answer.test.ts']],
   ['src/shared/is-object', ['test/lambda/dispatch.test.ts', 'test/lambda/events.test.ts', 'test/plugins/errors/errors.test.ts']],
   ['src/shared/optimistic', ['test/modules/users/conditional.test.ts']],
   ['src/shared/outbox', ['test/plugins/outbox.test.ts']],
   ['src/shared/paging', ['test/modules/users/directory.test.ts', 'test/modules/users/admins.test.ts', 'test/modules/users/expiry.test.ts']],
-  ['src/shared/problem', ['test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/shared/problem', ['test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts']],
   ['src/shared/query', ['test/modules/users/directory.test.ts']],
   ['src/shared/traceparent', ['test/server/tracing.test.ts', 'test/plugins/traces.test.ts']]
 ]
@@ -56,7 +59,7 @@ const DOCUMENTS = 'test/plugins/docs.test.ts'
 const WITH_SCHEMAS = /\/schemas\.ts$|\/routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|paging|person-name|problem)\.ts$/
 
 /** Tests that are tried on one mutant. The first ones notice nearly all that is noticed at all. */
-export const MAX_TESTS = 8
+export const MAX_TESTS = 12
 
 /** Length of the start that two names share: `auth/sessions` and `auth/service` share more than `auth/sign-in` and `auth/export`. */
 function likeness (a: string, b: string): number {
@@ -67,7 +70,7 @@ function likeness (a: string, b: string): number {
 
 /** The tests of a file, best first: of its own name, then those of its folder. */
 export function testsOf (root: string, file: string): string[] {
-  const all = globSync(PLACES, { cwd: root, exclude: ['**/fixtures/**', '**/*.slow.test.ts', ...OF_ARTIFACT] })
+  const all = globSync(PLACES, { cwd: root, exclude: ['**/fixtures/**', '**/*.slow.test.ts', ...OF_ARTIFACT, ...OF_TEXT] })
   const name = file.replace(/^src/, 'test').replace(/\.ts$/, '')
   const beside = mirrors(file, all)
     .sort((a, b) => likeness(b, name) - likeness(a, name) || a.length - b.length || (a < b ? -1 : 1))

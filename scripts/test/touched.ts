@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 /** Every test of the service imports these, or starts the app by them: what is behind them says nothing about a test. */
-const HUBS = new Set(['src/app.ts', 'test/helper.ts'])
+const HUBS = new Set(['src/app.ts', 'test/accounts.ts', 'test/app.ts', 'test/engines.ts', 'test/pump.ts'])
 
 const SOURCES = '{src,local,scripts,bench,clients,test}/**/*.ts'
 

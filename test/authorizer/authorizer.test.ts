@@ -5,7 +5,8 @@ import { createJwks } from '../../src/authorizer/jwks.ts'
 import { loadSettings } from '../../src/authorizer/settings.ts'
 import { createTokenVerifier } from '../../src/authorizer/verifier.ts'
 import { deriveKeys } from '../../src/plugins/keys/derive.ts'
-import { until } from '../helper.ts'
+import { MAX_AUTHORIZATION } from '../../src/shared/access-token.ts'
+import { until } from '../until.ts'
 import { badTokens, forger, notBearer } from '../plugins/bad-tokens.ts'
 import { buildTokenApp, PERSON } from '../plugins/minimal-app.ts'
 import { httpApiEvent, METHOD_ARN, requestEvent, STAGE_ARN, startKeyServer, tokenEvent, type KeyServer } from './support.ts'
@@ -189,7 +190,7 @@ t.test('a set that is due is fetched in the background, twice a minute at most',
 
 t.test('forged key ids cause few fetches', async t => {
   const server = await published(t)
-  const clock = { now: 1_000_000 }
+  const clock = { now: Date.now() }
   const authorize = authorizerOf(server, () => clock.now)
   await authorize(tokenEvent(`Bearer ${await sign()}`))
   for (let i = 0; i < 200; i++) t.equal(await refusalOf(authorize, tokenEvent(`Bearer ${forger(SECRET).forge({ header: { kid: `kid-${i}` } })}`)), 'Unauthorized')
@@ -205,7 +206,59 @@ t.test('keys for other purposes, and of other kinds, are not used', async t => {
   for (const change of [{ use: 'enc' }, { alg: 'HS256' }, { crv: 'Ed448' }, { kid: undefined }]) {
     const server = await startKeyServer(t, [{ ...jwk, ...change }, deriveKeys('another root secret of enough length').jwk, null as never, 'a text' as never])
     t.equal(await refusalOf(authorizerOf(server), token), 'Unauthorized', JSON.stringify(change))
+    const alone = await startKeyServer(t, [{ ...jwk, ...change }])
+    t.match(await refusalOf(authorizerOf(alone), token), /: it has no signing key$/, 'a set of nothing else is an error and not a refusal')
   }
+})
+
+t.test('a key set may have 16,384 characters', async t => {
+  const set = JSON.stringify({ keys: app.keys.jwks, pad: '' })
+  const token = tokenEvent(`Bearer ${await sign()}`)
+  for (const more of [0, 1]) {
+    const server = await published(t)
+    server.answer = { status: 200, body: set.replace('"pad":"', `"pad":"${'x'.repeat(16_384 - set.length + more)}`) }
+    t.match(more === 0 ? await authorizerOf(server)(token) : { refused: await refusalOf(authorizerOf(server), token) }, more === 0 ? { context: CONTEXT } : { refused: /: the answer is too long$/ })
+  }
+})
+
+t.test('an old set decides nothing, however many tokens ask at once, and whatever they have asked before', async t => {
+  const server = await published(t)
+  const clock = { now: 1_000_000 }
+  const authorize = authorizerOf(server, () => clock.now)
+  const known = tokenEvent(`Bearer ${await sign()}`)
+  await authorize(known)
+  server.answer = { status: 503, body: '' }
+  const unknown = (kid: string) => refusalOf(authorize, tokenEvent(`Bearer ${forger(SECRET).forge({ header: { kid } })}`))
+  clock.now += 3_600_000
+  for (let i = 0; i < 20; i++) t.match(await unknown(`kid-${i}`), /the answer is 503$/)
+  t.equal(await unknown('kid-20'), 'Unauthorized', 'a set that is an hour old still says which keys there are')
+  clock.now += 1
+  for (const answer of await Promise.all(Array.from({ length: 5 }, () => refusalOf(authorize, known)))) t.match(answer, /the answer is 503$/)
+  for (let i = 0; i < 30; i++) t.match(await unknown(`kid-${i}`), /the answer is 503$/)
+  t.match(await refusalOf(authorize, known), /the answer is 503$/, 'beyond the share of fetches too')
+})
+
+t.test('a token waits for the set that is due once the last one is older than a minute', async t => {
+  for (const [age, answer] of [[60_000, { context: CONTEXT }], [60_001, { refused: 'Unauthorized' }]] as const) {
+    const server = await published(t)
+    const clock = { now: 1_000_000 }
+    const authorize = authorizerOf(server, () => clock.now)
+    const token = tokenEvent(`Bearer ${await sign()}`)
+    await authorize(token)
+    server.answer = { status: 200, body: JSON.stringify({ keys: [deriveKeys('another root secret of enough length').jwk] }) }
+    clock.now += age
+    t.match(await authorize(token).catch((error: Error) => ({ refused: error.message })), answer, `${age} ms`)
+  }
+})
+
+t.test('an Authorization header may have as many characters as the app allows', async t => {
+  const authorize = authorizerOf(await published(t))
+  const { forge } = forger(SECRET)
+  const headerOf = (pad: number, kidPad = 0) => `Bearer ${forge({ header: { pad: 'x'.repeat(kidPad) }, claims: { pad: 'x'.repeat(pad) } })}`
+  // Base64 has no text for some lengths, so the padding is in two parts.
+  const sized = (length: number) => [0, 1, 2].flatMap(more => [0, 1, 2, 3].map(less => headerOf(Math.floor((length - headerOf(0, more).length) * 3 / 4) - less, more))).find(header => header.length === length)!
+  t.match(await authorize(tokenEvent(sized(MAX_AUTHORIZATION))), { context: CONTEXT })
+  t.equal(await refusalOf(authorize, tokenEvent(sized(MAX_AUTHORIZATION + 1))), 'Unauthorized')
 })
 
 t.test('the settings are checked at the start, with the name of the variable', async t => {
@@ -213,5 +266,5 @@ t.test('the settings are checked at the start, with the name of the variable', a
   t.same(loadSettings(good), { jwksUrl: good.JWKS_URL, issuer: 'a', audience: 'b' })
   for (const name of Object.keys(good)) for (const value of [' ', undefined]) t.throws(() => loadSettings({ ...good, [name]: value }), { message: `Configuration: ${name} is missing` })
   for (const JWKS_URL of ['http://localhost:3000/jwks.json', ' http://127.0.0.1/jwks.json ']) t.equal(loadSettings({ ...good, JWKS_URL }).jwksUrl, JWKS_URL.trim())
-  for (const JWKS_URL of ['http://users.example.com/jwks.json', 'ftp://x', 'users.example.com', 'file:///etc/passwd']) t.throws(() => loadSettings({ ...good, JWKS_URL }), { message: /JWKS_URL is not valid/ }, JWKS_URL)
+  for (const JWKS_URL of ['http://users.example.com/jwks.json', 'ftp://x', 'ftp://localhost/jwks.json', 'users.example.com', 'file:///etc/passwd']) t.throws(() => loadSettings({ ...good, JWKS_URL }), { message: /JWKS_URL is not valid/ }, JWKS_URL)
 })

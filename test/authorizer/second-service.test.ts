@@ -8,8 +8,11 @@ import { parseTemplate, type TableDefinition } from '../../local/template.ts'
 import { createAuthorizer } from '../../src/authorizer/answers.ts'
 import { createJwks } from '../../src/authorizer/jwks.ts'
 import { createTokenVerifier } from '../../src/authorizer/verifier.ts'
+import { signIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { startEventBus } from '../event-bus.ts'
-import { buildTestApp, pump, signIn, startEngines } from '../helper.ts'
+import { pump } from '../pump.ts'
 import { httpApiEvent, requestEvent, tokenEvent } from './support.ts'
 
 const FOLDER = join(import.meta.dirname, '../../examples/second-service')

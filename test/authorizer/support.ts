@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Test } from '../helper.ts'
+import type { Test } from '../engines.ts'
 
 export interface KeyServer {
   url: string

@@ -12,7 +12,7 @@ import { renderPage, renderPictures } from '../../bench/lib/report.ts'
 import { comparedOf, losses, readResults } from '../../bench/lib/results.ts'
 import { pairedRatio, shuffled } from '../../bench/lib/stats.ts'
 import { peerTasks } from '../../bench/lib/work.ts'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 

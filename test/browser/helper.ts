@@ -8,7 +8,10 @@ import type { Test } from 'tap'
 import { startInbox } from '../../local/inbox.ts'
 import { freePort } from '../../local/ports.ts'
 import { CHROMIUM } from '../../scripts/chromium.ts'
-import { buildTestApp, pump, startEngines, until, type Engines, type TestApp } from '../helper.ts'
+import { buildTestApp, type TestApp } from '../app.ts'
+import { startEngines, type Engines } from '../engines.ts'
+import { pump } from '../pump.ts'
+import { until } from '../until.ts'
 
 /** Debian's Chromium; `undefined` where there is none, which is a failure in CI. */
 export async function openBrowser (t: Test, args: string[] = []): Promise<Browser | undefined> {

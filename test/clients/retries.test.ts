@@ -2,7 +2,7 @@ import t from 'tap'
 import { createCaller } from '../../clients/typescript/src/call.ts'
 import { createUserService, ProblemError } from '../../clients/typescript/src/index.ts'
 import { retryAfterOf } from '../../clients/typescript/src/problem.ts'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import { problem, startScripted, type Step } from './scripted.ts'
 
 const OK: Step = { status: 200, body: { status: 'healthy' } }

@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Test } from '../helper.ts'
+import type { Test } from '../engines.ts'
 
 /** What a scripted server does with one request. `drop` closes the connection without an answer. */
 export type Step = 'drop' | 'wait' | { status: number, headers?: Record<string, string>, body?: object | string }

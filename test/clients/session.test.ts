@@ -1,7 +1,11 @@
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { createUserService, memoryStorage, ProblemError, webStorage, type TokenStorage } from '../../clients/typescript/src/index.ts'
-import { buildTestApp, codeIn, pump, startEngines, until } from '../helper.ts'
+import { codeIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
+import { pump } from '../pump.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { isKeyed, operationsOf, readDocument, type Operation } from '../../scripts/client/document.ts'
-import { buildTestApp } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
 import { served } from '../lambda/parity.ts'
 import { report, SIZE } from '../promise.ts'
 import { accessOf, CALLERS, createCallers, expectedStatus } from './callers.ts'

@@ -5,7 +5,9 @@ import type { Test } from 'tap'
 import type { Operation } from '../../scripts/client/document.ts'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
 import type { Tokens } from '../../src/modules/auth/contract.ts'
-import { buildTestApp, pump, startEngines, type Engines, type TestApp } from '../helper.ts'
+import { buildTestApp, type TestApp } from '../app.ts'
+import { startEngines, type Engines } from '../engines.ts'
+import { pump } from '../pump.ts'
 import { httpEvent, overLambda, overSocket, restEvent, type Send, type WireRequest, type WireResponse } from '../lambda/transports.ts'
 
 /** A user who is signed in. */

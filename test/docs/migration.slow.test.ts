@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { documents } from './documents.ts'
 import { hasCurl, openShell, pattern, start, stepsOf, stop } from './terminal.ts'
-import { buildTestApp, startEngines } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 
 const page = documents.find(({ path }) => path === 'docs/migration-v1-v2.md')!
 

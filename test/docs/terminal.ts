@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import { ROOT } from './documents.ts'
 
 // Runs the commands of a document as a reader does: against `npm start`, in one terminal.

@@ -1,10 +1,13 @@
 import { GetCommand } from '@aws-sdk/lib-dynamodb'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { throttled, watchAttempts } from '../faults.ts'
-import { buildTestApp, pump, startEngines, until } from '../helper.ts'
 import { report, workload } from '../promise.ts'
+import { pump } from '../pump.ts'
 import { startTcpProxy } from '../tcp-proxy.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 const proxy = await startTcpProxy(t, Number(new URL(engines.dynamodbEndpoint).port))

@@ -8,10 +8,13 @@ import type { Tokens } from '../../src/modules/auth/contract.ts'
 import { USERS_ENTRIES } from '../../src/modules/users/schemas.ts'
 import { newId } from '../../src/shared/ids.ts'
 import type { OutboxEntry } from '../../src/shared/outbox.ts'
+import { adminOf, bearerOf } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { startEventBus } from '../event-bus.ts'
-import { adminOf, bearerOf, buildTestApp, pump, startEngines } from '../helper.ts'
 import { deliver, entryRecord, leaveBehind, waiting } from '../outbox.ts'
 import { report, SIZE, workload } from '../promise.ts'
+import { pump } from '../pump.ts'
 
 // Accounts live a whole life, and what their outboxes announce is delivered again, and partly for the first time, when it
 // is over: each entry one to three times, in an order of chance.

@@ -1,6 +1,7 @@
 import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
-import { buildTestApp, startEngines } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { report, SIZE, workload } from '../promise.ts'
 
 const ADDRESSES = workload({ short: 5, full: 50 })

@@ -5,8 +5,9 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { freePort } from '../../local/ports.ts'
-import { startEngines, until, type Test } from '../helper.ts'
+import { startEngines, type Test } from '../engines.ts'
 import { report, SIZE, workload } from '../promise.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 

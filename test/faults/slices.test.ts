@@ -1,5 +1,8 @@
 import t from 'tap'
-import { buildTestApp, codeIn, pump, startEngines } from '../helper.ts'
+import { codeIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
+import { pump } from '../pump.ts'
 import { startTcpProxy } from '../tcp-proxy.ts'
 
 // A network delivers bytes, and not messages: a request or an answer may arrive in pieces of any size.

@@ -1,7 +1,8 @@
 import { GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { staleReads } from '../faults.ts'
-import { buildTestApp, startEngines } from '../helper.ts'
 
 t.test('a stale read is as old as the last one before, a consistent one is not, and neither is a new one', async t => {
   const engines = await startEngines(t)

@@ -4,7 +4,8 @@ import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
 import { freePort } from '../../local/ports.ts'
-import { startEngines, until } from '../helper.ts'
+import { startEngines } from '../engines.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 const CLIENTS = 300

@@ -19,6 +19,8 @@ const TESTS = [
   'test/local/template.test.ts',
   'test/plugins/config.test.ts',
   'test/plugins/docs.test.ts',
+  'test/plugins/docs-answers.test.ts',
+  'test/plugins/docs-source.test.ts',
   'test/plugins/metrics.test.ts',
   'test/security/erasure.test.ts',
   'test/template/alarms.test.ts',

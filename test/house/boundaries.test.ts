@@ -68,7 +68,7 @@ const CLEAN = {
   'src/modules/health/index.ts': 'export default 1',
   'local/engines.ts': "import app from '../src/app.ts'\nexport default app",
   'scripts/start.ts': "import engines from '../local/engines.ts'\nexport default engines",
-  'test/helper.ts': 'export default 1',
+  'test/engines.ts': 'export default 1',
   'bench/stats.ts': "import app from '../src/app.ts'\nexport const median = app"
 }
 
@@ -93,7 +93,7 @@ const PLANTED: Record<string, Record<string, [file: string, text: string]>> = {
   },
   'src-stands-alone': {
     'production code that uses a benchmark': ['src/plugins/rate.ts', "import { median } from '../../bench/stats.ts'\nexport default median"],
-    'production code that uses a test helper': ['src/server.ts', "import helper from '../test/helper.ts'\nexport default helper"]
+    'production code that uses a test helper': ['src/server.ts', "import engines from '../test/engines.ts'\nexport default engines"]
   },
   'these-modules-know-no-other': {
     'a health check that asks the users module': ['src/modules/health/probes.ts', "import type { UsersService } from '../users/contract.ts'\nexport type X = UsersService"],

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import { differences, failuresIn, filesIn, makeScratch, TYPES } from './scratch.ts'
 
 const NEW_MODULE = 'scripts/new-module.ts'

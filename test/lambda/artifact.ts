@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { buildLambda } from '../../scripts/build/lambda.ts'
-import type { Engines } from '../helper.ts'
+import type { Engines } from '../engines.ts'
 
 /** The artifact, built from the sources as they are, in a directory of the test's own. */
 export async function buildArtifact (t: Test): Promise<string> {

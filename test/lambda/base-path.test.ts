@@ -1,7 +1,9 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyEventV2, Context } from 'aws-lambda'
 import t from 'tap'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
-import { adminOf, bearerOf, buildTestApp, startEngines } from '../helper.ts'
+import { adminOf, bearerOf } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { evaluate, loadTemplate, textOf, type Template } from '../template/evaluate.ts'
 import { albEvent, functionUrlEvent, httpDomainEvent, httpEvent, httpStageEvent, restEvent, type WireRequest } from './transports.ts'
 

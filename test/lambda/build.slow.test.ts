@@ -10,7 +10,8 @@ import { freePort } from '../../local/ports.ts'
 import { buildLambda } from '../../scripts/build/lambda.ts'
 import { buildServer } from '../../scripts/build/server.ts'
 import { zipDirectory } from '../../scripts/build/zip.ts'
-import { startEngines, until } from '../helper.ts'
+import { startEngines } from '../engines.ts'
+import { until } from '../until.ts'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { addCodeCache, makeLocally, type MadeCache } from '../../scripts/code-cache.ts'
-import { startEngines } from '../helper.ts'
+import { startEngines } from '../engines.ts'
 import { buildArtifact, functionEnv } from './artifact.ts'
 import { runtimeClient, startRuntime } from './runtime.ts'
 

@@ -6,7 +6,8 @@ import { buffer } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
-import { buildTestApp, startEngines } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { overLambda, restEvent } from './transports.ts'
 
 const engines = await startEngines(t)

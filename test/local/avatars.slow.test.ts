@@ -5,7 +5,7 @@ import t from 'tap'
 import { memoryStorage } from '../../clients/typescript/src/index.ts'
 import type { Upload } from '../../src/modules/uploads/contract.ts'
 import type { User } from '../../src/modules/users/contract.ts'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import { png } from '../modules/uploads/pictures.ts'
 import { newDir, register, start } from './running.ts'
 

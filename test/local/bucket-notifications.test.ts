@@ -6,7 +6,7 @@ import { LOCAL_AWS } from '../../local/aws.ts'
 import { notificationOf, startBucketMapping, type BucketHandler } from '../../local/bucket-notifications.ts'
 import { startSqs } from '../../local/sqs.ts'
 import { readTemplate } from '../../local/template.ts'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 
 const { queues, buckets, bucketMappings: [mapping] } = readTemplate()
 const app = 'http://localhost:5173'

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { completeEnv } from '../../local/env.ts'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import type { Scratch } from '../house/scratch.ts'
 import { newDir, processesOf } from './running.ts'
 

@@ -7,8 +7,9 @@ import { LOCAL_AWS } from '../../local/aws.ts'
 import { endLeases } from '../../local/leases.ts'
 import { startSqs } from '../../local/sqs.ts'
 import { readTemplate } from '../../local/template.ts'
-import { startEngines, until } from '../helper.ts'
+import { startEngines } from '../engines.ts'
 import { report, workload } from '../promise.ts'
+import { until } from '../until.ts'
 import { mailsIn, newDir, post, start } from './running.ts'
 
 t.test('after a start no message is in flight, and what a crash interrupted was no failed receive', async t => {

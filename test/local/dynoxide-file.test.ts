@@ -14,7 +14,8 @@ import { startStreamMapping, type StreamHandler } from '../../local/stream-mappi
 import { createStreamReader } from '../../local/stream-reader.ts'
 import { endLeases } from '../../local/leases.ts'
 import { readTemplate, type StreamMapping } from '../../local/template.ts'
-import { startEngines, TABLES, until } from '../helper.ts'
+import { startEngines, TABLES } from '../engines.ts'
+import { until } from '../until.ts'
 
 const MAPPING: StreamMapping = { table: 'UsersTable', batchSize: 1000, maximumRetries: 0, bisects: false, reportsItemFailures: false, filters: [], timeout: 10_000 }
 

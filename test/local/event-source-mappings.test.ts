@@ -11,7 +11,8 @@ import { deliverMessages, startQueueMapping, type QueueHandler } from '../../loc
 import { startStreamMapping, type StreamHandler } from '../../local/stream-mapping.ts'
 import { queueArn } from '../../local/sqs.ts'
 import type { QueueMapping, StreamMapping } from '../../local/template.ts'
-import { dynamodbEngines, startEngines, until, type EngineOptions } from '../helper.ts'
+import { dynamodbEngines, startEngines, type EngineOptions } from '../engines.ts'
+import { until } from '../until.ts'
 
 const STREAM: StreamMapping = {
   table: 'UsersTable',

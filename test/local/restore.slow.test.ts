@@ -9,11 +9,15 @@ import { VERSION_GAP } from '../../scripts/restore/copy-users.ts'
 import { inspectUsers } from '../../scripts/restore/inspect-users.ts'
 import { readLedger } from '../../scripts/restore/ledger.ts'
 import { claimItem, claimKey, erasedKey } from '../../src/modules/users/items.ts'
+import { adminOf, bearerOf, codeIn, signIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { startEventBus } from '../event-bus.ts'
-import { adminOf, bearerOf, buildTestApp, codeIn, pump, signIn, startEngines, until } from '../helper.ts'
 import { startMoto } from '../moto.ts'
 import { backUp, everyItem, runHere, runScript, tablesEnv } from '../operator.ts'
 import { waiting } from '../outbox.ts'
+import { pump } from '../pump.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 const bus = await startEventBus(t)

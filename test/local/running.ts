@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { createUserService, type TokenStorage, type UserService } from '../../clients/typescript/src/index.ts'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 
 export const ROOT = new URL('../../', import.meta.url).pathname
 export const SCRIPT = join(ROOT, 'scripts/start.ts')

@@ -4,9 +4,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { adminOf, buildTestApp, signIn, startEngines, until } from '../helper.ts'
+import { adminOf, signIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { startMoto, type Moto } from '../moto.ts'
 import { runScript } from '../operator.ts'
+import { until } from '../until.ts'
 import { forger } from '../plugins/bad-tokens.ts'
 
 const { now } = Date

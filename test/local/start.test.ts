@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import t from 'tap'
 import { createUserService, memoryStorage } from '../../clients/typescript/src/index.ts'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import { run as runScript } from './npm-scripts.ts'
 import { mailsIn, newDir, post, processesOf, register, ROOT, run, SCRIPT, start } from './running.ts'
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import t, { type Test } from 'tap'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import { ROOT } from './npm-scripts.ts'
 import { processesOf } from './running.ts'
 

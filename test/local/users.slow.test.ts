@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import { mailsIn, newDir, ROOT, start } from './running.ts'
 
 function begin (env: Record<string, string>, args: string[]) {

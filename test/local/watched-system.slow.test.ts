@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import { makeScratch } from '../house/scratch.ts'
 import { codeFor, mailsIn, newDir, post, processesOf, register, start } from './running.ts'
 

@@ -9,9 +9,11 @@ import t, { type Test } from 'tap'
 import aws, { type Aws } from '../../src/plugins/aws/index.ts'
 import { createJsonClient } from '../../src/plugins/aws/json-client.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
-import { buildTestApp, startEngines, until } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { report, workload } from '../promise.ts'
 import { startTcpProxy } from '../tcp-proxy.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 

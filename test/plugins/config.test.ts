@@ -41,6 +41,10 @@ t.test('what is required is enough, the rest has defaults', async t => {
   })
 })
 
+t.test('a refused environment is an error with a name and a code of its own', async t => {
+  t.throws(() => loadConfig({ ...GOOD, PORT: 'x' }), { name: 'ConfigError', code: 'CONFIG_INVALID', message: /PORT/ })
+})
+
 t.test('the read cache is on by default where instances share it, and elsewhere only where it is asked for', async t => {
   const ttl = (env: Record<string, string>) => loadConfig({ ...GOOD, ...env }).CACHE_TTL_SECONDS
   t.equal(ttl({}), 0)

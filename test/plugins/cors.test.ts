@@ -1,5 +1,6 @@
 import t from 'tap'
-import { buildTestApp, startEngines } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 
 const engines = await startEngines(t)
 const preflight = (origin: string) => ({ method: 'OPTIONS' as const, url: '/v2/users', headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' } })

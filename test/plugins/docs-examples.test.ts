@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { DOCUMENTS_DIR } from '../../scripts/client/document.ts'
 import { FORMATS } from '../../src/shared/formats.ts'
-import { buildTestApp, signIn, startEngines } from '../helper.ts'
+import { signIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 
 // What Swagger UI shows, and sends when it is executed as shown.
 

@@ -1,42 +1,19 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import addFormats from 'ajv-formats'
 import { execFile } from 'node:child_process'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { runInNewContext } from 'node:vm'
-import type { LightMyRequestResponse } from 'fastify'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { DOCUMENTS_DIR } from '../../scripts/client/document.ts'
 import { makeDocuments } from '../../scripts/openapi.ts'
 import { UI_FILES } from '../../src/plugins/docs/ui.ts'
-import { FORMATS } from '../../src/shared/formats.ts'
-import { buildTestApp, codeIn, pump, signIn, startEngines, type TestApp } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
+import { deref, documents, namesOf, operations, type Document } from './api-documents.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const run = promisify(execFile)
-
-interface Media { schema: object, example?: unknown, examples?: unknown }
-interface Header { schema: { type: string } }
-interface Response { description: string, headers?: Record<string, Header>, content?: Record<string, Media> }
-interface Operation { operationId: string, summary: string, description: string, tags: string[], security: object[], deprecated?: boolean, responses: Record<string, Response>, requestBody?: { content: Record<string, Media> } }
-interface Document { servers: { url: string }[], info: Record<string, unknown>, paths: Record<string, Record<string, Operation>>, components: Record<string, Record<string, object>> }
-
-const committed = async (version: string) => JSON.parse(await readFile(join(DOCUMENTS_DIR, `${version}.json`), 'utf8')) as Document
-const documents = { v1: await committed('v1'), v2: await committed('v2') }
-const operations = Object.values(documents).flatMap(document =>
-  Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ document, path, method, operation }))))
-
-/** What a `$ref` into a document points at; anything else as it is. */
-function deref<T> (document: Document, value: T): T {
-  const ref = (value as { $ref?: string }).$ref
-  return ref === undefined ? value : ref.slice(2).split('/').reduce((node, key) => (node as Record<string, unknown>)[key], document as unknown) as T
-}
-
-/** The names of a response's headers, in lower case. */
-const namesOf = ({ headers = {} }: { headers?: object }) => Object.keys(headers).map(name => name.toLowerCase())
 
 // Before the first test: tap ends a file that has nothing to run when it waits.
 const engines = await startEngines(t)
@@ -47,19 +24,6 @@ t.test('the committed documents are what the routes make, byte for byte', async 
     t.equal(await readFile(join(ROOT, 'docs', file), 'utf8'), text, `${file} (out of step? npm run openapi)`)
   }
   t.same(globSync('docs/schemas/*', { cwd: ROOT }).sort(), Object.keys(made).filter(file => file.startsWith('schemas/')).map(file => `docs/${file}`).sort())
-})
-
-t.test('the documents hold every operation that works, and none that does not yet', async t => {
-  const listed = (version: 'v1' | 'v2') => Object.entries(documents[version].paths).flatMap(([path, methods]) => Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`)).sort()
-  t.same(listed('v1'), [
-    'DELETE /v1/users/{userId}', 'GET /v1/health', 'GET /v1/users/{userId}', 'PATCH /v1/users/{userId}',
-    'POST /v1/auth/challenges', 'POST /v1/auth/tokens', 'POST /v1/users'
-  ])
-  // Version 1 is frozen; version 2 grows, and has what its route files have.
-  const written = globSync('src/modules/*/*routes.v2.ts', { cwd: ROOT }).flatMap(file => [...readFileSync(join(ROOT, file), 'utf8').matchAll(/\bapp\.(get|post|put|patch|delete)\('([^']+)', (?!.*hide: true)/g)])
-    .map(([, method, path]) => `${method!.toUpperCase()} ${path!.replace(/:(\w+)/g, '{$1}')}`)
-  t.ok(written.length > 10, `${written.length} routes`)
-  t.same(listed('v2'), written.sort())
 })
 
 t.test('every operation says what it is, what it needs and what it may answer', async t => {
@@ -90,23 +54,6 @@ t.test('every operation says what it is, what it needs and what it may answer', 
         : [['application/problem+json', { $ref: '#/components/schemas/Problem' }]], `${name} ${status} has the version's shape of a failure`)
     }
   }
-})
-
-t.test('every code that a module can answer with is in the schema of a problem', async t => {
-  const { enum: codes } = (documents.v2.components['schemas']!['Problem'] as { properties: { code: { enum: string[] } } }).properties.code
-  t.ok(codes.includes('USERS_NOT_FOUND') && codes.includes('VALIDATION_FAILED') && codes.includes('URL_MALFORMED'))
-  const v2 = JSON.stringify(documents.v2)
-  const v1 = JSON.stringify(documents.v1)
-  let catalogued = 0
-  for (const file of globSync('src/modules/*/errors.ts', { cwd: ROOT })) {
-    // A module that answers requests declares its errors with its routes; others only log theirs.
-    if (!existsSync(join(ROOT, file, '../routes.v2.ts'))) continue
-    for (const [, code, text] of readFileSync(join(ROOT, file), 'utf8').matchAll(/createError(?:<[^>]*>)?\(\s*'([A-Z0-9_]+)', '([^']+)'/g)) {
-      catalogued++
-      t.ok(codes.includes(code!) ? v2.includes(JSON.stringify(text)) : v1.includes(JSON.stringify(text)), `${code} is declared by a route, with its text as an example`)
-    }
-  }
-  t.ok(catalogued > 4, `${catalogued} errors`)
 })
 
 t.test('the documents say nothing of the machine they were made on', async t => {
@@ -208,157 +155,3 @@ t.test('from files, the same documents are served and nothing of Swagger is load
   t.equal(await loaded({ source: 'files', directory: DOCUMENTS_DIR }), 0)
   t.ok(await loaded({ source: 'routes' }) > 5, 'the same look finds Swagger where it is loaded')
 })
-
-// --- do the answers keep what the documents say?
-
-/** Refuses properties that a schema does not name, so that an answer cannot say more than its document. */
-function closed (node: unknown): unknown {
-  if (Array.isArray(node)) return node.map(closed)
-  if (typeof node !== 'object' || node === null) return node
-  const copy = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, closed(value)]))
-  return copy['type'] === 'object' && copy['properties'] !== undefined ? { additionalProperties: false, ...copy } : copy
-}
-
-function createChecker () {
-  const ajv = new Ajv2020({ allErrors: true, strict: false })
-  addFormats.default(ajv)
-  for (const [name, format] of Object.entries(FORMATS)) ajv.addFormat(name, format)
-  for (const [version, { components }] of Object.entries(documents)) ajv.addSchema({ $id: version, components: { schemas: closed(components['schemas']) } })
-
-  /** What is wrong with an answer, by the document; nothing when it keeps it. */
-  return function faults (version: 'v1' | 'v2', method: string, path: string, response: LightMyRequestResponse): string[] {
-    const document = documents[version]
-    const found = document.paths[path]?.[method]?.responses[response.statusCode]
-    if (found === undefined) return [`${method} ${path}: ${response.statusCode} is not documented`]
-    const { headers = {}, content } = deref(document, found)
-    const wrong: string[] = []
-    const limits = ['ratelimit-policy', 'ratelimit', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] // an answer that came before the count has none
-    const optional = [...limits, 'idempotent-replayed', 'access-control-allow-origin']
-    const names = namesOf({ headers })
-    for (const [written, reference] of Object.entries(headers)) {
-      const name = written.toLowerCase()
-      const value = response.headers[name]
-      const { schema } = deref(document, reference)
-      if (value === undefined && !optional.includes(name)) wrong.push(`${name} is missing`)
-      if (value !== undefined && schema.type === 'integer' && !/^\d+$/.test(String(value))) wrong.push(`${name} is no integer`)
-    }
-    for (const name of ['etag', 'location', 'retry-after', 'www-authenticate', 'deprecation', ...limits, 'idempotent-replayed']) {
-      if (response.headers[name] !== undefined && !names.includes(name)) wrong.push(`${name} is not documented`)
-    }
-    const type = response.headers['content-type']?.toString().split(';')[0]
-    if (content === undefined) return response.body === '' ? wrong : [...wrong, 'a body is not documented']
-    const media = content[type ?? '']
-    if (media === undefined) return [...wrong, `${type} is not documented`]
-    const validate = ajv.compile(JSON.parse(JSON.stringify(closed(media.schema)).replaceAll('"#/', `"${version}#/`)) as object)
-    return validate(response.json()) ? wrong : [...wrong, ...validate.errors!.map(({ instancePath, message }) => `${instancePath} ${message}`)]
-  }
-}
-const faults = createChecker()
-
-t.test('an answer that breaks the document is noticed', async t => {
-  const app = await buildTestApp(t, engines)
-  const response = await app.inject({ method: 'POST', url: '/v2/users', payload: {} })
-  const altered = (changes: object) => Object.assign(Object.create(response) as LightMyRequestResponse, { headers: response.headers, body: response.body, json: () => response.json<unknown>() }, changes)
-  const problem = response.json<Record<string, unknown>>()
-  t.same(faults('v2', 'post', '/v2/users', response), [])
-  t.same(faults('v2', 'post', '/v2/users', altered({ statusCode: 418 })), ['post /v2/users: 418 is not documented'])
-  t.same(faults('v2', 'post', '/v2/users', altered({ json: () => ({ ...problem, stack: '…' }) })), [' must NOT have additional properties'])
-  t.same(faults('v2', 'post', '/v2/users', altered({ json: () => ({ ...problem, status: 'bad' }) })), ['/status must be integer'])
-  t.same(faults('v2', 'post', '/v2/users', altered({ headers: { 'content-type': 'text/html', 'x-correlation-id': 'x' } })), ['text/html is not documented'])
-  t.same(faults('v2', 'post', '/v2/users', altered({ headers: { ...response.headers, 'x-correlation-id': undefined } })), ['x-correlation-id is missing'])
-})
-
-t.test('exactly the operations that say so ask for a token', async t => {
-  const app = await buildTestApp(t, engines)
-  for (const { path, method, operation } of operations) {
-    const { statusCode } = await app.inject({ method: method as 'get', url: path.replace(/\{\w+\}/, '3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11') })
-    t.equal(statusCode === 401, operation.security.length > 0, `${method} ${path} without a token answers ${statusCode}`)
-  }
-})
-
-t.test('the answers of version 2 keep its document, good ones and bad ones', async t => {
-  const app = await buildTestApp(t, engines)
-  const { accessToken, refreshToken, user } = await signIn(app, engines, 'docs2@example.com')
-  const authorization = `Bearer ${accessToken}`
-  await check(t, app, 'v2', [
-    ['get', '/health/live', {}, 200],
-    ['get', '/health/ready', {}, 200],
-    ['get', '/.well-known/jwks.json', {}, 200],
-    ['get', '/.well-known/oauth-authorization-server', {}, 200],
-    ['post', '/v2/users', { payload: { email: 'new@example.com', name: 'New' } }, 202],
-    ['post', '/v2/users', { payload: { email: 'no-address', name: '' } }, 400],
-    ['post', '/v2/users', { payload: '{', headers: { 'content-type': 'application/json' } }, 400],
-    ['post', '/v2/users', { payload: '<a/>', headers: { 'content-type': 'application/xml' } }, 415],
-    ['post', '/v2/users', { payload: { email: 'a@example.com', name: 'x'.repeat(70_000) } }, 413],
-    ['post', '/v2/auth/challenges', { payload: { email: 'docs2@example.com' } }, 202],
-    ['post', '/v2/users', { payload: { email: 'key@example.com', name: 'New' }, headers: { 'idempotency-key': '"a-key"' } }, 202],
-    ['post', '/v2/users', { payload: { email: 'key@example.com', name: 'New' }, headers: { 'idempotency-key': '"a-key"' } }, 202],
-    ['post', '/v2/users', { payload: { email: 'other@example.com', name: 'New' }, headers: { 'idempotency-key': 'a-key' } }, 422],
-    ['post', '/v2/users', { payload: { email: 'key@example.com', name: 'New' }, headers: { 'idempotency-key': '"' } }, 400],
-    ['post', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken } }, 200],
-    ['post', '/v2/auth/tokens', { payload: { grantType: 'refresh_token', refreshToken: 'none' } }, 401],
-    ['post', '/v2/auth/tokens', { payload: { grantType: 'password' } }, 400],
-    ['get', '/v2/users/me', { headers: { authorization } }, 200],
-    ['get', '/v2/users/me', { headers: { authorization, 'if-none-match': '*' } }, 304],
-    ['get', '/v2/users/me', {}, 401],
-    ['get', '/v2/users/me', { headers: { authorization: 'Bearer x.y.z' } }, 401],
-    ['get', '/v2/users/{id}', { headers: { authorization } }, 200],
-    ['get', '/v2/users/{id}', { headers: { authorization }, id: '3f0e8a3c-5f7b-4a39-9d0e-0c2f4f6b8f11' }, 404],
-    ['patch', '/v2/users/me', { headers: { authorization }, payload: { name: 'Another Name' } }, 200],
-    ['patch', '/v2/users/me', { headers: { authorization, 'if-match': '"other"' }, payload: { name: 'Another Name' } }, 412],
-    ['patch', '/v2/users/me', { headers: { authorization, 'if-match': 'other' }, payload: { name: 'Another Name' } }, 400],
-    ['patch', '/v2/users/me', { headers: { authorization }, payload: { role: 'admin' } }, 403],
-    ['patch', '/v2/users/{id}', { headers: { authorization }, payload: { version: 7 } }, 400],
-    ['post', '/v2/auth/revoke', { payload: { refreshToken } }, 204],
-    ['delete', '/v2/users/me', { headers: { authorization, 'if-match': '"other"' } }, 412],
-    ['delete', '/v2/users/me', { headers: { authorization, 'if-match': '*' } }, 204]
-  ], user.id)
-})
-
-t.test('the answers of version 1 keep its document, good ones and bad ones', async t => {
-  const app = await buildTestApp(t, engines)
-  const { user } = await signIn(app, engines, 'docs1@example.com')
-  const challenge = await app.inject({ method: 'POST', url: '/v1/auth/challenges', payload: { email: 'docs1@example.com' } })
-  await pump(app, engines)
-  const exchange = { grantType: 'code', challengeId: challenge.json<{ data: { challengeId: string } }>().data.challengeId, code: codeIn(engines, 'docs1@example.com') }
-  const tokens = await app.inject({ method: 'POST', url: '/v1/auth/tokens', payload: exchange })
-  t.same(faults('v1', 'post', '/v1/auth/challenges', challenge), [])
-  t.same(faults('v1', 'post', '/v1/auth/tokens', tokens), [])
-  const authorization = `Bearer ${tokens.json<{ data: { accessToken: string } }>().data.accessToken}`
-  await check(t, app, 'v1', [
-    ['get', '/v1/health', {}, 200],
-    ['post', '/v1/users', { payload: { email: 'new1@example.com', name: 'New' } }, 201],
-    ['post', '/v1/users', { payload: { email: 'new1@example.com', name: 'New' } }, 409],
-    ['post', '/v1/users', { payload: { email: 'no-address' } }, 400],
-    ['post', '/v1/users', { payload: 'text', headers: { 'content-type': 'text/plain' } }, 415],
-    ['post', '/v1/auth/tokens', { payload: exchange }, 401],
-    ['get', '/v1/users/{userId}', { headers: { authorization } }, 200],
-    ['get', '/v1/users/{userId}', {}, 401],
-    ['get', '/v1/users/{userId}', { headers: { authorization }, id: 'no-id' }, 404],
-    ['patch', '/v1/users/{userId}', { headers: { authorization }, payload: { name: 'Another Name' } }, 200],
-    ['delete', '/v1/users/{userId}', { headers: { authorization } }, 204]
-  ], user.id)
-})
-
-t.test('a client that asks too often, and a dependency that is down, are answered as documented', async t => {
-  const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '1' } })
-  const down = await buildTestApp(t, engines, { env: { AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:1' } })
-  for (const version of ['v1', 'v2'] as const) {
-    const ask = { payload: { email: 'limit@example.com', name: 'Limit' } }
-    await app.inject({ method: 'POST', url: `/${version}/users`, ...ask })
-    await check(t, app, version, [['post', `/${version}/users`, ask, 429]])
-    await check(t, down, version, [['post', `/${version}/users`, ask, 503]])
-  }
-  await check(t, down, 'v1', [['get', '/v1/health', {}, 503]])
-  await check(t, down, 'v2', [['get', '/health/ready', {}, 503]])
-})
-
-interface Ask { payload?: object | string, headers?: Record<string, string>, id?: string }
-
-async function check (t: Test, app: TestApp, version: 'v1' | 'v2', asks: [method: string, path: string, ask: Ask, expected: number][], ownId = '') {
-  for (const [method, path, { id = ownId, ...ask }, expected] of asks) {
-    const response = await app.inject({ method: method as 'get', url: path.replace(/\{\w+\}/, id), ...ask })
-    t.equal(response.statusCode, expected, `${method} ${path} answers ${expected}`)
-    t.same(faults(version, method, path, response), [], `${method} ${path} ${expected} keeps the document`)
-  }
-}

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { until } from '../helper.ts'
 import { report } from '../promise.ts'
+import { until } from '../until.ts'
 import { badTokens, forger, notBearer } from './bad-tokens.ts'
 import { bearer, buildTokenApp, PERSON } from './minimal-app.ts'
 

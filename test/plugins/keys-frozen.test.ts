@@ -1,6 +1,6 @@
 import t from 'tap'
 import { codeFor, deriveKeys } from '../../src/plugins/keys/derive.ts'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 import { bearer, buildTokenApp, PERSON, type TokenApp } from './minimal-app.ts'
 import { startSecretsManager } from './secrets-manager.ts'
 

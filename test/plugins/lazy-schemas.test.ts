@@ -1,5 +1,6 @@
 import t from 'tap'
-import { buildTestApp, startEngines } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 
 const engines = await startEngines(t)
 

@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import type { LoadLimits } from '../../src/plugins/load-shedding.ts'
-import { buildTestApp, startEngines, until, type TestApp } from '../helper.ts'
+import { buildTestApp, type TestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 

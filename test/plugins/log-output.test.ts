@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { completeEnv } from '../../local/env.ts'
 import { createLogOutput } from '../../src/plugins/log-output.ts'
-import { until } from '../helper.ts'
+import { until } from '../until.ts'
 
 const env = completeEnv() as NodeJS.ProcessEnv
 

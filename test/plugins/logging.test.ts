@@ -3,7 +3,9 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { loadConfig } from '../../src/plugins/config.ts'
 import { createLogger } from '../../src/plugins/logging.ts'
-import { buildTestApp, signIn, startEngines } from '../helper.ts'
+import { signIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 
 const engines = await startEngines(t)
 

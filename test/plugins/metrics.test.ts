@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { METRICS_NAMESPACE } from '../../src/plugins/metrics.ts'
-import { buildTestApp, pump, startEngines, until } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
+import { pump } from '../pump.ts'
+import { until } from '../until.ts'
 import { declaredIn, makeMetricList, METRIC_LIST } from '../../scripts/metric-list.ts'
 import { countedIn, countedNames, declared, declaredNames } from '../metric-names.ts'
 

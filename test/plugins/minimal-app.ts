@@ -6,7 +6,7 @@ import correlation from '../../src/plugins/correlation.ts'
 import errors from '../../src/plugins/errors/index.ts'
 import jwt from '../../src/plugins/jwt.ts'
 import keys from '../../src/plugins/keys/index.ts'
-import type { Test } from '../helper.ts'
+import type { Test } from '../engines.ts'
 
 /** Keys and tokens alone, with a route that answers who is asking, one that tampers with it, and one for admins; ready. */
 export async function buildTokenApp (t: Test, env: Record<string, string>) {

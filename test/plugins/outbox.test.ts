@@ -18,9 +18,10 @@ import metrics from '../../src/plugins/metrics.ts'
 import outbox from '../../src/plugins/outbox/index.ts'
 import spans from '../../src/plugins/spans.ts'
 import { outboxEntry, type OutboxEntry } from '../../src/shared/outbox.ts'
-import { startEngines, until, type Test } from '../helper.ts'
-import { report, workload } from '../promise.ts'
+import { startEngines, type Test } from '../engines.ts'
 import { deliver, entryRecord as record, sequenceNumber, streamRecord, waiting } from '../outbox.ts'
+import { report, workload } from '../promise.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 

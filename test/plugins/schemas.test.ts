@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { DOCUMENTS_DIR } from '../../scripts/client/document.ts'
 import { checkMessage } from '../../src/modules/email/schemas.ts'
-import { buildTestApp, startEngines } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines, { env: { PUBLIC_URL: 'https://users.example.com/prod' } })

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Test } from '../helper.ts'
+import '../credentials.ts'
+import type { Test } from '../engines.ts'
 
 export const ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:jwt'
 export const CODE_ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:code'

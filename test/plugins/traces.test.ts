@@ -5,7 +5,11 @@ import { SendEmailCommand, SESv2Client } from '@aws-sdk/client-sesv2'
 import { GetCommand } from '@aws-sdk/lib-dynamodb'
 import t, { type Test } from 'tap'
 import { LOCAL_AWS } from '../../local/aws.ts'
-import { buildTestApp, pump, signIn, startEngines, until } from '../helper.ts'
+import { signIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
+import { pump } from '../pump.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 

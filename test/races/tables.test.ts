@@ -5,7 +5,7 @@ import t from 'tap'
 import { LOCAL_AWS } from '../../local/aws.ts'
 import { readTemplate } from '../../local/template.ts'
 import { createTables as createEngineTables, startDynamodb } from '../../local/dynamodb.ts'
-import { dynamodbEngines } from '../helper.ts'
+import { dynamodbEngines } from '../engines.ts'
 import { report, SIZE, workload } from '../promise.ts'
 import { createTables, type Command } from './tables.ts'
 

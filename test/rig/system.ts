@@ -13,8 +13,11 @@ import { completeEnv, engineEnv } from '../../local/env.ts'
 import { freePort } from '../../local/ports.ts'
 import { startRedis } from '../../local/redis.ts'
 import { readTemplate } from '../../local/template.ts'
-import { startSmtpSink, until, type Restartable, type SmtpSink } from '../helper.ts'
+import '../credentials.ts'
+import type { Restartable } from '../faults.ts'
+import { startSmtpSink, type SmtpSink } from '../smtp-sink.ts'
 import { startTcpProxy, type TcpProxy } from '../tcp-proxy.ts'
+import { until } from '../until.ts'
 
 // The system as separate processes, on files and free ports, each of which a test may kill and start again: the DynamoDB
 // engine, the queues, Redis, instances of the API, and a worker. The mail server is in the test's own process, because it

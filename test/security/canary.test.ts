@@ -3,9 +3,13 @@ import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { Tokens } from '../../src/modules/auth/contract.ts'
+import { codeIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines, TABLES } from '../engines.ts'
 import { intercept, lineError } from '../faults.ts'
-import { buildTestApp, codeIn, pump, startEngines, TABLES, until } from '../helper.ts'
 import { report, workload } from '../promise.ts'
+import { pump } from '../pump.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t, { redis: true })
 const app = await buildTestApp(t, engines, { env: { LOG_LEVEL: 'trace' } })

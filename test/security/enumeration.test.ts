@@ -1,7 +1,9 @@
 import t from 'tap'
-import { buildTestApp, pump, startEngines, type Test } from '../helper.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines, type Test } from '../engines.ts'
 import { recordCalls } from '../faults.ts'
 import { report, SIZE, workload } from '../promise.ts'
+import { pump } from '../pump.ts'
 
 const PAIRS = workload({ short: 200, full: 5000 })
 

@@ -1,6 +1,9 @@
 import t from 'tap'
 import { transportsOf } from '../contract/world.ts'
-import { buildTestApp, bearerOf, pump, signIn, startEngines } from '../helper.ts'
+import { bearerOf, signIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
+import { pump } from '../pump.ts'
 import { restEvent, type WireResponse } from '../lambda/transports.ts'
 import { report, workload } from '../promise.ts'
 

@@ -1,7 +1,10 @@
 import t from 'tap'
 import { canonicalEmail } from '../../src/shared/email-address.ts'
-import { buildTestApp, codeIn, pump, signIn, startEngines } from '../helper.ts'
+import { codeIn, signIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { report } from '../promise.ts'
+import { pump } from '../pump.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)

@@ -6,7 +6,11 @@ import type { MetricsOptions } from '../../src/plugins/metrics.ts'
 import { startMetrics } from '../../src/server/metrics.ts'
 import { declared, declaredNames } from '../metric-names.ts'
 import { parseExposition, type Sample } from './exposition.ts'
-import { buildTestApp, pump, signIn, startEngines, until, type TestApp } from '../helper.ts'
+import { signIn } from '../accounts.ts'
+import { buildTestApp, type TestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
+import { pump } from '../pump.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 const metrics = (await startMetrics(loadConfig({ ...engines.env, METRICS_PORT: '0', STAGE: 'staging' })))!

@@ -5,8 +5,12 @@ import { json } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../src/plugins/config.ts'
 import { startTracing } from '../../src/server/tracing.ts'
-import { buildTestApp, codeIn, pump, startEngines, until, type TestApp } from '../helper.ts'
+import { codeIn } from '../accounts.ts'
+import { buildTestApp, type TestApp } from '../app.ts'
+import { startEngines } from '../engines.ts'
 import { startEventBus } from '../event-bus.ts'
+import { pump } from '../pump.ts'
+import { until } from '../until.ts'
 
 const engines = await startEngines(t)
 const bus = await startEventBus(t)

@@ -18,6 +18,7 @@ t.test('an address is kept in one spelling', async t => {
     'ada@bücher.example': 'ada@xn--bcher-kva.example',
     'ada@xn--bcher-kva.example': 'ada@xn--bcher-kva.example',
     'ada@例え.jp': 'ada@xn--r8jz45g.jp',
+    'ada@пример.рф': 'ada@xn--e1afmkfd.xn--p1ai',
     'a@b.de': 'a@b.de',
     'a@1.2b.de': 'a@1.2b.de',
     'a@a-b.de': 'a@a-b.de',

@@ -42,5 +42,6 @@ t.test('Vary gains a field once, beside those that it has', async t => {
   t.equal(vary('Origin', 'Authorization'), 'Origin, Authorization')
   t.equal(vary(['Origin', 'Accept'], 'Authorization'), 'Origin, Accept, Authorization')
   t.equal(vary('Origin ,authorization', 'Authorization'), 'Origin ,authorization')
+  t.equal(vary('Origin, authorization', 'Authorization'), 'Origin, authorization')
   t.equal(vary('AUTHORIZATION', 'Authorization'), 'AUTHORIZATION')
 })

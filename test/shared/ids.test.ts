@@ -9,6 +9,7 @@ t.test('a derived id is a UUID of version 8, the same for the same parts and ano
   t.equal(idFrom(id, 0), idFrom(id, '0'))
   t.equal(new Set(Array.from({ length: 1000 }, (_, i) => idFrom(id, i))).size, 1000)
   t.not(idFrom(id, 0), idFrom(newId(), 0))
+  t.same([...new Set(Array.from({ length: 100 }, (_, i) => idFrom('the same each time', i).charAt(19)))].sort(), ['8', '9', 'a', 'b'], 'every bit that is not of the version or the variant differs')
 })
 
 t.test('an id that carries a number gives it back, and a random one carries none', async t => {

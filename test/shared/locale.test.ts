@@ -1,5 +1,6 @@
+import { Value } from '@sinclair/typebox/value'
 import t from 'tap'
-import { acceptedLocales, DEFAULT_LOCALE, directionOf, isLocale, lookupTags, nearestLocale, preferredLocale } from '../../src/shared/locale.ts'
+import { acceptedLocales, canonicalLocale, CanonicalLocale, DEFAULT_LOCALE, directionOf, isLocale, Locale, lookupTags, nearestLocale, preferredLocale } from '../../src/shared/locale.ts'
 
 t.test('the preferred language of a header is the same each time, and after many others', async t => {
   const headers = {
@@ -33,4 +34,25 @@ t.test('texts are looked up under a language and what is above it, and else in t
   t.equal(isLocale('en'), true)
   t.equal(isLocale('no tag'), false)
   t.same(acceptedLocales('de;q=0, fr;x=1;q=0.5, *, es;q=0.9'), ['es', 'fr'])
+})
+
+t.test('the schema of a typed language has its format, and that of a kept one its characters', async t => {
+  t.match(Locale, { format: 'language-tag', maxLength: 35, 'x-detail': 'is not a language tag' })
+  const longest = 'de-x-aaaaaaaa-bbbbbbbb-cccccccc-ddd'
+  for (const tag of ['en', 'pt-br', 'de-x-bayern', longest]) {
+    t.equal(Value.Check(Locale, tag), true, tag)
+    t.equal(Value.Check(CanonicalLocale, canonicalLocale(tag)), true, tag)
+  }
+  for (const tag of ['', 'e', 'no tag', 'en_GB', 'en-a-b-a-c', `${longest}d`]) t.equal(Value.Check(Locale, tag), false, tag)
+  for (const tag of ['EN', 'en-', '-en', 'en--gb', 'x en', 'en\n', 'en-abcdefghi', 'e', 'abcdefghi']) t.equal(Value.Check(CanonicalLocale, tag), false, JSON.stringify(tag))
+})
+
+t.test('of a header, 256 characters count, and a weight is read wherever it stands', async t => {
+  t.equal(preferredLocale(`${' '.repeat(254)}de`), 'de')
+  t.equal(preferredLocale(`${' '.repeat(255)}de`), DEFAULT_LOCALE)
+  t.same(acceptedLocales('de ; x=1 ; q=0.2 , fr;q=0.3, es;xq=0.1'), ['es', 'fr', 'de'])
+})
+
+t.test('of a tag that ends before its single letter says anything, the letter is no language', async t => {
+  t.same(lookupTags('zh-hant-tw-u-co-pinyin'), ['zh-Hant-TW-u-co-pinyin', 'zh-Hant-TW-u-co', 'zh-Hant-TW', 'zh-Hant', 'zh'])
 })

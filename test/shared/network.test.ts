@@ -6,6 +6,7 @@ t.test('an IPv4 client is its address, however it is written', async t => {
     t.equal(networkOf(address), '192.0.2.7', address)
     t.equal(networkOf(address, 48), '192.0.2.7', address)
   }
+  t.equal(networkOf('::ffff:192.100.200.250'), '192.100.200.250')
 })
 
 t.test('an IPv6 client is its prefix', async t => {
@@ -34,4 +35,11 @@ t.test('a proxy is trusted by its address, with or without a port', async t => {
   const trusts = createProxyTrust(['10.0.0.0/8', '127.0.0.1', '2001:db8:1::/48'])
   for (const address of ['10.1.2.3', '10.1.2.3:8080', '::ffff:10.1.2.3', '127.0.0.1', '2001:db8:1:2::3', '[2001:db8:1:2::3]:8080']) t.equal(trusts(address), true, address)
   for (const address of ['11.1.2.3', '127.0.0.2', '2001:db8:2::3', '', 'unknown', '10.1.2.3.4']) t.equal(trusts(address), false, address)
+  const single = createProxyTrust(['2001:db8::7', '::1'])
+  t.same(['2001:db8::7', '[2001:DB8::7]:443', '2001:db8::8', '::1', '127.0.0.1'].map(single), [true, true, false, true, false])
+})
+
+t.test('only what is written as a port is taken from an address', async t => {
+  for (const [text, address] of [['[2001:db8::1]', '2001:db8::1'], ['192.0.2.7:65535', '192.0.2.7'], ['192.0.2.7:123456', '192.0.2.7:123456'], ['[2001:db8::1]:123456', '[2001:db8::1]:123456'], ['192.0.2.7:', '192.0.2.7:'], ['x192.0.2.7:1', 'x192.0.2.7:1'],
+    ['192.0.2.7:1x', '192.0.2.7:1x'], ['[]:1', '[]:1'], ['x[::1]:1', 'x[::1]:1'], ['fe80::1%eth0%1', 'fe80::1']] as const) t.equal(addressOf(text), address, text)
 })

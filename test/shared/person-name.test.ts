@@ -1,6 +1,6 @@
 import { Value } from '@sinclair/typebox/value'
 import t from 'tap'
-import { normalName, PersonName, StoredPersonName } from '../../src/shared/person-name.ts'
+import { normalName, PersonName, ShownName, StoredPersonName } from '../../src/shared/person-name.ts'
 
 t.test('names of many languages are kept as they are', async (t) => {
   for (const name of ['Ada Lovelace', "O'Brien", 'J. R. R. Tolkien', 'Martin Luther King, Jr.', 'X Æ A-12', 'Zoë', 'Nguyễn Văn A', '山田太郎', '葛\u{e0100}城', 'נועה', 'محمد', 'Müller-Lüdenscheidt', '김연아',
@@ -70,7 +70,7 @@ t.test('joiners and selectors with nothing to join or select are refused', async
 
 t.test('a name needs two characters that can be seen', async (t) => {
   for (const name of ['', ' ', 'A', ' A ', '\u200b\u200b', '\u2060\u2060\u2060', '\u3164\u3164', '\u2800\u2800', '\u00a0\u00a0\u00a0', '\u3000\u3000', 'A\u0301\u0302', '\u0301\u0302', 'e\u0301', 'ab\u0301'.slice(1),
-    '\u0301Ada', 'Ada \u0301', '\ufe0f\ufe0f', '\u20dd\u20dd', '\u200c\u200d']) t.equal(normalName(name), undefined, JSON.stringify(name))
+    '\u0301Ada', 'Ada \u0301', '\ufe0f\ufe0f', '\u20dd\u20dd', '\u200c\u200d', '❤\ufe0f', 'a\u200d\u0316']) t.equal(normalName(name), undefined, JSON.stringify(name))
 })
 
 t.test('marks piled onto a letter are refused: they draw over the lines around it', async (t) => {
@@ -101,4 +101,11 @@ t.test('every name that can be stored is read back, those of earlier rules too',
   for (const name of ['', 'x'.repeat(601), 7]) t.notOk(Value.Check(StoredPersonName, name))
   t.ok(Value.Check(PersonName, 'Ada Lovelace'))
   t.notOk(Value.Check(PersonName, 'Ada\nLovelace'))
+})
+
+t.test('the schemas of a name: its format as it is typed, and no control or direction sign as it is shown', async (t) => {
+  t.match(PersonName, { format: 'person-name', minLength: 2, maxLength: 100, 'x-detail': 'must have at least 2 visible characters, and no invisible ones' })
+  t.match(ShownName, { minLength: 2, maxLength: 100 })
+  for (const name of ['Ada Lovelace', '山田太郎', 'می\u200cخواهم']) t.ok(Value.Check(ShownName, name), name)
+  for (const name of ['a', 'Ada\nLovelace', '\u0000Ada', 'Ada\u001f', 'Ada\u007f', 'Ada\u009f', 'Ada\u2028', 'Ada\u2029', '\u202aAda', 'Ada\u202e', '\u2066Ada', 'Ada\u2069']) t.notOk(Value.Check(ShownName, name), encodeURIComponent(name))
 })

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { matches, type Pattern } from '../../local/filters.ts'
+import { adminOf, signIn } from '../accounts.ts'
+import { buildTestApp } from '../app.ts'
+import { startEngines, TABLES } from '../engines.ts'
 import { startEventBus } from '../event-bus.ts'
-import { adminOf, buildTestApp, pump, signIn, startEngines, TABLES } from '../helper.ts'
+import { pump } from '../pump.ts'
 import { evaluate, loadTemplate, resourcesOf } from './evaluate.ts'
 
 const template = evaluate(loadTemplate(), { LogArchive: 'true', EmailWorker: 'extracted' })

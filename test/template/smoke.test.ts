@@ -7,7 +7,7 @@ import { LOCAL_AWS } from '../../local/aws.ts'
 import { buildApp } from '../../src/app.ts'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
 import { loadConfig } from '../../src/plugins/config.ts'
-import { startEngines } from '../helper.ts'
+import { startEngines } from '../engines.ts'
 
 // The hook, on the SDK that the Lambda runtime has too, against a server that answers for Lambda (with the real app behind
 // it) and for CodeDeploy.

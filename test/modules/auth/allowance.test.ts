@@ -2,9 +2,12 @@ import { PutCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
 import { CODE_LIMITS } from '../../../src/modules/auth/allowance.ts'
 import { newId } from '../../../src/shared/ids.ts'
+import { adminOf, signIn } from '../../accounts.ts'
+import { buildTestApp, type TestApp } from '../../app.ts'
+import { dynamodbEngines, startEngines } from '../../engines.ts'
 import { intercept, loseOneAnswer } from '../../faults.ts'
-import { adminOf, buildTestApp, dynamodbEngines, pump, signIn, startEngines, type TestApp } from '../../helper.ts'
 import { report, SIZE, workload } from '../../promise.ts'
+import { pump } from '../../pump.ts'
 import { itemAt, itemsOf, repositoryAt, serviceAt } from './support.ts'
 
 const MINUTE = 60_000

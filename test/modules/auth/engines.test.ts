@@ -3,7 +3,10 @@ import { CODE_LIMITS } from '../../../src/modules/auth/allowance.ts'
 import type { ChallengeTicket, SessionView, Tokens } from '../../../src/modules/auth/contract.ts'
 import type { Session } from '../../../src/modules/auth/schemas.ts'
 import { newId } from '../../../src/shared/ids.ts'
-import { buildTestApp, dynamodbEngines, pump, signIn, startEngines } from '../../helper.ts'
+import { signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { dynamodbEngines, startEngines } from '../../engines.ts'
+import { pump } from '../../pump.ts'
 import { openChallenge, repositoryAt } from './support.ts'
 
 for (const [kind, skip] of await dynamodbEngines({ moto: true })) {

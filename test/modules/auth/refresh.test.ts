@@ -2,9 +2,12 @@ import { DeleteCommand } from '@aws-sdk/lib-dynamodb'
 import { createHash, randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { Tokens } from '../../../src/modules/auth/contract.ts'
+import { adminOf, signIn } from '../../accounts.ts'
+import { buildTestApp, type TestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { intercept, lineError } from '../../faults.ts'
-import { adminOf, buildTestApp, pump, signIn, startEngines, type TestApp } from '../../helper.ts'
 import { report } from '../../promise.ts'
+import { pump } from '../../pump.ts'
 import { counted, itemsOf, openChallenge, serviceAt, TABLE } from './support.ts'
 
 const DAY = 24 * 3600_000

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import t from 'tap'
+import { signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { recordCalls } from '../../faults.ts'
-import { buildTestApp, signIn, startEngines } from '../../helper.ts'
 import { openChallenge } from './support.ts'
 
 const engines = await startEngines(t)

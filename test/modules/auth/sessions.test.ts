@@ -3,9 +3,12 @@ import type { SessionView, Tokens } from '../../../src/modules/auth/contract.ts'
 import { MAX_DEVICE, deviceOf } from '../../../src/modules/auth/device.ts'
 import { MAX_LISTED } from '../../../src/modules/auth/schemas.ts'
 import { newId, newNumberedId, numberIn } from '../../../src/shared/ids.ts'
+import { adminOf, signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { intercept, loseOneAnswer, recordCalls } from '../../faults.ts'
-import { adminOf, buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
 import { deliver, entryRecord, leaveBehind, waiting } from '../../outbox.ts'
+import { pump } from '../../pump.ts'
 import { itemsOf, openChallenge, repositoryAt, serviceAt } from './support.ts'
 
 const DAY = 24 * 3600_000

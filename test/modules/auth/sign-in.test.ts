@@ -3,9 +3,12 @@ import t from 'tap'
 import type { ChallengeTicket, Tokens } from '../../../src/modules/auth/contract.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import { CODE_LIMITS } from '../../../src/modules/auth/allowance.ts'
+import { adminOf, codeIn, signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { intercept, lineError, loseOneAnswer, recordCalls, transactionConflict } from '../../faults.ts'
-import { adminOf, buildTestApp, codeIn, pump, signIn, startEngines } from '../../helper.ts'
 import { report, SIZE, workload } from '../../promise.ts'
+import { pump } from '../../pump.ts'
 import { counted, itemAt, itemsOf, openChallenge, repositoryAt } from './support.ts'
 
 /** Of six tries each: 1,000 and more. */

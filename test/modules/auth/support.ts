@@ -7,7 +7,7 @@ import { AUTH_ENTRIES } from '../../../src/modules/auth/schemas.ts'
 import { createService } from '../../../src/modules/auth/service.ts'
 import { createStore, type Outbox } from '../../../src/plugins/outbox/store.ts'
 import { newId } from '../../../src/shared/ids.ts'
-import type { TestApp } from '../../helper.ts'
+import type { TestApp } from '../../app.ts'
 
 export const TABLE = 'AuthTable'
 

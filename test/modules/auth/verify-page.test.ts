@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
-import { buildTestApp, pump, startEngines } from '../../helper.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
+import { pump } from '../../pump.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)

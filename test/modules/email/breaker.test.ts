@@ -1,6 +1,8 @@
 import t from 'tap'
-import { buildTestApp, startEngines, until } from '../../helper.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { startTcpProxy } from '../../tcp-proxy.ts'
+import { until } from '../../until.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 const engines = await startEngines(t)

@@ -2,7 +2,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/plugins/config.ts'
-import { buildTestApp, codeIn, pump, startEngines } from '../../helper.ts'
+import { codeIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
+import { pump } from '../../pump.ts'
 import { emailMessage } from './records.ts'
 
 const engines = await startEngines(t)

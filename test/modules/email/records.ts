@@ -2,7 +2,7 @@ import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import { randomUUID } from 'node:crypto'
 import type { EmailMessage } from '../../../src/modules/email/contract.ts'
 import type { Invocation } from '../../../src/plugins/consumers.ts'
-import type { TestApp } from '../../helper.ts'
+import type { TestApp } from '../../app.ts'
 
 /** Hands records of the e-mail queue to what takes them in an app. */
 export const deliverMails = async (app: Pick<TestApp, 'consumers'>, event: SQSEvent, invocation: Invocation = {}) =>

@@ -4,7 +4,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { buildTestApp, startEngines } from '../../helper.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 /** A request of SESv2's SendEmail. */

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import t, { type Test } from 'tap'
-import { buildTestApp, startEngines, type TestApp } from '../../helper.ts'
+import { buildTestApp, type TestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 // What a mail server does that is slow, breaks off, or rejects, at each step of SMTP.

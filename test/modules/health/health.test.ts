@@ -1,8 +1,10 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import packageJson from '../../../package.json' with { type: 'json' }
+import { buildTestApp, type TestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { intercept } from '../../faults.ts'
-import { buildTestApp, startEngines, until, type TestApp } from '../../helper.ts'
+import { until } from '../../until.ts'
 
 interface Report { status: string, checks: Record<'dynamodb' | 'sqs' | 'redis', { status: string, latencyMs: number }>, timestamp: string, version: string }
 

@@ -2,7 +2,8 @@ import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCom
 import { LOCAL_AWS } from '../../../local/aws.ts'
 import type { User } from '../../../src/modules/users/contract.ts'
 import type { Upload } from '../../../src/modules/uploads/contract.ts'
-import type { Engines, Test, TestApp } from '../../helper.ts'
+import type { TestApp } from '../../app.ts'
+import type { Engines, Test } from '../../engines.ts'
 
 export type Caller = Pick<{ accessToken: string, user: User }, 'accessToken' | 'user'>
 

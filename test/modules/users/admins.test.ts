@@ -2,8 +2,12 @@ import { GetCommand, ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { AuditPage } from '../../../src/modules/users/schemas.ts'
+import { adminOf, bearerOf, signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { dynamodbEngines, startEngines } from '../../engines.ts'
 import { loseOneAnswer } from '../../faults.ts'
-import { adminOf, bearerOf, buildTestApp, dynamodbEngines, pump, signIn, startEngines, until } from '../../helper.ts'
+import { pump } from '../../pump.ts'
+import { until } from '../../until.ts'
 
 const self = (userId: string) => ({ userId })
 

@@ -1,7 +1,9 @@
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
+import { adminOf, bearerOf, signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { intercept, loseOneAnswer } from '../../faults.ts'
-import { adminOf, bearerOf, buildTestApp, signIn, startEngines } from '../../helper.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)

@@ -3,8 +3,12 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { User, UserPage } from '../../../src/modules/users/contract.ts'
 import { userItem } from '../../../src/modules/users/items.ts'
+import { adminOf, bearerOf } from '../../accounts.ts'
+import { buildTestApp, type TestApp } from '../../app.ts'
+import { dynamodbEngines, startEngines } from '../../engines.ts'
 import { intercept, leaveUnprocessed, recordCalls } from '../../faults.ts'
-import { adminOf, bearerOf, buildTestApp, dynamodbEngines, pump, startEngines, until, type TestApp } from '../../helper.ts'
+import { pump } from '../../pump.ts'
+import { until } from '../../until.ts'
 
 /** Puts an account into the table that was created at a time. */
 async function put (app: TestApp, user: Partial<User> & { createdAt: string, expiresAt?: number }): Promise<string> {

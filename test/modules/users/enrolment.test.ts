@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { BatchResult } from '../../../src/modules/users/schemas.ts'
+import { adminOf, bearerOf, codeIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { dynamodbEngines, startEngines } from '../../engines.ts'
 import { intercept, lineError, loseOneAnswer, recordCalls, transactionConflict } from '../../faults.ts'
-import { adminOf, bearerOf, buildTestApp, codeIn, dynamodbEngines, pump, startEngines } from '../../helper.ts'
 import { waiting } from '../../outbox.ts'
+import { pump } from '../../pump.ts'
 
 const operation = () => ({ id: randomUUID(), startedAt: new Date() })
 

@@ -10,11 +10,15 @@ import type { AuthEntry } from '../../../src/modules/auth/contract.ts'
 import type { UsersEntry } from '../../../src/modules/users/contract.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import { outboxEntry } from '../../../src/shared/outbox.ts'
+import { adminOf, signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { createEventChecker, startEventBus } from '../../event-bus.ts'
 import { breakQueueFor } from '../../faults.ts'
-import { adminOf, buildTestApp, pump, signIn, startEngines, until } from '../../helper.ts'
 import { deliver, entryRecord, leaveBehind, sequenceNumber, waiting } from '../../outbox.ts'
 import { report, SIZE, workload } from '../../promise.ts'
+import { pump } from '../../pump.ts'
+import { until } from '../../until.ts'
 
 const engines = await startEngines(t)
 const bus = await startEventBus(t)

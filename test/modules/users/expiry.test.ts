@@ -4,10 +4,13 @@ import { createRepository, expiryOf } from '../../../src/modules/users/repositor
 import { USERS_ENTRIES } from '../../../src/modules/users/schemas.ts'
 import { createService } from '../../../src/modules/users/service.ts'
 import { createStore } from '../../../src/plugins/outbox/store.ts'
+import { signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { startEventBus } from '../../event-bus.ts'
 import { intercept } from '../../faults.ts'
-import { buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
 import { deliver, expiryRecord, sequenceNumber, streamRecord, waiting } from '../../outbox.ts'
+import { pump } from '../../pump.ts'
 import { itemsOf } from '../auth/support.ts'
 
 const engines = await startEngines(t)

@@ -1,6 +1,9 @@
 import t from 'tap'
+import { adminOf, signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { watchAttempts } from '../../faults.ts'
-import { adminOf, buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
+import { pump } from '../../pump.ts'
 import { itemsOf } from '../auth/support.ts'
 
 const engines = await startEngines(t)

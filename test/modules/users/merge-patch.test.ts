@@ -3,7 +3,9 @@ import fc from 'fast-check'
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
-import { adminOf, bearerOf, buildTestApp, startEngines } from '../../helper.ts'
+import { adminOf, bearerOf } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { workload } from '../../promise.ts'
 
 const engines = await startEngines(t)

@@ -2,8 +2,11 @@ import { Redis } from 'ioredis'
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { startRedis } from '../../../local/redis.ts'
-import { buildTestApp, signIn, startEngines, until } from '../../helper.ts'
-import { poisonsOf } from '../../plugins/poisons.ts'
+import { signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
+import { until } from '../../until.ts'
+import { poisonsOf } from '../../plugins/cache/poisons.ts'
 import { report, workload } from '../../promise.ts'
 
 // What the profile's reader sees of a cache that an attacker, or another version of the service, has written to.

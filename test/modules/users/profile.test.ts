@@ -2,8 +2,11 @@ import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
 import type { User as UserType } from '../../../src/modules/users/contract.ts'
 import { User, UserPatch } from '../../../src/modules/users/schemas.ts'
+import { adminOf, signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines, TABLES } from '../../engines.ts'
 import { intercept, recordCalls } from '../../faults.ts'
-import { adminOf, buildTestApp, pump, signIn, startEngines, TABLES } from '../../helper.ts'
+import { pump } from '../../pump.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '100000', ADMIN_EMAILS: 'root@example.com' } })

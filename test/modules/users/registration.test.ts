@@ -1,8 +1,10 @@
 import { GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
+import { buildTestApp } from '../../app.ts'
+import { dynamodbEngines, startEngines } from '../../engines.ts'
 import { loseOneAnswer, recordCalls } from '../../faults.ts'
-import { buildTestApp, dynamodbEngines, pump, startEngines } from '../../helper.ts'
 import { report } from '../../promise.ts'
+import { pump } from '../../pump.ts'
 
 for (const [kind, skip] of await dynamodbEngines({ moto: true })) {
   t.test(`on ${kind}`, { skip }, async (t) => {

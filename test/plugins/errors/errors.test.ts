@@ -2,7 +2,9 @@ import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { connect, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { buildTestApp, signIn, startEngines } from '../../helper.ts'
+import { signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 
 const engines = await startEngines(t)
 const app = await buildTestApp(t, engines)

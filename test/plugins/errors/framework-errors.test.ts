@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { buildTestApp, startEngines, until } from '../../helper.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
+import { until } from '../../until.ts'
 import { rawRequest, sayTo } from '../raw-http.ts'
 
 // What Node answers, or does, by itself before any hook of ours.

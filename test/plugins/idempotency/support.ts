@@ -1,5 +1,5 @@
 import { DeleteCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import type { TestApp } from '../../helper.ts'
+import type { TestApp } from '../../app.ts'
 
 export interface Item { pk: string, sk: string, operationId: string, startedAt: string, lease: number, expiresAt: number, answer?: Uint8Array }
 

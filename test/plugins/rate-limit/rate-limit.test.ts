@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import { buildTestApp, startEngines, type Engines } from '../../helper.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines, type Engines } from '../../engines.ts'
 
 const engines = await startEngines(t)
 

@@ -2,8 +2,11 @@ import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { PurchaseOrder, PurchaseOrderPage } from '../../../src/modules/purchase-orders/contract.ts'
+import { signIn } from '../../accounts.ts'
+import { buildTestApp } from '../../app.ts'
+import { startEngines } from '../../engines.ts'
 import { startEventBus } from '../../event-bus.ts'
-import { buildTestApp, pump, signIn, startEngines } from '../../helper.ts'
+import { pump } from '../../pump.ts'
 
 const engines = await startEngines(t)
 const bus = await startEventBus(t)
