@@ -13,7 +13,7 @@ export const Email = Type.String({
   maxLength: MAX_EMAIL,
   format: 'idn-email',
   'x-detail': 'is not an e-mail address',
-  description: 'E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks and invisible characters around it are removed, and it is kept in lower case',
+  description: 'E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks around it are removed, and it is kept in lower case',
   examples: ['ada@example.com']
 })
 
@@ -33,29 +33,15 @@ const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{
 const ENCODED_WORD = /=\?[^?]*\?[bq]\?[^?]*\?=/i
 const DOMAIN = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})$/
 
-const UNSEEN = /[\s\p{Default_Ignorable_Code_Point}]/u
-// ASCII is looked for first, as in `canonicalEmail`.
-const isUnseen = (character: string) => (character <= ' ' || character > '~') && UNSEEN.test(character)
-
-/** Linear, where a pattern for the end of a long run of blanks would be quadratic. */
-function withoutUnseenEdges (text: string): string {
-  let start = 0
-  let end = text.length
-  while (start < end && isUnseen(text[start]!)) start++
-  while (end > start && isUnseen(text[end - 1]!)) end--
-  return text.slice(start, end)
-}
-
 /**
  * The canonical spelling of an address, by which the service identifies its owner. The local part must be ASCII and is
  * lower-cased only after that check (U+212A lower-cases to `k`). The domain is in its ASCII form. Plus tags and dots are
- * kept, because only the mail provider knows their meaning. What cannot be seen around it is removed: keyboards add blanks,
- * and copying from a page or a list of contacts adds zero-width spaces and direction marks.
+ * kept, because only the mail provider knows their meaning. Surrounding blanks, which keyboards add, are removed.
  *
  * @returns the canonical address, or `undefined` when the input is not an address this service accepts
  */
 export function canonicalEmail (text: string): string | undefined {
-  const input = withoutUnseenEdges(text)
+  const input = text.trim()
   const at = input.lastIndexOf('@')
   if (at < 1 || input.length > MAX_EMAIL) return undefined
   const local = input.slice(0, at)

@@ -32,7 +32,7 @@ t.test('a canonical address holds one recipient and nothing that a header or a l
 
 t.test('two addresses are the same only when their local parts differ in nothing but ASCII case', async () => {
   const asciiLower = (local: string) => local.replace(/[A-Z]/g, c => c.toLowerCase())
-  const localOf = (typed: string) => { const trimmed = typed.replace(/^[\s\p{Default_Ignorable_Code_Point}]+/u, ''); return trimmed.slice(0, trimmed.lastIndexOf('@')) }
+  const localOf = (typed: string) => { const trimmed = typed.trim(); return trimmed.slice(0, trimmed.lastIndexOf('@')) }
   // One address, and another one that differs from it in one character.
   const pair = fc.tuple(fc.string({ unit: fc.constantFrom(...'kKsSiI.+9'), minLength: 1, maxLength: 8 }), fc.nat(7), character)
     .map(([local, at, c]) => [local, `${local.slice(0, at)}${c}${local.slice(at + 1)}`].map(part => `${part}@example.com`) as [string, string])

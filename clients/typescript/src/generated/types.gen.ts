@@ -55,7 +55,7 @@ export type User = {
  */
 export type Registration = {
     /**
-     * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks and invisible characters around it are removed, and it is kept in lower case
+     * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks around it are removed, and it is kept in lower case
      */
     email: string;
     /**
@@ -312,7 +312,7 @@ export type BatchResults = {
 export type BatchRegistration = {
     users: Array<{
         /**
-         * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks and invisible characters around it are removed, and it is kept in lower case
+         * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks around it are removed, and it is kept in lower case
          */
         email?: unknown;
         /**
@@ -381,7 +381,7 @@ export type AuditPage = {
  */
 export type ChallengeRequest = {
     /**
-     * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks and invisible characters around it are removed, and it is kept in lower case
+     * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks around it are removed, and it is kept in lower case
      */
     email: string;
 };
@@ -504,7 +504,7 @@ export type Sessions = {
  */
 export type EmailChangeRequest = {
     /**
-     * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks and invisible characters around it are removed, and it is kept in lower case
+     * E-mail address. The part before the @ is in ASCII and has no quotes; the domain may be in any script. Blanks around it are removed, and it is kept in lower case
      */
     email: string;
 };
