@@ -15,8 +15,8 @@ export const BUGS: Record<string, Bug> = {
   },
   'send before commit: a mail is sent before it is known that no other worker sends it': {
     file: 'src/modules/email/service.ts',
-    find: '      const leaseId = newId()\n',
-    replacement: '      await send(delivery, isExpired)\n      if (await repository.markSent(messageId).then(() => true)) return\n      const leaseId = newId()\n'
+    find: '    const leaseId = newId()\n',
+    replacement: '    await send(delivery, isExpired)\n    if (await repository.markSent(messageId).then(() => true)) return\n    const leaseId = newId()\n'
   },
   'no owner check: any signed-in user reads any account': {
     file: 'src/modules/users/service.ts',

@@ -10,8 +10,8 @@ import { startRig, type Rig } from './system.ts'
 
 const CLIENTS = 16
 
-/** Without a new mail for so many milliseconds, no further one is expected. */
-const PATIENCE = 30_000
+/** Without a new mail for so many milliseconds, no further one is expected: a mail that could not be sent is tried again after 120 s at most. */
+const PATIENCE = 200_000
 
 interface Load {
   acknowledged: Set<string>

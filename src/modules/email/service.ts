@@ -1,4 +1,5 @@
 import type { Count } from '../../plugins/metrics.ts'
+import { isUnavailable } from '../../shared/aws-errors.ts'
 import { newId } from '../../shared/ids.ts'
 import { MailDeferred, MailRefused, MailUnconfirmed, MailUnreachable, MessageBusy } from './errors.ts'
 import type { EmailQueue } from './queue.ts'
@@ -79,9 +80,13 @@ interface ServiceOptions {
 
 export type Service = ReturnType<typeof createService>
 
+/** Whether a mail can be sent later, because the mail server or the table has a failure and not the mail. */
+const isTemporary = (error: unknown): boolean =>
+  [MailDeferred, MailUnconfirmed, MailUnreachable].some(Failure => error instanceof Failure) || isUnavailable(error)
+
 /**
  * The rules of sending mails. Each `messageId` is sent at least once, and only once as far as possible. No mail contains
- * an expired code. While the mail server is down, mails are retried.
+ * an expired code. While the mail server or the table is down, mails are retried.
  */
 export function createService ({ repository, queue, sender, addresses, render, codeOf, from, count, now = Date.now }: ServiceOptions) {
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
@@ -139,6 +144,42 @@ export function createService ({ repository, queue, sender, addresses, render, c
     log.warn({ err: error, attempt, retryInSeconds: delaySeconds }, 'mail not sent')
   }
 
+  /** Sends a mail unless it has been sent, or must not be. Rejects with what kept it from being sent. */
+  async function sendOnce (delivery: Delivery, isExpired: boolean, log: Log): Promise<void> {
+    const { message, attempt, deadline } = delivery
+    const { messageId, type } = message
+    const status = await addresses.statusAgainst(message)
+    if (status !== undefined) {
+      count('MailsWithheld')
+      log.info({ type, status }, 'not sent: an earlier mail to the address bounced, or its recipient complained')
+      return
+    }
+    const leaseId = newId()
+    const lease = await repository.lease(messageId, leaseId, deadline + LEASE_MARGIN)
+    if (lease.state === 'sent') {
+      count('MailsDuplicated')
+      return log.info({}, 'already sent')
+    }
+    if (lease.state === 'busy') throw new MessageBusy(lease.until)
+    const release = () => repository.release(messageId, leaseId).catch(err => { log.warn({ err }, 'a lease could not be released; it expires by itself') })
+    try {
+      await send(delivery, isExpired)
+    } catch (error) {
+      // The server may still be working on the mail, so the lease is kept: no other delivery may send it now.
+      if (!(error instanceof MailUnconfirmed)) await release()
+      if (error instanceof MailRefused) {
+        count('MailsRefused')
+        log.warn({ err: error, type }, 'mail rejected permanently')
+        return
+      }
+      throw error
+    }
+    count('MailsSent')
+    log.info({ type, isExpired, attempt }, 'mail sent')
+    // Failing now would only cause a second mail. The message is done and is removed from the queue.
+    await repository.markSent(messageId).catch(err => { log.warn({ err }, 'a sent mail could not be recorded') })
+  }
+
   return {
     async enqueue (message: EmailMessage, correlationId: string): Promise<void> {
       checkMessage(message)
@@ -154,7 +195,7 @@ export function createService ({ repository, queue, sender, addresses, render, c
      * recorded, its lease expires and the next delivery sends the mail again, with the same Message-ID and code.
      */
     async deliver (delivery: Delivery, log: Log): Promise<void> {
-      const { message: { messageId, type }, attempt, unconfirmed, receives, firstReceivedAt, deadline } = delivery
+      const { message: { type }, attempt, unconfirmed, receives, firstReceivedAt } = delivery
       // It was handed over as often as allowed. It is received again only on its way to the dead-letter queue.
       if (unconfirmed === MAX_UNCONFIRMED - 1 && receives > 1) throw new MailUnconfirmed('several times')
       const end = codeEnd(delivery)
@@ -164,37 +205,12 @@ export function createService ({ repository, queue, sender, addresses, render, c
         log.info({ type }, 'not sent: the code of the message has expired')
         return
       }
-      const status = await addresses.statusAgainst(delivery.message)
-      if (status !== undefined) {
-        count('MailsWithheld')
-        log.info({ type, status }, 'not sent: an earlier mail to the address bounced, or its recipient complained')
-        return
-      }
-      const leaseId = newId()
-      const lease = await repository.lease(messageId, leaseId, deadline + LEASE_MARGIN)
-      if (lease.state === 'sent') {
-        count('MailsDuplicated')
-        return log.info({}, 'already sent')
-      }
-      if (lease.state === 'busy') throw new MessageBusy(lease.until)
-      const release = () => repository.release(messageId, leaseId).catch(err => { log.warn({ err }, 'a lease could not be released; it expires by itself') })
       try {
-        await send(delivery, isExpired)
+        await sendOnce(delivery, isExpired, log)
       } catch (error) {
-        // The server may still be working on the mail, so the lease is kept: no other delivery may send it now.
-        if (!(error instanceof MailUnconfirmed)) await release()
-        if (error instanceof MailRefused) {
-          count('MailsRefused')
-          log.warn({ err: error, type }, 'mail rejected permanently')
-          return
-        }
-        if ([MailDeferred, MailUnconfirmed, MailUnreachable].some(Failure => error instanceof Failure)) return postpone(delivery, error as Error, log)
-        throw error
+        if (!isTemporary(error)) throw error
+        await postpone(delivery, error as Error, log)
       }
-      count('MailsSent')
-      log.info({ type, isExpired, attempt }, 'mail sent')
-      // Failing now would only cause a second mail. The message is done and is removed from the queue.
-      await repository.markSent(messageId).catch(err => { log.warn({ err }, 'a sent mail could not be recorded') })
     }
   }
 }

@@ -1,3 +1,4 @@
+import { GetCommand } from '@aws-sdk/lib-dynamodb'
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { createRenderer } from '../../../src/modules/email/renderer.ts'
@@ -11,6 +12,7 @@ import { createBreaker } from '../../../src/shared/breaker.ts'
 import { buildTestApp } from '../../app.ts'
 import { startEngines } from '../../engines.ts'
 import { report, workload } from '../../promise.ts'
+import { until } from '../../until.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
 
 // A mail server, a table and the worker as they are; clock and queue are the test's, so that ten minutes pass at once.
@@ -136,13 +138,37 @@ for (const [minutes, seconds, wait] of [[3, 180, 120], [10, 600, 120], [120, 720
       const [mail, ...more] = mailsTo(email)
       t.same(more, [], 'one mail each')
       t[isLate ? 'notMatch' : 'match'](mail!.text, /\d{8}/)
-      if (isLate) t.match(mail!.text, 'Get a new code:\nhttps://acme.example/verify\n')
+      if (isLate) t.match(mail!.text, 'Get a new code\nhttps://acme.example/verify\n')
     }
     t.ok(lastCode - seconds <= wait, `the last of them is sent ${lastCode - seconds} s after its return`)
     t.equal(mailsTo(notice.email).length, 1)
     t.equal(world.counts['MailsExpired'], undefined)
   })
 }
+
+t.test('a table that does not answer for three minutes makes no dead letter: the mails are sent once it is back, with good codes', async (t) => {
+  const world = createWorld(t)
+  const messages = Array.from({ length: 12 }, () => world.message())
+  for (const message of messages) await world.enqueue(message, 'table')
+  await engines.faults.dynamodb.stop()
+  let isAway = true
+  t.teardown(async () => { if (isAway) await engines.faults.dynamodb.start() })
+  const failed = await world.run({
+    async onTime (elapsed) {
+      if (!isAway || elapsed < 180) return
+      await engines.faults.dynamodb.start()
+      isAway = false
+      await until(() => app.dynamodb.send(new GetCommand({ TableName: 'EmailTable', Key: { messageId: 'none' } })).then(() => true, () => false))
+    }
+  })
+  t.same(failed, [], 'a receive is for what only another delivery can mend')
+  for (const { messageId, email } of messages) {
+    t.same(world.delays.get(messageId), [30, 60, 120])
+    const [mail, ...more] = mailsTo(email)
+    t.match(mail?.text, /^ {4}\d{8}$/m)
+    t.same(more, [])
+  }
+})
 
 t.test('a server that is away for more than a day ends in the dead-letter queue, and a mail from there can be sent', async (t) => {
   const world = createWorld(t, { smtpUrl: 'smtp://127.0.0.1:1' })

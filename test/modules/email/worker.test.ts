@@ -2,7 +2,7 @@ import { SendMessageCommand } from '@aws-sdk/client-sqs'
 import t from 'tap'
 import { buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/plugins/config.ts'
-import { intercept, lineError } from '../../faults.ts'
+import { intercept } from '../../faults.ts'
 import { report, workload } from '../../promise.ts'
 import { pump } from '../../pump.ts'
 import { deliverMails, emailMessage, sqsRecord } from './records.ts'
@@ -100,8 +100,8 @@ t.test('mails whose cause of failure is fixed are sent by a redrive, and what is
   const messages = Array.from({ length: size }, () => emailMessage())
   for (const message of messages) await app.email.enqueue(message, 'redriven')
   await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'still poison' }))
-  // Without its table the worker can handle nothing.
-  const stop = intercept(app.dynamodb, { command: 'PutItemCommand', onTheLine: false }, async () => { throw lineError() })
+  // Without access to its table the worker can handle nothing, and only an operator can mend that.
+  const stop = intercept(app.dynamodb, { command: 'PutItemCommand', onTheLine: false }, async () => { throw Object.assign(new Error('no access'), { name: 'AccessDeniedException' }) })
   await pump(app, engines)
   stop()
   const waiting = () => engines.sqs.inspectQueue('EmailDeadLetterQueue')!.messages.ready.length
