@@ -29,8 +29,8 @@ const COUNT_EVERY = 1000
 /** Milliseconds between two looks at the event loop. */
 const LOOK_EVERY = 50
 
-/** Looks in a row that must find the event loop late before requests are rejected: one pause, for garbage for example, is no overload. */
-const LATE_LOOKS = 4
+/** Milliseconds for which the event loop must be late before requests are rejected, in several turns: one pause, for garbage for example, is no overload. */
+const LATE_FOR = 1000
 
 /** Milliseconds after an overload in which the next one is believed at once, because each rejection lets the event loop catch up. */
 const ALERT_FOR = 10_000
@@ -38,17 +38,19 @@ const ALERT_FOR = 10_000
 /** Says whether the event loop is, and has been, later than `max` milliseconds. */
 function watchEventLoop (max: number) {
   let last = 0
+  let inTime = 0
   let lateLooks = 0
   let alertUntil = 0
   let timer: NodeJS.Timeout | undefined
   return {
     start () {
-      last = performance.now()
+      last = inTime = performance.now()
       timer = setInterval(() => {
         const now = performance.now()
         lateLooks = now - last - LOOK_EVERY > max ? lateLooks + 1 : 0
         last = now
-        if (lateLooks >= LATE_LOOKS || (lateLooks > 0 && now < alertUntil)) alertUntil = now + ALERT_FOR
+        if (lateLooks === 0) inTime = now
+        else if ((lateLooks > 1 && now - inTime > LATE_FOR) || now < alertUntil) alertUntil = now + ALERT_FOR
       }, LOOK_EVERY).unref()
     },
     isOverloaded: () => lateLooks > 0 && last < alertUntil,
