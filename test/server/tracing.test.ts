@@ -56,7 +56,8 @@ t.test('one trace leads from the request through outbox, queue and event to the 
   const { app, url, close } = await startTraced(t, collector.url)
   const answer = await register(url, 'traced@example.com', { traceparent: TRACEPARENT, 'x-correlation-id': 'traced-1' })
   t.equal(answer.status, 202)
-  await pump(app, engines)
+  // DynamoDB Local shows a write in its stream a little later.
+  await until(async () => { await pump(app, engines); return bus.events.some(({ correlationId }) => correlationId === 'traced-1') })
   t.equal(engines.mailsTo('traced@example.com').length, 1)
   await close()
 

@@ -80,7 +80,7 @@ async function endpointOf (engines: Engines): Promise<{ url: string, calls: Gran
     if (request.url!.startsWith(`/${BUCKET}`)) {
       for (const [action, resource] of s3GrantsFor(request, raw)) (calls[resource] ??= []).includes(action) || calls[resource].push(action)
       const { host, connection, 'content-length': _, expect, ...headers } = request.headers as Record<string, string>
-      const response = await fetch(engines.sqsEndpoint + request.url!, { method: request.method!, headers, ...(raw.length === 0 ? {} : { body: new Uint8Array(raw) }) })
+      const response = await fetch(engines.s3Endpoint + request.url!, { method: request.method!, headers, ...(raw.length === 0 ? {} : { body: new Uint8Array(raw) }) })
       const passed = ['content-type', 'content-range', 'etag'].flatMap(name => response.headers.has(name) ? [[name, response.headers.get(name)!] as const] : [])
       return { status: response.status, headers: Object.fromEntries(passed), json: Buffer.from(await response.arrayBuffer()) }
     }
