@@ -45,13 +45,15 @@ function number (value: unknown, name: string, least = 1): number | undefined {
   return Number(value)
 }
 
+/** The files with mutants: all of src that is written by hand. */
+const SOURCES = globSync('src/**/*.ts', { cwd: ROOT, exclude: ['src/server/metric-list.ts'] }).sort()
+
 /** The files of src that the arguments name. */
 function filesOf (paths: string[]): string[] {
-  const all = globSync('src/**/*.ts', { cwd: ROOT }).sort()
-  if (paths.length === 0) return all
+  if (paths.length === 0) return SOURCES
   return paths.flatMap(path => {
     const name = path.replace(/^\.\//, '').replace(/\/$/, '')
-    const found = statSync(join(ROOT, name), { throwIfNoEntry: false })?.isDirectory() === true ? all.filter(file => file.startsWith(`${name}/`)) : all.filter(file => file === name)
+    const found = statSync(join(ROOT, name), { throwIfNoEntry: false })?.isDirectory() === true ? SOURCES.filter(file => file.startsWith(`${name}/`)) : SOURCES.filter(file => file === name)
     if (found.length === 0) fail(`${path} is no file or folder of src with code`)
     return found
   })
@@ -77,7 +79,7 @@ const signal = abortOnSignals('stopped; the same command goes on from here')
 process.once('exit', () => { if (signal.aborted) process.exitCode = (signal.reason as Interruption).exitCode })
 
 // All files have their mutants in the copy, whatever is tried, so that what a test reaches need not be measured again.
-const instrumented = await instrument(ROOT, globSync('src/**/*.ts', { cwd: ROOT }).sort())
+const instrumented = await instrument(ROOT, SOURCES)
 const copies = Array.from({ length: jobs }, (_, i) => join(CACHE, String(i + 1)))
 mkdirSync(CACHE, { recursive: true })
 if (values['note'] !== true) for (const copy of copies) makeCopy(ROOT, copy, instrumented)

@@ -33,13 +33,24 @@ const LEFT_OUT = new Set(['node_modules', '.git', 'dist', '.local', '.tap', '.aw
 /** Texts for readers of the API documents. test/docs compares the documents with the committed ones, so every change of them is noticed. */
 const DOCUMENTATION = new Set(['description', 'summary', 'examples', 'example', 'title', 'externalDocs'])
 
-interface Path { isObjectProperty (): boolean, node: unknown }
+const LEVELS = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+
+interface Node { type: string, name?: string, callee?: Node, property?: Node, object?: Node, key?: Node }
+interface Path { node: Node, parent: Node, listKey?: string }
+
+const nameOf = (node: Node | undefined): string | undefined => node?.type === 'Identifier' ? node.name : undefined
+
+/** Whether a node is called with texts that only people read: a log line, or an error that is in no catalogue. */
+function isForPeople ({ type, callee }: Node): boolean {
+  if (type === 'NewExpression') return nameOf(callee) === 'Error'
+  return type === 'CallExpression' && LEVELS.has(nameOf(callee?.property) ?? '') && [nameOf(callee?.object), nameOf(callee?.object?.property)].includes('log')
+}
 
 const ignorers = [{
-  shouldIgnore (path: Path) {
-    if (!path.isObjectProperty()) return undefined
-    const { key: { name } } = path.node as { key: { name?: string } }
-    return name !== undefined && DOCUMENTATION.has(name) ? 'text of a document' : undefined
+  shouldIgnore ({ node, parent, listKey }: Path) {
+    if (node.type === 'ObjectProperty' && DOCUMENTATION.has(nameOf(node.key) ?? '')) return 'text of a document'
+    if (['StringLiteral', 'TemplateLiteral'].includes(node.type) && listKey === 'arguments' && isForPeople(parent)) return 'text for people'
+    return undefined
   }
 }]
 

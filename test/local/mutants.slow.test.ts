@@ -138,6 +138,19 @@ t.test('a seed draws the same mutants, and a sample may be as far below as chanc
   t.match(summary(outcomes), /^survived src\/shared\/long\.ts:1:\d+ \w+: .* → .*$/m)
 })
 
+t.test('texts that only people read are no mutants', async t => {
+  const source = `export const say = (log: { warn (fields: object, text: string): void }, text: string): never => {
+  log.warn({ state: 'in a field' }, 'in a log line')
+  console.log('elsewhere')
+  throw new Error(text === 'compared' ? 'chosen' : 'inside of an argument', { cause: new Error('of another') })
+}
+export const schema = { type: 'string', description: 'of a document' }
+`
+  const { mutants } = await project(t, TEST, source)
+  const texts = mutants.filter(({ kind }) => kind === 'StringLiteral').map(({ code }) => code)
+  t.strictSame(texts, ["'in a field'", "'elsewhere'", "'compared'", "'chosen'", "'inside of an argument'", "'string'"], 'only what stands there by itself')
+})
+
 t.test('the tests of a file are those that mirror it', async t => {
   t.equal(testsOf(ROOT, 'src/shared/ids.ts')[0], 'test/shared/ids.test.ts')
   t.equal(testsOf(ROOT, 'src/plugins/keys/derive.ts')[0], 'test/plugins/keys.test.ts')
