@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeFiles } from '../write-files.ts'
 import type { Instrumented, Mutant } from './copy.ts'
 import { reasonFor } from './explained.ts'
 import { folderOf, isNoticed, type Outcome } from './score.ts'
@@ -54,11 +55,10 @@ export function recordsOf (outcomes: Outcome[], { mutants, hashes }: Pick<Instru
 /** Adds records to those that hold, and writes both and the tables of docs/testing.md. */
 export function writeRecords (root: string, added: Records, instrumented: Instrumented): Records {
   const records = Object.fromEntries(Object.entries({ ...readRecords(root, instrumented), ...added }).sort(([a], [b]) => a < b ? -1 : 1))
-  const page = join(root, PAGE)
-  const text = withTables(readFileSync(page, 'utf8'), records, instrumented.mutants)
-  mkdirSync(dirname(join(root, RECORDS)), { recursive: true })
-  writeFileSync(join(root, RECORDS), `${JSON.stringify(records, undefined, 1)}\n`)
-  writeFileSync(page, text)
+  writeFiles(root, {
+    [RECORDS]: `${JSON.stringify(records, undefined, 1)}\n`,
+    [PAGE]: withTables(readFileSync(join(root, PAGE), 'utf8'), records, instrumented.mutants)
+  })
   return records
 }
 

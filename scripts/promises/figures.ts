@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { writeFiles } from '../write-files.ts'
 import { CATALOGUE, type Group, type Promised } from './catalogue.ts'
 
 // The figures of the last full runs, in docs/promises/figures.json, and the tables in docs/promises.md that are made of them.
@@ -92,6 +93,5 @@ export const readPage = (root: string): string => readFileSync(join(root, PAGE),
 /** Replaces the figures of some promises, and their rows of the page. */
 export function writeFigures (root: string, changed: Figures): void {
   const figures = { ...readFigures(root), ...changed } // keys that are numbers are kept in their order
-  writeFileSync(join(root, FIGURES), `${JSON.stringify(figures, undefined, 2)}\n`)
-  writeFileSync(join(root, PAGE), withTables(readPage(root), figures))
+  writeFiles(root, { [FIGURES]: `${JSON.stringify(figures, undefined, 2)}\n`, [PAGE]: withTables(readPage(root), figures) })
 }

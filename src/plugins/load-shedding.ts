@@ -63,13 +63,13 @@ export interface LoadLimits {
   maxRunning: number
   /** milliseconds that the event loop is late before requests are rejected */
   maxLate: number
-  /** requests that run at once before further ones are rejected by a late event loop: with fewer, other work keeps it busy, and rejecting them helps nobody */
+  /** requests that run at once before further ones are rejected by a late event loop: with fewer, other work keeps it busy, and rejecting requests does not help */
   maxRunningLate: number
 }
 
 /**
  * Answers 503 when too many requests are running, or when the event loop stays late while many run: a request needs a few turns
- * of it, and clients that have waited too long leave, so that the server works for no one. Off without limits, as on Lambda, where
+ * of it, and clients that have waited too long leave, so that the server works in vain. Off without limits, as on Lambda, where
  * an instance has one request. See docs/adr/0167-requests-are-rejected-before-the-server-is-too-slow.md.
  */
 export default fp<{ limits?: LoadLimits | undefined }>(async function loadShedding (app, { limits }) {
