@@ -4,14 +4,14 @@ import { progress, type Interruption } from './command.ts'
 import { hashOf, instrument, makeCopy, type Mutant } from './mutants/copy.ts'
 import { createHot } from './mutants/hot.ts'
 import { createJudge } from './mutants/judge.ts'
-import { readRecords, recordsOf, writeRecords } from './mutants/record.ts'
+import { isLeft, readRecords, recordsOf, writeRecords } from './mutants/record.ts'
 import { runTest } from './mutants/run.ts'
 import { draw, scoreOf, summary, tolerance, type Outcome } from './mutants/score.ts'
 import { MAX_TESTS, testsOf } from './mutants/tests.ts'
 import { readArguments } from './options.ts'
 import { abortOnSignals } from './signals.ts'
 
-const HELP = `npm run mutants -- [path …] [--sample N] [--seed N] [--jobs N] [--again] [--cold]
+const HELP = `npm run mutants -- [path …] [--sample N] [--seed N] [--jobs N] [--left] [--again] [--cold]
        npm run mutants -- --note
 
 Changes the code of src in small ways, one at a time, and runs the tests of the changed file: each change should make one fail.
@@ -23,6 +23,7 @@ have changed.
   --sample N   N changes, drawn at random. Fails when their score is below the one in docs/testing.md by more than chance explains
   --seed N     draws the same ones again; without it, the seed is printed
   --jobs N     processes at the same time; 1 without it
+  --left       only what the records say was not noticed, after tests were added for it
   --again      forgets the results that are kept, and the records
   --note       tries nothing, and records the results of whole files in docs/testing/mutants.json and docs/testing.md
   --cold       each test in a process of its own, which takes ten times as long: a second opinion, whose results are not kept
@@ -66,7 +67,7 @@ function readResults (): Map<string, Kept> {
 }
 
 const { values, positionals } = readArguments(HELP, {
-  sample: { type: 'string' }, seed: { type: 'string' }, jobs: { type: 'string' }, again: { type: 'boolean' }, note: { type: 'boolean' }, cold: { type: 'boolean' }
+  sample: { type: 'string' }, seed: { type: 'string' }, jobs: { type: 'string' }, left: { type: 'boolean' }, again: { type: 'boolean' }, note: { type: 'boolean' }, cold: { type: 'boolean' }
 })
 const sample = number(values['sample'], 'sample')
 const seed = number(values['seed'], 'seed', 0) ?? Math.floor(Math.random() * 1e9)
@@ -121,8 +122,10 @@ async function main (): Promise<number> {
     if (!proofs.has(name)) proofs.set(name, hashOf(tests.map(test => `${test} ${existsSync(join(place, test)) ? readFileSync(join(place, test), 'utf8') : ''}`).join()))
     return proofs.get(name)!
   }
-  const recorded = sample !== undefined || positionals.length > 0 || values['again'] === true || values['note'] === true ? {} : readRecords(ROOT, instrumented)
-  const all = instrumented.mutants.filter(({ file }) => files.includes(file) && recorded[file] === undefined)
+  const records = readRecords(ROOT, instrumented)
+  const onlyLeft = values['left'] === true
+  const recorded = sample !== undefined || positionals.length > 0 || values['again'] === true || values['note'] === true || onlyLeft ? {} : records
+  const all = instrumented.mutants.filter(mutant => files.includes(mutant.file) && recorded[mutant.file] === undefined && (!onlyLeft || isLeft(records, mutant)))
   const known = Object.keys(recorded).length
   if (known > 0) console.log(`${known} of ${files.length} files are recorded in docs/testing/mutants.json, and are not tried`)
   const chosen = sample === undefined ? all : draw(all, sample, seed)
@@ -139,8 +142,8 @@ async function main (): Promise<number> {
   }
   if (values['note'] === true) {
     const added = recordsOf(outcomes, instrumented)
-    const records = writeRecords(ROOT, added, instrumented)
-    console.log(`${Object.keys(added).length} files were recorded, and ${Object.keys(records).length} of ${files.length} are. A file is recorded when all its mutants were tried.`)
+    const written = writeRecords(ROOT, added, outcomes, instrumented)
+    console.log(`${Object.keys(added).length} files were recorded, and ${Object.keys(written).length} of ${files.length} are. A file is recorded when all its mutants were tried.`)
     return 0
   }
   if (outcomes.length > 0) console.log(`${outcomes.length} results are kept from earlier runs`)

@@ -1,5 +1,5 @@
 import { globSync, readFileSync } from 'node:fs'
-import { declaredIn } from '../scripts/metric-list.ts'
+import { METRICS } from '../src/server/metric-list.ts'
 
 const sources = globSync('src/**/*.ts').map(file => readFileSync(file, 'utf8'))
 
@@ -8,11 +8,9 @@ export function countedIn (source: string): string[] {
   return [...source.matchAll(/\b(?:count|countOften|measure|observe|show)\(([^()]*)/g)].flatMap(([, argument = '']) => [...argument.matchAll(/'([A-Z]\w*)'/g)].map(match => match[1]!))
 }
 
-const namesOf = (find: (source: string) => string[]) => [...new Set(sources.flatMap(find))].sort()
-
 /** The metrics of the service, as its sources count them. */
-export const countedNames = namesOf(countedIn)
+export const countedNames = [...new Set(sources.flatMap(countedIn))].sort()
 
 /** The metrics of the service, as its modules declare them. */
-export const declared = new Map(sources.flatMap(declaredIn).map(({ name, kind }) => [name, kind]))
+export const declared = new Map(Object.entries(METRICS).map(([name, [kind]]) => [name, kind]))
 export const declaredNames = [...declared.keys()].sort()

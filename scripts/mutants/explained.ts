@@ -2,7 +2,7 @@ import type { Mutant } from './copy.ts'
 
 /** Mutants that no test can notice, or should: they change nothing that anyone could see. */
 interface Explained {
-  file: string
+  file: string | RegExp
   /** fits `code → replacement` */
   of: RegExp
   reason: string
@@ -44,4 +44,4 @@ const EXPLAINED: Explained[] = [
 ]
 
 export const reasonFor = ({ file, code, replacement }: Pick<Mutant, 'file' | 'code' | 'replacement'>): string | undefined =>
-  EXPLAINED.find(explained => explained.file === file && explained.of.test(`${code} → ${replacement}`))?.reason
+  EXPLAINED.find(explained => (typeof explained.file === 'string' ? explained.file === file : explained.file.test(file)) && explained.of.test(`${code} → ${replacement}`))?.reason

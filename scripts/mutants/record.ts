@@ -52,9 +52,28 @@ export function recordsOf (outcomes: Outcome[], { mutants, hashes }: Pick<Instru
   }))
 }
 
-/** Adds records to those that hold, and writes both and the tables of docs/testing.md. */
-export function writeRecords (root: string, added: Records, instrumented: Instrumented): Records {
-  const records = Object.fromEntries(Object.entries({ ...readRecords(root, instrumented), ...added }).sort(([a], [b]) => a < b ? -1 : 1))
+const isSame = (a: Left | Mutant, b: Mutant): boolean => a.line === b.line && a.column === b.column && a.code === b.code && a.replacement === b.replacement
+
+/** Whether a record says that a mutant was not noticed. */
+export const isLeft = (records: Records, mutant: Mutant): boolean => records[mutant.file]?.left.some(left => isSame(left, mutant)) === true
+
+/** Records with what was noticed after they were made, by tests that were added. */
+export function withNoticed (records: Records, outcomes: Outcome[]): Records {
+  const noticed = Map.groupBy(outcomes.filter(isNoticed), ({ mutant }) => mutant.file)
+  return Object.fromEntries(Object.entries(records).map(([file, record]) => {
+    const now = (noticed.get(file) ?? []).filter(({ mutant }) => isLeft(records, mutant))
+    return [file, {
+      ...record,
+      noticed: record.noticed + now.length,
+      timeouts: record.timeouts + now.filter(({ status }) => status === 'timeout').length,
+      left: record.left.filter(left => !now.some(({ mutant }) => isSame(left, mutant)))
+    }]
+  }))
+}
+
+/** Adds records to those that hold, and outcomes to those of the same files, and writes all of them and the tables of docs/testing.md. */
+export function writeRecords (root: string, added: Records, outcomes: Outcome[], instrumented: Instrumented): Records {
+  const records = Object.fromEntries(Object.entries({ ...withNoticed(readRecords(root, instrumented), outcomes), ...added }).sort(([a], [b]) => a < b ? -1 : 1))
   writeFiles(root, {
     [RECORDS]: `${JSON.stringify(records, undefined, 1)}\n`,
     [PAGE]: withTables(readFileSync(join(root, PAGE), 'utf8'), records, instrumented.mutants)

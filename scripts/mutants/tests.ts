@@ -10,14 +10,20 @@ const OF_ARTIFACT = ['test/authorizer/artifact.test.ts', 'test/lambda/{build,cod
 const OF_TEXT = ['test/plugins/docs-source.test.ts']
 
 /** Tests that can notice a mutant in seconds. Those of the documents, the template, the browser and the local system cannot. */
-const PLACES = 'test/{authorizer,contract,lambda,modules,plugins,security,server,shared}/**/*.test.ts'
+const PLACES = 'test/{authorizer,contract,lambda,modules,plugins,races,security,server,shared}/**/*.test.ts'
 
-/** Files whose tests are not beside them: each start of their paths, and the tests. */
+/** Orders of calls that come seldom, and that no other test waits for. */
+const RACES = 'test/races/races.test.ts'
+
+/** Files that have tests elsewhere too: each start of their paths, and the tests. */
 const ELSEWHERE: [start: string, tests: string[]][] = [
-  ['src/api', ['test/lambda/events.test.ts', 'test/modules/health/health.test.ts']],
+  ['src/api', ['test/plugins/docs.test.ts', 'test/modules/health/health.test.ts']],
   ['src/app', ['test/modules/health/health.test.ts', 'test/plugins/errors/errors.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/modules/auth/', [RACES, 'test/security/enumeration.test.ts', 'test/security/spellings.test.ts', 'test/security/erasure.test.ts']],
+  ['src/modules/email/', [RACES]],
   ['src/modules/email/templates/', ['test/modules/email/catalogues.test.ts', 'test/modules/email/recipients.test.ts', 'test/modules/email/worker.test.ts']],
   ['src/modules/health/', ['test/modules/health/health.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts']],
+  ['src/modules/users/', [RACES, 'test/modules/auth/events.test.ts', 'test/modules/auth/email-change.test.ts', 'test/modules/auth/email-change-undo.test.ts', 'test/security/erasure.test.ts']],
   ['src/plugins/aws/json-client', ['test/plugins/json-client.test.ts']],
   ['src/plugins/aws/traces', ['test/plugins/traces.test.ts']],
   ['src/plugins/breakers', ['test/modules/email/breaker.test.ts', 'test/plugins/aws.test.ts', 'test/modules/health/health.test.ts']],
@@ -28,7 +34,7 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/plugins/idempotency/', ['test/modules/auth/idempotency.test.ts']],
   ['src/plugins/jwt', ['test/authorizer/authorizer.test.ts', 'test/modules/users/profile.test.ts']],
   ['src/plugins/metrics', ['test/server/metrics.test.ts']],
-  ['src/plugins/outbox/', ['test/modules/users/events.test.ts', 'test/modules/auth/events.test.ts']],
+  ['src/plugins/outbox/', [RACES, 'test/modules/users/events.test.ts', 'test/modules/auth/events.test.ts']],
   ['src/plugins/request-target', ['test/lambda/base-path.test.ts', 'test/plugins/errors/framework-errors.test.ts']],
   ['src/plugins/s3', ['test/modules/uploads/lazy.test.ts', 'test/modules/uploads/uploads.test.ts']],
   ['src/plugins/security-headers', ['test/plugins/errors/errors.test.ts', 'test/plugins/cors.test.ts']],
@@ -59,7 +65,10 @@ const DOCUMENTS = 'test/plugins/docs.test.ts'
 const WITH_SCHEMAS = /\/schemas\.ts$|\/routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|paging|person-name|problem)\.ts$/
 
 /** Tests that are tried on one mutant. The first ones notice nearly all that is noticed at all. */
-export const MAX_TESTS = 12
+export const MAX_TESTS = 16
+
+/** So many tests of the same folder come before those of other folders. */
+const NEAREST = 6
 
 /** Length of the start that two names share: `auth/sessions` and `auth/service` share more than `auth/sign-in` and `auth/export`. */
 function likeness (a: string, b: string): number {
@@ -75,5 +84,5 @@ export function testsOf (root: string, file: string): string[] {
   const beside = mirrors(file, all)
     .sort((a, b) => likeness(b, name) - likeness(a, name) || a.length - b.length || (a < b ? -1 : 1))
   const elsewhere = ELSEWHERE.filter(([start]) => file.startsWith(start)).flatMap(([, tests]) => tests).filter(test => all.includes(test))
-  return [...new Set([...beside.slice(0, 1), ...(WITH_SCHEMAS.test(file) ? [DOCUMENTS] : []), ...beside.slice(1), ...elsewhere])]
+  return [...new Set([...beside.slice(0, 1), ...(WITH_SCHEMAS.test(file) ? [DOCUMENTS] : []), ...beside.slice(1, NEAREST), ...elsewhere, ...beside.slice(NEAREST)])]
 }

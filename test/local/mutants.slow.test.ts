@@ -5,9 +5,9 @@ import { instrument, makeCopy } from '../../scripts/mutants/copy.ts'
 import { createHot } from '../../scripts/mutants/hot.ts'
 import { createJudge } from '../../scripts/mutants/judge.ts'
 import { runTest } from '../../scripts/mutants/run.ts'
-import { readRecords, recordsOf, withTables, writeRecords } from '../../scripts/mutants/record.ts'
+import { isLeft, readRecords, recordsOf, withTables, writeRecords } from '../../scripts/mutants/record.ts'
 import { draw, scoreOf, summary, tolerance, type Outcome } from '../../scripts/mutants/score.ts'
-import { testsOf } from '../../scripts/mutants/tests.ts'
+import { MAX_TESTS, testsOf } from '../../scripts/mutants/tests.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -97,7 +97,7 @@ t.test('whole files are recorded until they change, and the page has what is lef
   const root = t.testdir({ docs: { 'testing.md': page } })
   const instrumented = { mutants, hashes, files: new Map<string, string>() }
   t.same(readRecords(root, instrumented), {})
-  writeRecords(root, records, instrumented)
+  writeRecords(root, records, [], instrumented)
   const noted = readFileSync(join(root, 'docs/testing.md'), 'utf8')
   t.match(noted, '| `src/shared` | 3 | 3 | 1 (1 by a timeout) | 1 | 1 | 1 | 50.0 % |')
   t.match(noted, '| together | 5 | 3 | 1 (1 by a timeout) | 1 | 1 | 1 | 50.0 % |')
@@ -109,8 +109,16 @@ t.test('whole files are recorded until they change, and the page has what is lef
   t.same(readRecords(root, instrumented), records)
   hashes.set('src/shared/a.ts', 'another')
   t.same(Object.keys(readRecords(root, instrumented)), ['src/shared/locale.ts'], 'a file that has changed')
-  const both = writeRecords(root, recordsOf([outcome(other, 'killed'), outcome(more, 'killed')], instrumented), instrumented)
+  const both = writeRecords(root, recordsOf([outcome(other, 'killed'), outcome(more, 'killed')], instrumented), [], instrumented)
   t.same(Object.keys(both), ['src/app.ts', 'src/shared/locale.ts'], 'others stay')
+
+  hashes.set('src/shared/a.ts', 'hash of src/shared/a.ts')
+  writeRecords(root, records, [], instrumented)
+  t.ok(isLeft(records, survivor))
+  t.notOk(isLeft(records, noticed))
+  const later = writeRecords(root, {}, [outcome(survivor, 'timeout'), outcome(noticed, 'killed'), outcome(known, 'survived')], instrumented)
+  t.same(later['src/shared/a.ts'], { source: 'hash of src/shared/a.ts', mutants: 2, noticed: 2, timeouts: 2, left: [] }, 'a test was added')
+  t.equal(later['src/shared/locale.ts']!.left.length, 1)
   t.throws(() => withTables('nothing', {}, []), /has lost the lines/)
 })
 
@@ -155,5 +163,6 @@ t.test('the tests of a file are those that mirror it', async t => {
   t.equal(testsOf(ROOT, 'src/shared/ids.ts')[0], 'test/shared/ids.test.ts')
   t.equal(testsOf(ROOT, 'src/plugins/keys/derive.ts')[0], 'test/plugins/keys.test.ts')
   t.ok(testsOf(ROOT, 'src/modules/users/service.ts').length > 5)
-  t.notOk(testsOf(ROOT, 'src/modules/users/service.ts').some(test => !test.startsWith('test/modules/users/')))
+  t.notOk(testsOf(ROOT, 'src/modules/uploads/service.ts').some(test => !test.startsWith('test/modules/uploads/')))
+  t.ok(testsOf(ROOT, 'src/modules/auth/service.ts').slice(0, MAX_TESTS).includes('test/races/races.test.ts'), 'named for it')
 })
