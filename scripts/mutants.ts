@@ -6,12 +6,12 @@ import { createHot } from './mutants/hot.ts'
 import { createJudge } from './mutants/judge.ts'
 import { isLeft, readRecords, recordsOf, writeRecords } from './mutants/record.ts'
 import { runTest } from './mutants/run.ts'
-import { draw, scoreOf, summary, tolerance, type Outcome } from './mutants/score.ts'
+import { draw, isNoticed, scoreOf, summary, tolerance, type Outcome } from './mutants/score.ts'
 import { MAX_TESTS, testsOf } from './mutants/tests.ts'
 import { readArguments } from './options.ts'
 import { abortOnSignals } from './signals.ts'
 
-const HELP = `npm run mutants -- [path …] [--sample N] [--seed N] [--jobs N] [--left] [--again] [--cold]
+const HELP = `npm run mutants -- [path …] [--sample N] [--seed N] [--jobs N] [--budget N] [--left] [--again] [--cold]
        npm run mutants -- --note
 
 Changes the code of src in small ways, one at a time, and runs the tests of the changed file: each change should make one fail.
@@ -22,7 +22,8 @@ have changed.
   path         a file or folder of src, recorded or not
   --sample N   N changes, drawn at random. Fails when their score is below the one in docs/testing.md by more than chance explains
   --seed N     draws the same ones again; without it, the seed is printed
-  --jobs N     processes at the same time; 1 without it
+  --jobs N     processes at the same time; 1 without it. They wait more than they compute: three for each core are busy
+  --budget N   seconds of CPU for the tests of one change, cheapest first; 4 without it
   --left       only what the records say was not noticed, after tests were added for it
   --again      forgets the results that are kept, and the records
   --note       tries nothing, and records the results of whole files in docs/testing/mutants.json and docs/testing.md
@@ -67,11 +68,12 @@ function readResults (): Map<string, Kept> {
 }
 
 const { values, positionals } = readArguments(HELP, {
-  sample: { type: 'string' }, seed: { type: 'string' }, jobs: { type: 'string' }, left: { type: 'boolean' }, again: { type: 'boolean' }, note: { type: 'boolean' }, cold: { type: 'boolean' }
+  sample: { type: 'string' }, seed: { type: 'string' }, jobs: { type: 'string' }, budget: { type: 'string' }, left: { type: 'boolean' }, again: { type: 'boolean' }, note: { type: 'boolean' }, cold: { type: 'boolean' }
 })
 const sample = number(values['sample'], 'sample')
 const seed = number(values['seed'], 'seed', 0) ?? Math.floor(Math.random() * 1e9)
 const jobs = number(values['jobs'], 'jobs') ?? 1
+const budgetMs = 1000 * (number(values['budget'], 'budget') ?? 4)
 const files = filesOf(positionals)
 const say = progress()
 
@@ -137,7 +139,8 @@ async function main (): Promise<number> {
   const waiting: Mutant[] = []
   for (const mutant of chosen) {
     const found = kept.get(mutant.key)
-    if (found !== undefined && found.proof === proofOf(found.status === 'killed' ? found.tests : testsFor(mutant))) outcomes.push({ ...found, mutant })
+    // What was left may have been tried on some of its tests only.
+    if (found !== undefined && (!onlyLeft || isNoticed(found)) && found.proof === proofOf(found.status === 'killed' ? found.tests : testsFor(mutant))) outcomes.push({ ...found, mutant })
     else waiting.push(mutant)
   }
   if (values['note'] === true) {
@@ -156,7 +159,7 @@ async function main (): Promise<number> {
   const byFile = [...Map.groupBy(waiting, ({ file }) => file).values()]
   const inOrder = sample === undefined ? draw(byFile, byFile.length, 1).flat() : waiting
   const next = () => inOrder.shift()
-  const judge = createJudge({ root: copies[0]!, cache: CACHE, instrumented, testsFor })
+  const judge = createJudge({ root: copies[0]!, cache: CACHE, instrumented, testsFor, budgetMs })
   await Promise.all(copies.map(async copy => {
     if (isCold) return await judgeCold(next, copy, keep)
     const hot = createHot(copy, signal)

@@ -35,7 +35,7 @@ const DOCUMENTATION = new Set(['description', 'summary', 'examples', 'example', 
 
 const LEVELS = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
 
-interface Node { type: string, name?: string, callee?: Node, property?: Node, object?: Node, key?: Node }
+interface Node { type: string, name?: string, operator?: string, callee?: Node, property?: Node, object?: Node, key?: Node }
 interface Path { node: Node, parent: Node, listKey?: string }
 
 const nameOf = (node: Node | undefined): string | undefined => node?.type === 'Identifier' ? node.name : undefined
@@ -48,6 +48,8 @@ function isForPeople ({ type, callee }: Node): boolean {
 
 const ignorers = [{
   shouldIgnore ({ node, parent, listKey }: Path) {
+    // To compare with another text is never to be equal, which a mutant of the condition tries.
+    if (node.type === 'StringLiteral' && parent.type === 'BinaryExpression' && /^[!=]==$/.test(parent.operator ?? '')) return 'the same as a condition that is never met'
     if (node.type === 'ObjectProperty' && DOCUMENTATION.has(nameOf(node.key) ?? '')) return 'text of a document'
     if (['StringLiteral', 'TemplateLiteral'].includes(node.type) && listKey === 'arguments' && isForPeople(parent)) return 'text for people'
     return undefined
@@ -62,6 +64,18 @@ const ONE_LINE = 100
 const short = (code: string): string => {
   const line = code.replaceAll(/\s+/g, ' ').trim()
   return line.length > ONE_LINE ? `${line.slice(0, ONE_LINE)} …` : line
+}
+
+/**
+ * Mutants without those that another one stands for. `a === b` becomes `true` and `false`, so the test that `a !== b` needs is needed
+ * anyway; of the two that the instrumenter makes of `<`, the second is the opposite. A block of one call becomes empty, as does the call.
+ */
+function different (mutants: Mutant[]): Mutant[] {
+  const at = ({ file, line, column, code }: Mutant) => `${file}:${line}:${column}:${code}`
+  const opposites = new Set([...Map.groupBy(mutants.filter(({ kind }) => kind === 'EqualityOperator'), at).values()].map(some => some.at(-1)))
+  const blocks = Map.groupBy(mutants.filter(({ kind }) => kind === 'BlockStatement'), ({ file }) => file)
+  const isOfBlock = ({ file, line, kind, code }: Mutant) => kind === 'CallExpression' && blocks.get(file)?.some(block => block.code === `{ ${code} }` && line - block.line <= 1) === true
+  return mutants.filter(mutant => !opposites.has(mutant) && !isOfBlock(mutant))
 }
 
 /** All mutants of the given files, which are paths below `root`. */
@@ -86,7 +100,7 @@ export async function instrument (root: string, files: string[]): Promise<Instru
     }
   })
   const hashes = new Map([...sources].map(([file, source]) => [file, hashOf(source)]))
-  return { mutants, files: new Map(result.files.map(({ name, content }) => [name, content])), hashes }
+  return { mutants: different(mutants), files: new Map(result.files.map(({ name, content }) => [name, content])), hashes }
 }
 
 /** Makes a copy of the project whose files have their mutants in them. None is active. */

@@ -22,9 +22,6 @@ interface Step { test: string, wanted: number[] | undefined, expectedMs: number 
 /** After so many mutants that were noticed, the last test runs without one. If it fails then, the process was spoilt, and they are judged again. */
 const CHECK_EVERY = 10
 
-/** CPU that is spent on one mutant: beyond it, another test is not begun. The tests before it notice nearly all that is noticed at all. */
-const BUDGET_MS = 8_000
-
 /** Subtests that cost more run alone, and after cheaper ones. */
 const HEAVY_MS = 800
 
@@ -36,10 +33,12 @@ interface JudgeOptions {
   cache: string
   instrumented: Instrumented
   testsFor: (mutant: Mutant) => string[]
+  /** CPU that is spent on one mutant: beyond it, another test is not begun. The tests before it notice nearly all that is noticed at all. */
+  budgetMs: number
 }
 
 /** What is known about test files, shared by all processes. */
-export function createJudge ({ root, cache, instrumented, testsFor }: JudgeOptions) {
+export function createJudge ({ root, cache, instrumented, testsFor, budgetMs }: JudgeOptions) {
   const code = hashOf(JSON.stringify([...instrumented.files]))
   const dir = join(cache, 'profiles')
   mkdirSync(dir, { recursive: true })
@@ -146,7 +145,7 @@ export function createJudge ({ root, cache, instrumented, testsFor }: JudgeOptio
     const tried: string[] = []
     for (let step of await stepsOf(mutant, hot)) {
       if (step.wanted?.length === 0) continue
-      if (spentMs > 0 && spentMs + step.expectedMs > BUDGET_MS) {
+      if (spentMs > 0 && spentMs + step.expectedMs > budgetMs) {
         isPartial = true
         continue
       }

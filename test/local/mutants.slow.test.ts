@@ -61,7 +61,7 @@ t.test('others', async t => { forever(); t.equal(LIMIT, 5) })
   const { root, copy, mutants, files, hashes, run } = await project(t, body, source)
   const hot = createHot(copy, new AbortController().signal)
   t.teardown(() => hot.stop())
-  const judge = createJudge({ root: copy, cache: join(root, '.cache'), instrumented: { mutants, files, hashes }, testsFor: () => ['test/shared/long.test.ts'] })
+  const judge = createJudge({ root: copy, cache: join(root, '.cache'), instrumented: { mutants, files, hashes }, testsFor: () => ['test/shared/long.test.ts'], budgetMs: 4000 })
   const left = [...mutants, ...mutants]
   const seen: Outcome[] = []
   await judge(() => left.shift(), hot, outcome => { seen.push(outcome) })
@@ -156,7 +156,28 @@ export const schema = { type: 'string', description: 'of a document' }
 `
   const { mutants } = await project(t, TEST, source)
   const texts = mutants.filter(({ kind }) => kind === 'StringLiteral').map(({ code }) => code)
-  t.strictSame(texts, ["'in a field'", "'elsewhere'", "'compared'", "'chosen'", "'inside of an argument'", "'string'"], 'only what stands there by itself')
+  t.strictSame(texts, ["'in a field'", "'elsewhere'", "'chosen'", "'inside of an argument'", "'string'"], 'only what stands there by itself')
+})
+
+t.test('of mutants that one test notices together, one is tried', async t => {
+  const source = `export const isAbove = (a: number, b: number): boolean => a < b
+export const isSame = (a: number, b: number): boolean => a === b
+export const isWord = (text: string): boolean => text !== 'word'
+export function end (list: { clear (): void }): void {
+  list.clear()
+}
+export function both (list: { clear (): void, end (): void }): void {
+  list.clear()
+  list.end()
+}
+`
+  const { mutants } = await project(t, TEST, source)
+  const of = (line: number) => mutants.filter(mutant => mutant.line === line).map(({ replacement }) => replacement)
+  t.strictSame(of(1), ['() => undefined', 'true', 'false', 'a <= b'])
+  t.strictSame(of(2), ['() => undefined', 'true', 'false'])
+  t.strictSame(of(3), ['() => undefined', 'true', 'false'])
+  t.strictSame([of(4), of(5)], [['{}'], []])
+  t.strictSame([of(7), of(8), of(9)], [['{}'], [';'], [';']])
 })
 
 t.test('the tests of a file are those that mirror it', async t => {
