@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { appendFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { progress, type Interruption } from './command.ts'
 import { hashOf, instrument, makeCopy, type Mutant } from './mutants/copy.ts'
@@ -47,6 +47,14 @@ function number (value: unknown, name: string, least = 1): number | undefined {
   return Number(value)
 }
 
+function isRunning (pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 /** The files with mutants: all of src that is written by hand. */
 const SOURCES = globSync('src/**/*.ts', { cwd: ROOT, exclude: ['src/server/metric-list.ts'] }).sort()
 
@@ -83,8 +91,11 @@ process.once('exit', () => { if (signal.aborted) process.exitCode = (signal.reas
 
 // All files have their mutants in the copy, whatever is tried, so that what a test reaches need not be measured again.
 const instrumented = await instrument(ROOT, SOURCES)
-const copies = Array.from({ length: jobs }, (_, i) => join(CACHE, String(i + 1)))
+// By process, because another run may try other files. Those of runs that were killed are removed.
+const copies = Array.from({ length: jobs }, (_, i) => join(CACHE, `copy-${process.pid}-${i + 1}`))
 mkdirSync(CACHE, { recursive: true })
+for (const copy of globSync('copy-*', { cwd: CACHE })) if (!isRunning(Number(copy.split('-')[1]))) rmSync(join(CACHE, copy), { recursive: true, force: true })
+process.once('exit', () => { for (const copy of copies) rmSync(copy, { recursive: true, force: true, maxRetries: 3 }) })
 if (values['note'] !== true) for (const copy of copies) makeCopy(ROOT, copy, instrumented)
 
 const related = new Map<string, string[]>()
