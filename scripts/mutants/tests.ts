@@ -10,7 +10,7 @@ const OF_ARTIFACT = ['test/authorizer/artifact.test.ts', 'test/lambda/{build,cod
 const OF_TEXT = ['test/plugins/docs-source.test.ts']
 
 /** Tests that can notice a mutant in seconds. Those of the documents, the template, the browser and the local system cannot. */
-const PLACES = 'test/{authorizer,contract,lambda,modules,plugins,races,security,server,shared}/**/*.test.ts'
+const PLACES = 'test/{authorizer,contract,faults,lambda,modules,plugins,races,security,server,shared}/**/*.test.ts'
 
 /** Orders of calls that come seldom, and that no other test waits for. */
 const RACES = 'test/races/races.test.ts'
@@ -41,6 +41,7 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/plugins/spans', ['test/server/tracing.test.ts']],
   ['src/plugins/sqs', ['test/modules/email/worker.test.ts']],
   ['src/shared/access-token', ['test/plugins/jwt.test.ts', 'test/authorizer/authorizer.test.ts']],
+  ['src/server.ts', ['test/server/metrics.test.ts', 'test/plugins/rate-limit/rate-limit.test.ts', 'test/plugins/log-output.test.ts', 'test/faults/server.test.ts']],
   ['src/shared/aws-errors', ['test/plugins/aws.test.ts', 'test/modules/users/registration.test.ts']],
   ['src/shared/base-path', ['test/lambda/base-path.test.ts']],
   ['src/shared/colour', ['test/modules/email/catalogues.test.ts']],
@@ -62,7 +63,7 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
 
 /** Compares the committed API documents with what the schemas make of them. */
 const DOCUMENTS = 'test/plugins/docs.test.ts'
-const WITH_SCHEMAS = /\/schemas\.ts$|\/routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|paging|person-name|problem)\.ts$/
+const WITH_SCHEMAS = /\/schemas\.ts$|\/routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|paging|person-name|problem|traceparent)\.ts$/
 
 /** Tests that are tried on one mutant. The first ones notice nearly all that is noticed at all. */
 export const MAX_TESTS = 16

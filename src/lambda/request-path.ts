@@ -1,3 +1,4 @@
+import type { ALBEvent } from 'aws-lambda'
 import { isAlb, isV2, type HttpEvent } from './http-event.ts'
 
 /** The path without the stage. An HTTP API puts the stage in front, unless it is the default stage or has a custom domain. */
@@ -29,8 +30,7 @@ function partsOf (resource: string): string[] {
  * The part of a path that the event's resource describes. With `/{proxy+}` and its parameter, that is the path after the
  * base path of a custom domain. `undefined` when the event does not contain it.
  */
-function describedPath (path: string, event: HttpEvent): string | undefined {
-  if (isAlb(event)) return undefined
+function describedPath (path: string, event: Exclude<HttpEvent, ALBEvent>): string | undefined {
   const resource = isV2(event) ? /^\S+ (\/\S*)$/.exec(event.routeKey ?? '')?.[1] : event.resource
   if (typeof resource !== 'string') return undefined
   let whole = ''
@@ -45,7 +45,7 @@ function describedPath (path: string, event: HttpEvent): string | undefined {
   // An AWS hostname has no base path, so the whole path matches first.
   for (let start = 0; start !== -1; start = path.indexOf('/', start + 1)) {
     const rest = withoutSlash(path.slice(start))
-    if (rest === filled || decoded(rest) === filled || decoded(rest) === decoded(filled)) return path.slice(start)
+    if (decoded(rest) === filled || decoded(rest) === decoded(filled)) return path.slice(start)
   }
   return filled === '' ? '/' : undefined
 }
@@ -58,7 +58,7 @@ export function withoutBasePath (path: string, event: HttpEvent, publicPath: str
   // A catch-all route does not describe the path, so the path of PUBLIC_URL is removed. Not for an AWS hostname, where
   // PUBLIC_URL ends in the stage.
   const isCustom = !/\.(?:execute-api|lambda-url)\./.test(event.requestContext.domainName ?? '.execute-api.')
-  if (!isCustom || publicPath === '' || !(path === publicPath || path.startsWith(`${publicPath}/`))) return path
+  if (!isCustom || !(path === publicPath || path.startsWith(`${publicPath}/`))) return path
   return path.slice(publicPath.length) || '/'
 }
 

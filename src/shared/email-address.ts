@@ -31,7 +31,7 @@ export const CanonicalEmail = Type.String({
 const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
 // An encoded word (RFC 2047) is made of the same characters. A mail program that decodes it shows, or writes to, another address.
 const ENCODED_WORD = /=\?[^?]*\?[bq]\?[^?]*\?=/i
-const DOMAIN = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})$/
+const DOMAIN = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})$/
 
 /**
  * The canonical spelling of an address, by which the service identifies its owner. The local part must be ASCII and is

@@ -61,7 +61,7 @@ export function normalName (input: string): string | undefined {
   const name = input.trim().normalize('NFC')
   const { length } = [...name]
   if (length < MIN_NAME || length > MAX_NAME) return undefined
-  if (PLAIN.test(name)) return name.replaceAll(' ', '').length >= MIN_NAME ? name : undefined
+  if (PLAIN.test(name)) return name
   const shown = name.replace(SELECTOR, '').replace(JOINER, '')
   if (HIDDEN.test(shown) || STRAY_MARK.test(shown) || PILED_MARKS.test(shown)) return undefined
   return (shown.match(VISIBLE)?.length ?? 0) >= MIN_NAME ? name : undefined

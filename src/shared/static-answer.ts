@@ -26,8 +26,7 @@ export function codingOf (acceptEncoding: string | undefined): Coding {
   return best ?? 'identity'
 }
 
-async function compress (content: Buffer, coding: Coding): Promise<Buffer> {
-  if (coding === 'identity') return content
+async function compress (content: Buffer, coding: Exclude<Coding, 'identity'>): Promise<Buffer> {
   // Loaded with the first compressed answer, because a cold start does not need it. In the Lambda artifact, built-ins
   // have only a default export.
   const { default: zlib } = await import('node:zlib')
@@ -76,7 +75,7 @@ export function createStaticAnswer ({ load, type, cacheControl, headers = {} }: 
   }
 
   return async function staticAnswer (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const coding = codingOf([request.headers['accept-encoding'] ?? []].flat().join(','))
+    const coding = codingOf(request.headers['accept-encoding'])
     const { etag, body } = await represent(coding)
     addVary(reply, 'accept-encoding')
     reply.headers({ ...headers, etag, 'cache-control': cacheControl })

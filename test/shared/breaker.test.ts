@@ -26,6 +26,7 @@ t.test('five failures in a row open it, and then nothing is called', async t => 
   t.equal(await world.fail(), 'down')
   t.equal(world.breaker.state, 'open')
   for (let i = 0; i < 10; i++) t.equal(await world.run(), 'open')
+  await t.rejects(world.breaker.run(async () => {}), new BreakerOpen('the dependency did not answer; it is tried once a second'))
   t.equal(world.calls, 5)
   t.same(world.changes, ['open'])
 })

@@ -43,6 +43,7 @@ t.test('what could be read in two ways, or is too long, is no address', async t 
   t.equal(canonicalEmail(`a${longest}`), undefined)
   t.equal(canonicalEmail(`a@${domainOf(253)}`), undefined)
   t.equal(canonicalEmail(`${'a'.repeat(60)}@${'ü'.repeat(36)}.${'ü'.repeat(36)}.${'ü'.repeat(36)}.${'ü'.repeat(36)}.${'ü'.repeat(36)}.de`), undefined, 'its ASCII form is longer')
+  t.equal(canonicalEmail(`a@${`${'e\u0301'.repeat(30)}.`.repeat(5)}de`), undefined, 'its ASCII form is shorter')
   // An encoded word is one in full only.
   t.equal(canonicalEmail('a=?b@example.com'), 'a=?b@example.com')
   t.equal(canonicalEmail('=?utf-8?x?a?=@example.com'), '=?utf-8?x?a?=@example.com')

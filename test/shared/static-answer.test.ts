@@ -17,7 +17,7 @@ async function build (t: Test, load: () => string | Buffer | Promise<string>) {
 t.test('the coding that the client likes best is chosen', async t => {
   for (const [accepted, coding] of [
     [undefined, 'identity'], ['', 'identity'], ['gzip', 'gzip'], ['br', 'br'], ['gzip, deflate, br, zstd', 'br'], ['br;q=0.5, gzip', 'gzip'], ['GZIP;Q=0.9', 'gzip'],
-    ['br;q=0, gzip;q=0', 'identity'], ['*', 'br'], ['*;q=0.1, br;q=0', 'gzip'], ['identity', 'identity'], ['zstd', 'identity'], ['gzip;q=x', 'identity'], [',;=,', 'identity']
+    ['br;q=0, gzip;q=0', 'identity'], ['*', 'br'], ['*;q=0.1, br;q=0', 'gzip'], ['identity', 'identity'], ['zstd', 'identity'], ['gzip;a=1;q=0.5', 'gzip'], ['gzip;a=1;q=0', 'identity'], ['gzip;q=x', 'identity'], [',;=,', 'identity']
   ] as const) t.equal(codingOf(accepted), coding, String(accepted))
 })
 
@@ -30,6 +30,8 @@ t.test('the same content in each form, with an ETag of its own', async t => {
   t.equal(gunzipSync(gzip.rawPayload).toString(), TEXT)
   t.equal(brotliDecompressSync(br.rawPayload).toString(), TEXT)
   t.same([plain, gzip, br].map(({ headers }) => headers['content-encoding']), [undefined, 'gzip', 'br'])
+  t.match(plain.headers['etag'], /^"[\w-]{22}"$/)
+  for (const [coding, answer] of Object.entries({ gzip, br })) t.equal(answer.headers['etag'], String(plain.headers['etag']).replace(/"$/, `-${coding}"`))
   t.equal(new Set([plain, gzip, br].map(({ headers }) => headers['etag'])).size, 3)
   for (const answer of [plain, gzip, br]) {
     t.equal(answer.statusCode, 200)
@@ -75,7 +77,9 @@ t.test('it is made once, when it is first asked for, however many ask; a failure
   t.equal(made, 2)
 })
 
-t.test('what is small is not compressed', async t => {
+t.test('what is small is not compressed; its size is that of its bytes', async t => {
+  const umlauts = await build(t, () => 'é'.repeat(600))
+  t.equal((await umlauts({ 'accept-encoding': 'br' })).headers['content-encoding'], 'br')
   const ask = await build(t, () => 'short')
   const answer = await ask({ 'accept-encoding': 'br' })
   t.equal(answer.body, 'short')

@@ -99,6 +99,7 @@ t.test('malformed tags are a 400 that names the header, and change nothing', asy
         const answer = await call(method, '/v2/users/me', { ...headers, [header]: tags }, method === 'PATCH' ? { name: 'Overwritten' } : undefined)
         t.equal(answer.statusCode, 400, `${method} ${header}: ${tags}`)
         t.equal(answer.json().errors[0].pointer, `#/${header}`)
+        if (tags === 'x') t.equal(answer.json().errors[0].detail, 'must be * or a list of entity tags in double quotes')
       }
     }
   }
