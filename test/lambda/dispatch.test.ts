@@ -66,12 +66,15 @@ t.test('an event of no known kind is an error, never an answer', async (t) => {
     'an upload to another bucket': { Records: [fromBucket('other')] },
     'an upload to no bucket': { Records: [{ eventSource: 'aws:s3' }] },
     'an event of another application': { source: 'another.app', 'detail-type': 'sweep' },
+    'another order to this one': { source: 'user-service.schedule', 'detail-type': 'other' },
+    'a schedule without a source': { 'detail-type': 'Scheduled Event' },
     'an event of AWS that is no schedule': { source: 'aws.ec2', 'detail-type': 'Scheduled Event' },
     'a request to an authorizer': { ...restEvent(get('/echo/a')), type: 'REQUEST', methodArn: 'arn:aws:execute-api:eu-central-1:0:abc/prod/GET/echo' },
     'a message of a web socket': { requestContext: { connectionId: 'a', eventType: 'MESSAGE' }, body: '{}' },
     'a batch dressed up as a request': { ...restEvent(get('/echo/a')), Records: [] }
   }
   for (const [name, event] of Object.entries(unknown)) await t.rejects(invoke(event), name)
+  for (const event of [undefined, null, 'hello', 1]) await t.rejects(invoke(event), { name: 'TypeError', message: 'The event is not an object' })
 })
 
 t.test('the handler takes two parameters, as nodejs24.x asks for', async (t) => {
