@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseTemplate } from '../local/template.ts'
+import { replaceBetween, type Place } from './between.ts'
 import { deref, type Document, type Schema } from './client/document.ts'
 
 /** A model of API Gateway, in the part of JSON Schema draft 4 that every validator reads alike. */
@@ -10,8 +11,7 @@ export interface Model {
 }
 
 const TEMPLATE = new URL('../template.yaml', import.meta.url)
-const BEGIN = '          # npm run openapi writes these models from docs/openapi.\n'
-const END = '          # The end of the models.\n'
+const MODELS: Place = { path: 'template.yaml', begin: '          # npm run openapi writes these models from docs/openapi.\n', end: '          # The end of the models.\n' }
 
 /**
  * What of a schema the gateway checks: that a body is an object, that no required property is missing, and the type of each. All
@@ -69,12 +69,9 @@ const flow = (value: unknown): string => Array.isArray(value)
 
 /** The template with the models of its operations, made from the documents. */
 export function withModels (template: string, documents: Record<string, Document>): string {
-  const [before, rest] = template.split(BEGIN)
-  const after = rest?.split(END)[1]
-  if (before === undefined || after === undefined) throw new Error('template.yaml has lost the comments around the models')
   const models = new Map(modelledOperations(template, documents).map(({ name, document, schema }) => [name, modelOf(document, schema)]))
   const lines = [...models].sort(([a], [b]) => a < b ? -1 : 1).map(([name, model]) => `            ${name}: ${flow(model)}\n`)
-  return `${before}${BEGIN}          schemas:\n${lines.join('')}${END}${after}`
+  return replaceBetween(template, MODELS, `          schemas:\n${lines.join('')}`)
 }
 
 /** Writes the models into template.yaml. Returns whether they have changed. */

@@ -1,3 +1,4 @@
+import { replaceBetween, type Place } from '../../scripts/between.ts'
 import type { Column, Row, Table } from './bench.ts'
 import { drawTable } from './plot.ts'
 import type { Results } from './results.ts'
@@ -73,14 +74,10 @@ export function renderPage (results: Results): string {
   return `${[INTRODUCTION.trimEnd(), ...sections].join('\n\n')}\n`
 }
 
-/** What stands around the generated part of docs/capacity.md. */
-const BEGIN = '<!-- Begin of what `npm run bench -- simulate` writes. -->'
-const END = '<!-- End of what `npm run bench -- simulate` writes. -->'
+const SIMULATION: Place = { path: 'docs/capacity.md', begin: '<!-- Begin of what `npm run bench -- simulate` writes. -->\n', end: '<!-- End of what `npm run bench -- simulate` writes. -->' }
 
 /** The page docs/capacity.md with these tables between its two markers. Throws when it has no markers. */
 export function withSimulation (page: string, tables: readonly Table[]): string {
-  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)]
-  if (begin === -1 || end < begin) throw new Error('docs/capacity.md has no place for the simulation')
   const parts = tables.map(table => `### ${table.title}\n\n${table.note}\n\n${renderMarkdown(table)}`)
-  return `${page.slice(0, begin)}${BEGIN}\n\n${parts.join('\n\n')}\n\n${page.slice(end)}`
+  return replaceBetween(page, SIMULATION, `\n${parts.join('\n\n')}\n\n`)
 }

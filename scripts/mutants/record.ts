@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { replaceBetween, type Place } from '../between.ts'
 import { writeFiles } from '../write-files.ts'
 import type { Instrumented, Mutant } from './copy.ts'
 import { reasonFor } from './explained.ts'
@@ -27,8 +28,7 @@ export type Records = Record<string, FileRecord>
 
 const RECORDS = 'docs/testing/mutants.json'
 const PAGE = 'docs/testing.md'
-const BEGIN = '<!-- npm run mutants -- --note writes from here -->'
-const END = '<!-- to here -->'
+const TABLES: Place = { path: PAGE, begin: '<!-- npm run mutants -- --note writes from here -->\n', end: '\n<!-- to here -->' }
 
 /** The records that hold: of files that are as they were. */
 export function readRecords (root: string, { hashes }: Pick<Instrumented, 'hashes'>): Records {
@@ -85,9 +85,6 @@ const sum = (numbers: number[]) => numbers.reduce((total, number) => total + num
 
 /** docs/testing.md with the tables of records in it: by folder, and what is left by file. `all` are the mutants that there are. */
 export function withTables (page: string, records: Records, all: Pick<Mutant, 'file'>[]): string {
-  const [before, rest] = page.split(BEGIN)
-  const [, after] = rest?.split(END) ?? []
-  if (before === undefined || after === undefined) throw new Error(`${PAGE} has lost the lines between which the tables are written`)
   const left = Object.entries(records).flatMap(([file, record]) => record.left.map(mutant => ({ file, ...mutant, reason: reasonFor({ file, ...mutant }) })))
   const row = (name: string, mutants: number, isPart: (file: string) => boolean) => {
     const some = Object.entries(records).filter(([file]) => isPart(file)).map(([, record]) => record)
@@ -103,8 +100,7 @@ export function withTables (page: string, records: Records, all: Pick<Mutant, 'f
   const linesOf = (some: Left[]) => [...Map.groupBy(some, ({ line }) => line)].map(([line, { length }]) => length === 1 ? String(line) : `${line} (${length})`).join(', ')
   const reasons = Map.groupBy(left.filter(({ reason }) => reason !== undefined), ({ file, reason }) => `\`${file}\` | ${reason}`)
   const unexplained = Map.groupBy(left.filter(({ reason }) => reason === undefined), ({ file }) => file)
-  return [
-    `${before}${BEGIN}`,
+  return replaceBetween(page, TABLES, [
     '| part | mutants | tried | noticed | survived | reached by no test beside it | explained | noticed of those that can be |',
     '|---|---|---|---|---|---|---|---|',
     ...[...Map.groupBy(all, ({ file }) => folderOf(file))]
@@ -122,7 +118,6 @@ export function withTables (page: string, records: Records, all: Pick<Mutant, 'f
     '',
     '| file | mutants | lines |',
     '|---|---|---|',
-    ...[...unexplained].map(([file, mutants]) => `| \`${file}\` | ${mutants.length} | ${linesOf(mutants)} |`),
-    `${END}${after}`
-  ].join('\n')
+    ...[...unexplained].map(([file, mutants]) => `| \`${file}\` | ${mutants.length} | ${linesOf(mutants)} |`)
+  ].join('\n'))
 }

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { replaceBetween, type Place } from '../between.ts'
 import { writeFiles } from '../write-files.ts'
 import { CATALOGUE, type Group, type Promised } from './catalogue.ts'
 
@@ -31,8 +32,7 @@ export type Figures = Record<string, Figure>
 const FIGURES = 'docs/promises/figures.json'
 const PAGE = 'docs/promises.md'
 
-/** The tables stand between these lines of the page. The rest of it is written by hand. */
-const MARKERS = ['<!-- npm run promises writes from here -->', '<!-- to here -->'] as const
+const TABLES: Place = { path: PAGE, begin: '<!-- npm run promises writes from here -->\n', end: '\n<!-- to here -->' }
 
 export const isKept = ({ parts, problem }: Figure): boolean => problem === undefined && parts.length > 0 && parts.every(({ holds }) => holds)
 
@@ -81,11 +81,7 @@ export function renderTables (figures: Figures, catalogue: Group[] = CATALOGUE):
 }
 
 /** A page with the tables of some figures. */
-export function withTables (page: string, figures: Figures, catalogue?: Group[]): string {
-  const [start, end] = MARKERS.map(marker => page.indexOf(marker)) as [number, number]
-  if (start < 0 || end < start) throw new Error(`${PAGE} has lost the lines between which its tables stand: ${MARKERS.join(' … ')}`)
-  return `${page.slice(0, start)}${MARKERS[0]}\n${renderTables(figures, catalogue)}\n${page.slice(end)}`
-}
+export const withTables = (page: string, figures: Figures, catalogue?: Group[]): string => replaceBetween(page, TABLES, renderTables(figures, catalogue))
 
 export const readFigures = (root: string): Figures => JSON.parse(readFileSync(join(root, FIGURES), 'utf8')) as Figures
 export const readPage = (root: string): string => readFileSync(join(root, PAGE), 'utf8')

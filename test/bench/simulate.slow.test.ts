@@ -17,7 +17,7 @@ t.test('the page of capacity has the current simulation', async t => {
   const changed = structuredClone(results)
   changed['pipeline']!.tables.find(({ id }) => id === 'pipeline-units')!.rows[1]!.values['mails'] = 2
   t.not(PAGE, withSimulation(PAGE, simulationOf(changed)), 'other results make another page')
-  t.throws(() => withSimulation('# Capacity\n', tables), { message: /no place for the simulation/ })
+  t.throws(() => withSimulation('# Capacity\n', tables), { message: /docs\/capacity\.md has lost the lines/ })
 })
 
 t.test('limits come in the order in which growing traffic meets them', async t => {

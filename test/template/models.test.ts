@@ -27,7 +27,7 @@ t.test('the models are those that npm run openapi makes of the documents', async
   const registration = changed['v2']!.components['schemas']!['Registration'] as { required: string[] }
   registration.required = ['email']
   t.not(withModels(source, changed), source, 'another document is found')
-  t.throws(() => withModels(source.replace('# The end of the models.', '#'), documents), /lost the comments around the models/)
+  t.throws(() => withModels(source.replace('# The end of the models.', '#'), documents), /template\.yaml has lost the lines around what is generated/)
 })
 
 t.test('each POST that the gateway knows has the model of its body, for JSON alone', async t => {
