@@ -55,8 +55,11 @@ function isRunning (pid: number): boolean {
   }
 }
 
-/** The files with mutants: all of src that is written by hand. */
-const SOURCES = globSync('src/**/*.ts', { cwd: ROOT, exclude: ['src/server/metric-list.ts'] }).sort()
+/** Not tried: what is generated, and what only runs in the artifact, which cannot be built with mutants in it. */
+const LEFT_OUT = ['src/server/metric-list.ts', 'src/lambda/loader.ts']
+
+/** The files with mutants: all others of src. */
+const SOURCES = globSync('src/**/*.ts', { cwd: ROOT, exclude: LEFT_OUT }).sort()
 
 /** The files of src that the arguments name. */
 function filesOf (paths: string[]): string[] {
