@@ -136,6 +136,7 @@ t.test('a failure that a route declares has its own examples, and its codes are 
   t.strictSame(code.examples, ['VALIDATION_FAILED'])
   t.strictSame(code.enum, [...code.enum].sort())
   for (const one of ['NOT_FOUND', 'PRECONDITION_FAILED', 'FORBIDDEN', 'DEPENDENCY_UNAVAILABLE', 'URL_MALFORMED', 'BODY_MALFORMED']) t.ok(code.enum.includes(one), one)
+  t.strictSame(code.enum.filter(one => !/^[A-Z0-9_]+$/.test(one)), [])
   t.notOk(code.enum.includes('IDEMPOTENCY_KEY_REUSED'), 'what no operation answers is not listed')
 })
 
