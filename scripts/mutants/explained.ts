@@ -21,7 +21,6 @@ const EXPLAINED: Explained[] = [
   { file: 'src/authorizer/jwks.ts', of: /^-Infinity →|^(?:\{ accept: )?'application\/json'/, reason: 'the first fetch starts at once, whatever the age of no set; the service sends one type only' },
   { file: 'src/plugins/config.ts', of: /^'ipv6' → ""/, reason: 'Node takes every word but ipv4 as ipv6' },
   { file: 'src/plugins/docs/document.ts', of: /^'\/' → ""/, reason: 'a document without operations has no example that names a path' },
-  { file: 'src/plugins/docs/from-routes.ts', of: /^\[\] → \["Stryker/, reason: 'the servers are filled in where the document is served' },
   { file: 'src/plugins/docs/index.ts', of: /^'utf8' → ""/, reason: 'JSON is read from the bytes as well, as UTF-8' },
   { file: 'src/shared/aws-errors.ts', of: /^(?:'' → "|\[\] → \[")Stryker/, reason: 'no error of AWS has such a name, code or reason' },
   { file: 'src/shared/conditional-write.ts', of: /^\[\] → \["Stryker/, reason: 'no reason of AWS is a text: it has neither a code nor an item' },
