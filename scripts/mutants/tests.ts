@@ -29,6 +29,7 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/plugins/breakers', ['test/modules/email/breaker.test.ts', 'test/plugins/aws.test.ts', 'test/modules/health/health.test.ts']],
   ['src/plugins/cache/', ['test/modules/users/poisoned-cache.test.ts']],
   ['src/plugins/consumers', ['test/plugins/outbox.test.ts', 'test/lambda/dispatch.test.ts']],
+  ['src/plugins/docs/', ['test/plugins/schemas.test.ts']],
   ['src/plugins/dynamodb', ['test/plugins/aws.test.ts']],
   ['src/plugins/event-bus', ['test/plugins/outbox.test.ts', 'test/modules/users/events.test.ts']],
   ['src/plugins/idempotency/', ['test/modules/auth/idempotency.test.ts']],

@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
-import { isIP } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { ConfigError } from '../shared/config-error.ts'
 import { canonicalEmail } from '../shared/email-address.ts'
 
@@ -13,11 +13,10 @@ export { ConfigError }
  */
 interface About { description: string, example: string, default?: unknown, expected?: string }
 
-const about = ({ description, example, default: value, expected }: About) =>
-  ({ description, examples: [example], ...(value === undefined ? {} : { default: value }), expected })
+const about = <T extends About>({ description, example, ...keywords }: T) => ({ description, examples: [example], ...keywords })
 
-const Text = ({ pattern, minLength = 1, maxLength = 1024, ...rest }: About & { pattern?: string, minLength?: number, maxLength?: number }) =>
-  Type.String({ minLength, maxLength, ...(pattern === undefined ? {} : { pattern }), ...about({ expected: 'a text', ...rest }) })
+const Text = ({ minLength = 1, maxLength = 1024, ...rest }: About & { pattern?: string, minLength?: number, maxLength?: number }) =>
+  Type.String({ minLength, maxLength, ...about(rest) })
 
 const Count = ({ minimum, maximum, ...rest }: About & { minimum: number, maximum: number }) =>
   Type.Integer({ minimum, maximum, ...about({ expected: `a whole number from ${minimum} to ${maximum}`, ...rest }) })
@@ -27,8 +26,7 @@ const Flag = (rest: About) => Type.Boolean(about({ expected: 'true or false', ..
 const OneOf = <const T extends string>(values: readonly T[], rest: About) =>
   Type.Union(values.map(value => Type.Literal(value)), about({ expected: `one of ${values.join(', ')}`, ...rest }))
 
-const List = ({ pattern, ...rest }: About & { pattern: string }, options: { minItems?: number } = {}) =>
-  Type.Array(Type.String({ pattern }), { ...options, ...about(rest) })
+const List = (item: { pattern?: string }, rest: About & { minItems?: number }) => Type.Array(Type.String(item), about(rest))
 
 // No user name, query or fragment, because they would be dropped or sent along unexpectedly.
 const HTTP = 'https?://[^\\s/?#@\\\\]+'
@@ -38,7 +36,10 @@ const Url = (rest: About & { pattern?: string }) => Text({ pattern: `^${HTTP}(/$
 const Endpoint = (service: string, port: number) => Url({ description: `the SDK's own: endpoint of ${service}`, example: `http://localhost:${port}` })
 
 const TABLE = { pattern: '^[A-Za-z0-9_.-]{3,255}$', expected: 'the name of a DynamoDB table' }
-const SECRET = { example: '', minLength: 32, expected: '32 characters or more, for example from openssl rand -base64 48' }
+/** So many characters a secret must have, for keys to be derived from it. */
+const MIN_SECRET = 32
+export const isSecret = (text: string): boolean => text.length >= MIN_SECRET
+const SECRET = { example: '', minLength: MIN_SECRET, expected: '32 characters or more, for example from openssl rand -base64 48' }
 const SECRET_ARN = { pattern: '^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\\d{12}:secret:[^\\s:]+$', expected: 'the ARN of a secret in Secrets Manager' }
 // A word for logs, metric dimensions and event sources, where quotes, blanks and slashes have a meaning.
 const WORD = { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 64, expected: 'letters, digits, dots, dashes and underscores, 64 at most' }
@@ -110,12 +111,12 @@ export const ConfigSchema = Type.Object({
   JWT_ISSUER: Text({ description: 'iss of access tokens', example: 'user-service', default: 'user-service', ...CLAIM }),
   JWT_AUDIENCE: Text({ description: 'aud of access tokens', example: 'user-service', default: 'user-service', ...CLAIM }),
   ACCESS_TOKEN_TTL_SECONDS: Count({ minimum: 30, maximum: 3600, description: 'lifetime of an access token', example: '600', default: 600 }),
-  CORS_ORIGIN: Type.Optional(List({
+  CORS_ORIGIN: Type.Optional(List({ pattern: '^https?://[^\\s/*]+$' }, {
     description: 'exact origins from which browsers may call, comma separated; unset = no CORS',
     example: 'https://app.example.com',
-    pattern: '^https?://[^\\s/*]+$',
-    expected: "origins as a browser sends them, comma separated: scheme and host in lower case, a port if it is not the scheme's default, no slash at the end"
-  }, { minItems: 1 })),
+    expected: "origins as a browser sends them, comma separated: scheme and host in lower case, a port if it is not the scheme's default, no slash at the end",
+    minItems: 1
+  })),
   RATE_LIMIT_MAX: Count({ minimum: 1, maximum: 1_000_000_000, description: 'requests a client address may make in a window; stricter route classes allow a fraction of it', example: '100', default: 100 }),
   RATE_LIMIT_WINDOW_SECONDS: Count({ minimum: 1, maximum: 3600, description: 'length of that window', example: '60', default: 60 }),
   EMAIL_FROM: Text({ description: 'sender of every mail: an address, or "Name <address>"', example: 'User Service <users@example.com>', maxLength: 320, expected: 'one address, or Name <address>, without control characters' }),
@@ -141,18 +142,18 @@ export const ConfigSchema = Type.Object({
     pattern: `^${HTTP}/${PATH}$`,
     expected: 'the URL of an SQS queue, not its name or ARN'
   })),
-  ADMIN_EMAILS: List({ description: 'addresses whose owners are admins once verified, comma separated', example: 'ada@example.com', default: [], pattern: '^\\S+$', expected: 'e-mail addresses, comma separated' }),
+  ADMIN_EMAILS: List({}, { description: 'addresses whose owners are admins once verified, comma separated', example: 'ada@example.com', default: [], expected: 'e-mail addresses, comma separated' }),
   V1_SUNSET: Text({ description: 'date on which v1 ends, in the Sunset header', example: '2027-12-31', default: '2027-12-31', pattern: '^\\d{4}-\\d{2}-\\d{2}$', expected: 'a calendar date, YYYY-MM-DD' }),
   V1_ENABLED: Flag({ description: 'false answers 410 on every v1 path', example: 'true', default: true }),
   DOCS_ENABLED: Flag({ description: 'serve Swagger UI at /docs', example: 'true', default: true }),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(Url({ description: 'OpenTelemetry collector that gets the traces of the plain server, as OTLP over HTTP; unset = no traces', example: 'http://localhost:4318' })),
-  TRUST_PROXY: Type.Optional(List({
+  TRUST_PROXY: Type.Optional(List({ pattern: '^[0-9a-fA-F.:]+(/(0|[1-9]\\d{0,2}))?$' }, {
     description: 'proxies whose X-Forwarded-For is trusted, CIDR list; plain server only',
     example: '10.0.0.0/8',
-    pattern: '^[0-9a-fA-F.:]+(/(0|[1-9]\\d{0,2}))?$',
-    expected: 'addresses or CIDR ranges, comma separated, none wider than /8 (IPv6: /7), because a trusted proxy decides which client address is counted'
-  }, { minItems: 1 }))
-}, { additionalProperties: false })
+    expected: 'addresses or CIDR ranges, comma separated, none wider than /8 (IPv6: /7), because a trusted proxy decides which client address is counted',
+    minItems: 1
+  }))
+})
 export type Config = Static<typeof ConfigSchema>
 type Name = keyof Config
 
@@ -180,14 +181,23 @@ function isDay (text: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
 }
 
+/** Whether an IPv6 network has addresses of the IPv4 internet in it, which IPv6 writes as `::ffff:0:0/96`. */
+function hasIpv4 (address: string, bits: number): boolean {
+  const list = new BlockList()
+  list.addSubnet('::ffff:0:0', Math.min(bits, 96), 'ipv6')
+  return list.check(address, 'ipv6')
+}
+
 /** Whether a range is an address or a plausible network; a wider range would trust the whole internet. */
 function isNetwork (text: string): boolean {
-  const [address = '', prefix] = text.split('/')
+  const [address, prefix] = text.split('/') as [string, string?]
   const version = isIP(address)
   if (version === 0) return false
-  // In IPv4 written as IPv6, the network starts after the first 96 bits.
-  const [least, most] = version === 4 ? [8, 32] : [address.includes('.') || /^::ffff:/i.test(address) ? 104 : 7, 128]
-  return prefix === undefined || (Number(prefix) >= least && Number(prefix) <= most)
+  if (prefix === undefined) return true
+  const bits = Number(prefix)
+  if (version === 4) return bits >= 8 && bits <= 32
+  // IPv4's /8 is /104 there.
+  return bits >= 7 && bits <= 128 && (bits >= 104 || !hasIpv4(address, bits))
 }
 
 /** Whether a name is one line of visible text. */
@@ -199,11 +209,8 @@ function isSender (text: string): boolean {
   if (!isVisibleLine(text)) return false
   // A display name is plain, or in one pair of quotes.
   const match = /^(?:(?:"[^"<>]*"|[^"<>]*)\s*<([^<>]+)>|([^<>\s]+))$/.exec(text)
-  return match !== null && canonicalEmail(match[1] ?? match[2] ?? '') !== undefined
+  return match !== null && canonicalEmail((match[1] ?? match[2])!) !== undefined
 }
-
-/** Whether a secret is long enough to derive keys from. */
-export const isSecret = (text: string): boolean => text.length >= 32
 
 /** Checks that a pattern cannot express. */
 const CHECKS: { [N in Name]?: (value: NonNullable<Config[N]>) => boolean } = {
@@ -212,10 +219,7 @@ const CHECKS: { [N in Name]?: (value: NonNullable<Config[N]>) => boolean } = {
   V1_SUNSET: isDay,
   EMAIL_FROM: isSender,
   BRAND_NAME: isVisibleLine,
-  ADMIN_EMAILS: addresses => addresses.every(address => canonicalEmail(address) !== undefined),
-  JWT_SECRET: isSecret,
-  JWT_SECRET_PREVIOUS: isSecret,
-  CODE_SECRET: isSecret
+  ADMIN_EMAILS: addresses => addresses.every(address => canonicalEmail(address) !== undefined)
 }
 
 function isRight (name: Name, schema: TSchema, value: unknown): boolean {
@@ -281,7 +285,8 @@ export function loadConfig<N extends Name = Name> (env: Record<string, string | 
   // A line that explains eight variables is not read: several are only named.
   if (absent.length > 1) {
     for (const name of absent) faults.delete(name)
-    faults.set('', `${absent.join(', ')} are missing (see .env.example)`)
+    const all = absent.join(', ')
+    faults.set(all, `${all} are missing (see .env.example)`)
   }
   if (faults.size > 0) throw new ConfigError(`Configuration: ${[...faults.values()].join('; ')}`)
   const { ADMIN_EMAILS } = config as Partial<Config>

@@ -1,10 +1,11 @@
 import Fastify from 'fastify'
+import fp from 'fastify-plugin'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { completeEnv } from '../../local/env.ts'
-import config, { ConfigError, ConfigSchema, loadConfig } from '../../src/plugins/config.ts'
+import config, { ConfigError, ConfigSchema, isSecret, loadConfig } from '../../src/plugins/config.ts'
 
 const GOOD = completeEnv()
 
@@ -60,8 +61,8 @@ t.test('two configurations never share a default', async t => {
 })
 
 t.test('values are trimmed, lists are split, numbers and booleans are read, addresses take their canonical form', async t => {
-  const loaded = loadConfig({ ...GOOD, PORT: ' 8080 ', V1_ENABLED: 'false', CORS_ORIGIN: 'https://a.example, http://localhost:5173,', ADMIN_EMAILS: 'Ada@Example.COM', TRUST_PROXY: '10.0.0.0/8,::1' })
-  t.match(loaded, { PORT: 8080, V1_ENABLED: false, CORS_ORIGIN: ['https://a.example', 'http://localhost:5173'], ADMIN_EMAILS: ['ada@example.com'], TRUST_PROXY: ['10.0.0.0/8', '::1'] })
+  const loaded = loadConfig({ ...GOOD, PORT: ' 8080 ', V1_ENABLED: 'false', DOCS_ENABLED: 'true', CORS_ORIGIN: 'https://a.example, http://localhost:5173,', ADMIN_EMAILS: 'Ada@Example.COM', TRUST_PROXY: '10.0.0.0/8,::1' })
+  t.match(loaded, { PORT: 8080, V1_ENABLED: false, DOCS_ENABLED: true, CORS_ORIGIN: ['https://a.example', 'http://localhost:5173'], ADMIN_EMAILS: ['ada@example.com'], TRUST_PROXY: ['10.0.0.0/8', '::1'] })
 })
 
 t.test('an empty variable counts as unset, a foreign one is ignored', async t => {
@@ -95,6 +96,8 @@ t.test('each example is a good value', async t => {
 
 t.test('what real stages use is accepted', async t => {
   const good: Record<string, string[]> = {
+    NODE_ENV: ['production', 'development', 'test'],
+    LOG_LEVEL: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     AWS_REGION: ['us-east-1', 'us-gov-west-1', 'us-isob-east-1', 'eusc-de-east-1', 'ap-southeast-2'],
     PUBLIC_URL: ['http://127.0.0.1:4100', 'https://users.example.com/base/path', 'http://[::1]:3000'],
     VERIFY_URL: ['https://app.example.com', 'https://app.example.com/', 'http://localhost:5173/sign-in'],
@@ -111,7 +114,7 @@ t.test('what real stages use is accepted', async t => {
     BRAND_LOGO_URL: ['https://cdn.example.com/logo.png', 'https://cdn.example.com:8443/a/logo@2x.png?v=1&w=2'],
     MAIL_TEMPLATES_DIR: ['branding', '/opt/mail-templates', 'C:\\mail templates'],
     CORS_ORIGIN: ['https://a.example,http://localhost:5173'],
-    TRUST_PROXY: ['10.0.0.0/8', '127.0.0.1,::1,fd00::/8', '::ffff:10.0.0.0/104', '203.0.113.7/32'],
+    TRUST_PROXY: ['10.0.0.0/8', '127.0.0.1,::1,fd00::/8', '::ffff:10.0.0.0/104', '0:0:0:0:0:ffff:a00:0/104', '203.0.113.7/32', '2001:db8::ffff:0:0/96', 'fc00::/7', '2001:db8::7/128'],
     STAGE: ['prod', 'pr-17', 'v2.beta_1', 'a'.repeat(128)],
     JWT_ISSUER: ['https://users.example.com/', 'user-service-prod'],
     PORT: ['0', '65535']
@@ -155,7 +158,7 @@ const BAD: Record<string, string[]> = {
   EMAIL_QUEUE_URL: ['hushhush', 'arn:aws:sqs:eu-central-1:123456789012:hushhush', 'https://hushhush.example', 'https://hushhush.example/', 'https://a.example/1/Queue?hushhush', 'https://user:hushhush@a.example/1/Queue'],
   EVENT_BUS_NAME: ['hush hush', 'arn:aws:sqs:eu-central-1:123456789012:hushhush'],
   UPLOADS_BUCKET: ['HushHush', 's3://hushhush', 'hu', 'hush_hush'],
-  REDIS_URL: ['hushhush', 'localhost:6379', 'http://hushhush', 'redis://localhost:hushhush', 'redis://', 'redis:///0', 'redis://:6379', 'redis://:hushhush@', 'redis://localhost/hushhush', 'redis://localhost?enableOfflineQueue=hushhush', 'redis://localhost#hushhush'],
+  REDIS_URL: ['hushhush', 'localhost:6379', 'http://hushhush', 'redis://localhost:hushhush', 'redis://', 'redis:///0', 'redis://:6379', 'redis://:hushhush@', 'redis://localhost/hushhush', 'redis://localhost?enableOfflineQueue=hushhush', 'redis://localhost#hushhush', 'redis://\u0001'],
   CACHE_TTL_SECONDS: ['hushhush', '-1', '3601', '1.5', '060', '6e1'],
   JWT_SECRET: ['hushhush', 'x'.repeat(31)],
   JWT_SECRET_PREVIOUS: ['hushhush'],
@@ -166,7 +169,7 @@ const BAD: Record<string, string[]> = {
   JWT_AUDIENCE: ['hush\thush', 'h'.repeat(256)],
   ACCESS_TOKEN_TTL_SECONDS: ['hushhush', '0', '29', '3601', '10m', '0600'],
   CORS_ORIGIN: ['hushhush', '*', 'https://a.example,*', 'https://*.hushhush', 'https://hushhush/', 'https://hushhush/path', 'HTTPS://hushhush', 'https://HushHush', 'https://hushhush:443', 'null', ',',
-    'https://user:hushhush@a.example', 'http://localhost:*', 'http://localhost:hushhush', 'https://a.example?hushhush', 'https://a.example#hushhush', 'localhost:5173'],
+    'https://user:hushhush@a.example', 'http://localhost:*', 'http://localhost:hushhush', 'https://a.example?hushhush', 'https://a.example#hushhush', 'localhost:5173', 'ftp://hushhush', 'wss://hushhush', 'https://a.example,https://HushHush'],
   RATE_LIMIT_MAX: ['hushhush', '0', '-5', '1e3', '0100', '99999999999999999999'],
   RATE_LIMIT_WINDOW_SECONDS: ['hushhush', '0', '3601'],
   EMAIL_FROM: ['hushhush', 'Users <hushhush>', 'users@hushhush\r\nBcc: x@example.com', 'a@example.com, b@hushhush.com', '<>', 'Hush\u0000hush <a@example.com>', 'Hush\rhush <a@example.com>', 'Hush\u202ehush <a@example.com>', 'Hush "hush <a@example.com>', 'a@example.com <b@hushhush.com> <c@example.com>'],
@@ -175,15 +178,17 @@ const BAD: Record<string, string[]> = {
   BRAND_LOGO_URL: ['hushhush', '/hushhush.png', 'http://cdn.example.com/hushhush.png', 'data:image/png;base64,hushhush', 'https://user:hushhush@cdn.example.com/a.png', 'https://cdn.example.com/#hushhush',
     'https://cdn.example.com', "https://cdn.example.com/'hushhush", 'https://cdn.example.com/"hushhush', 'https://cdn.example.com/a hushhush', 'https://cdn.example.com;hushhush/a.png', 'https://*/hushhush.png', 'https://cdn.example.com:hushhush/a.png'],
   MAIL_TEMPLATES_DIR: ['hush\u0000hush'],
-  SMTP_URL: ['hushhush', 'localhost:25', 'http://user:hushhush@localhost', 'smtp://localhost:hushhush', 'smtp://', 'smtp://:25', 'smtp://user:hushhush@', 'smtp://localhost/hushhush', 'smtp://localhost#hushhush'],
+  SMTP_URL: ['hushhush', 'localhost:25', 'http://user:hushhush@localhost', 'smtp://localhost:hushhush', 'smtp://', 'smtp://:25', 'smtp://user:hushhush@', 'smtp://localhost/hushhush', 'smtp://localhost#hushhush', 'smtp://\u0001'],
   SES_CONFIGURATION_SET: ['hush hush', 'hushhush/x', 'arn:aws:ses:eu-central-1:123456789012:configuration-set/hushhush', 'h'.repeat(65)],
   MAIL_RECEIPTS_QUEUE_URL: ['hushhush', 'arn:aws:sqs:eu-central-1:123456789012:hushhush', 'https://hushhush.example'],
   ADMIN_EMAILS: ['hushhush', 'ada@example.com,hushhush', '"hushhush"@example.com', 'Hush <hush@example.com>'],
-  V1_SUNSET: ['hushhush', '2027-13-01', '2027-02-30', '31.12.2027', '2027-12-31T00:00:00Z'],
+  V1_SUNSET: ['hushhush', '2027-13-01', '2027-02-30', '31.12.2027', '2027-12-31T00:00:00Z', '2027-12', '2027'],
   V1_ENABLED: ['hushhush', 'yes', '1', 'TRUE'],
   DOCS_ENABLED: ['hushhush', 'no', '0'],
   OTEL_EXPORTER_OTLP_ENDPOINT: ['hushhush', 'localhost:4318', 'http://user:hushhush@localhost:4318', 'http://localhost:4318?hushhush=1'],
-  TRUST_PROXY: ['hushhush', 'true', '1', '10.0.0.0/33', '999.0.0.1', '10.0.0', '::1/129', 'fe80::/10,hushhush', ',', '0.0.0.0/0', '::/0', '0.0.0.0/1,128.0.0.0/1', '10.0.0.0/7', '10.0.0.0/08', '::ffff:0:0/96', '2000::/3', '10.0.0.0/']
+  TRUST_PROXY: ['hushhush', 'true', '1', '10.0.0.0/33', '999.0.0.1', '10.0.0', '::1/129', 'fe80::/10,hushhush', ',', '0.0.0.0/0', '::/0', '0.0.0.0/1,128.0.0.0/1', '10.0.0.0/7', '10.0.0.0/08', '::ffff:0:0/96', '2000::/3', '10.0.0.0/', '10.0.0.0/8,0.0.0.0/0',
+    // IPv4's internet as IPv6, in other spellings or as a part of the network
+    '0:0:0:0:0:ffff:0:0/96', '::FFFF:0.0.0.0/96', '::ffff:10.0.0.0/100', '::/8', '::/80']
 }
 
 for (const [name, values] of Object.entries(BAD)) {
@@ -203,6 +208,8 @@ t.test('every variable is in the table above', async t => {
 
 t.test('a star among the origins is refused with its reason', async t => {
   t.equal(refusal({ ...GOOD, CORS_ORIGIN: '*' }), 'Configuration: CORS_ORIGIN is not valid: * cannot be combined with credentials, list the origins')
+  const starred = 'a secret with a * and more than 32 characters'
+  t.equal(loadConfig({ ...GOOD, JWT_SECRET: starred }).JWT_SECRET, starred, 'elsewhere a star is a character')
 })
 
 const ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:Root'
@@ -224,6 +231,16 @@ t.test('the root secret may be missing where there is a secret of codes, which m
   t.match(refusal({ ...GOOD, JWT_SECRET: undefined, JWT_SECRET_ARN: ARN, CODE_SECRET_ARN: ARN }), /^Configuration: CODE_SECRET_ARN is the same as the root secret, [^;]+$/)
 })
 
+t.test('a secret has 32 characters, wherever it comes from', async t => {
+  t.strictSame([isSecret('x'.repeat(31)), isSecret('x'.repeat(32))], [false, true])
+  for (const name of ['JWT_SECRET', 'JWT_SECRET_PREVIOUS', 'CODE_SECRET']) t.equal(refusal({ ...GOOD, [name]: 'x'.repeat(32) }), 'accepted', name)
+})
+
+t.test('a part of the service reads only its own variables', async t => {
+  const { EMAIL_TABLE, JWT_SECRET } = GOOD
+  t.strictSame(loadConfig({ EMAIL_TABLE, JWT_SECRET, PORT: 'x' }, ['EMAIL_TABLE', 'JWT_SECRET', 'CACHE_TTL_SECONDS']), { EMAIL_TABLE, JWT_SECRET, CACHE_TTL_SECONDS: 0 })
+})
+
 t.test('several faults are reported at once, each variable once', async t => {
   const message = refusal({ ...GOOD, PORT: 'x', USERS_TABLE: undefined, CORS_ORIGIN: '*,https://x/' })
   t.same([...message.matchAll(/(?<=: |; )[A-Z][A-Z_0-9]+(?= is )/g)].map(String).sort(), ['CORS_ORIGIN', 'PORT', 'USERS_TABLE'])
@@ -235,6 +252,7 @@ t.test('the plugin gives the app its configuration, which cannot be changed afte
   await app.register(config, { config: loadConfig(GOOD) })
   t.equal(app.config.USERS_TABLE, 'UsersTable')
   t.throws(() => { app.config.USERS_TABLE = 'OtherTable' }, TypeError)
+  await t.resolves(async () => { await app.register(fp(async () => {}, { name: 'reader', dependencies: ['config'] })) }, 'a plugin that needs it can say so')
 })
 
 t.test('the server does not start on a bad configuration: one line on stderr, nothing on stdout, exit code 1', async t => {

@@ -28,7 +28,8 @@ const VERSION = 1
 
 export const fileOf = (type: string) => `${type}.v${VERSION}.json`
 
-const camelCase = (type: string) => type.replace(/[^a-zA-Z0-9]+(\w)/g, (_, letter: string) => letter.toUpperCase())
+const camelCase = (type: string) => type.replace(/[^a-zA-Z0-9](\w)/g, (_, letter: string) => letter.toUpperCase())
+const capitalized = (name: string) => name.replace(/./, letter => letter.toUpperCase())
 const clean = (schema: TSchema) => readable(JSON.parse(JSON.stringify(schema))) as Schema
 
 /** The JSON Schema of an event: what EventBridge delivers as `detail`. Consumers ignore properties that they do not know. */
@@ -120,8 +121,8 @@ export function asyncApiOf ({ info, events, queues }: { info: Info, events: Even
     operations: {
       publishEvents: { action: 'send', title: 'Publish', summary: 'Announce a change', tags: [{ name: 'events' }], description: 'Announces each change after it has been written.', ...used('events', eventMessages) },
       ...onQueues(({ name, description }) => [
-        [`send${name.replace(/^./, letter => letter.toUpperCase())}`, { action: 'send', title: 'Queue', summary: 'Put a message on the queue', tags: [{ name: 'queues' }], description, ...used(name, [name]) }],
-        [`receive${name.replace(/^./, letter => letter.toUpperCase())}`, { action: 'receive', title: 'Work', summary: 'Take a message from the queue', tags: [{ name: 'queues' }], description: 'Receives each message at least once. A message that fails three times is moved to the dead-letter queue.', ...used(name, [name]) }]
+        [`send${capitalized(name)}`, { action: 'send', title: 'Queue', summary: 'Put a message on the queue', tags: [{ name: 'queues' }], description, ...used(name, [name]) }],
+        [`receive${capitalized(name)}`, { action: 'receive', title: 'Work', summary: 'Take a message from the queue', tags: [{ name: 'queues' }], description: 'Receives each message at least once. A message that fails three times is moved to the dead-letter queue.', ...used(name, [name]) }]
       ])
     },
     components: { messages, schemas }

@@ -16,9 +16,6 @@ declare module 'fastify' {
   }
 }
 
-/** Where the API is: the host of the document. It is meant for clients outside. */
-const SERVERS = [{ url: '/', 'x-internal': false }]
-
 /** The folder with the files of Swagger UI in its package. */
 export const UI_DIRECTORY = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json')), 'static')
 
@@ -28,11 +25,11 @@ export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (
     const unlimited = new Set<string>()
     await app.register(fastifySwagger, {
       decorator: DECORATORS[version],
-      openapi: { openapi: '3.1.0', info: api.info[version], servers: SERVERS, components: { securitySchemes: api.securitySchemes } },
-      stripBasePath: false,
+      // The servers are filled in where the document is served; here they only have their place in it.
+      openapi: { openapi: '3.1.0', info: api.info[version], servers: [], components: { securitySchemes: api.securitySchemes } },
       convertConstToEnum: false,
       // A named schema inside another one becomes a component with its name.
-      refResolver: { buildLocalReference: (schema, _base, _fragment, i) => String(schema.$id ?? schema.title ?? `schema${i}`) },
+      refResolver: { buildLocalReference: schema => String(schema.$id) },
       transform: ({ schema, url, route }) => {
         if (route.config?.limit === false) unlimited.add(url)
         // Routes without a version are documented with the current version.
@@ -43,4 +40,4 @@ export default fp<{ api: ApiText, tags: Tag[] }>(async function docsFromRoutes (
       transformObject: made => finishDocument((made as { openapiObject: Document }).openapiObject, { version, tags, unlimited }) as object
     })
   }
-}, { name: 'docs-from-routes', dependencies: ['config'] })
+})

@@ -34,7 +34,7 @@ export const COMMON_HEADERS = ['x-correlation-id', 'access-control-allow-origin'
 const HEADER_NAMES: Record<string, string> = { etag: 'ETag', 'www-authenticate': 'WWW-Authenticate' }
 
 /** A header's name as its RFC writes it, which linters look for: `ratelimit-limit` is `RateLimit-Limit`. */
-const headerName = (name: string) => HEADER_NAMES[name] ?? name.replace(/(?<=^|-)[a-z]/g, letter => letter.toUpperCase()).replace(/^Ratelimit/, 'RateLimit')
+const headerName = (name: string) => HEADER_NAMES[name] ?? name.replace(/(?<=^|-)[a-z]/g, letter => letter.toUpperCase()).replace('Ratelimit', 'RateLimit')
 
 /** Headers under the names of their RFCs. */
 export const namedHeaders = (headers: Record<string, object>) => Object.fromEntries(Object.entries(headers).map(([name, header]) => [headerName(name), header]))

@@ -30,26 +30,23 @@ declare module 'fastify' {
   }
 }
 
+/** A list of what modules declare, each under a name of its own. */
+function createList<T> (kind: string, nameOf: (one: T) => string) {
+  const all: T[] = []
+  function add (one: T): void {
+    if (all.some(other => nameOf(other) === nameOf(one))) throw new Error(`the ${kind} ${nameOf(one)} is declared twice`)
+    all.push(one)
+  }
+  return { all, add }
+}
+
 /** The OpenAPI documents of both versions, the JSON Schemas of events, the AsyncAPI document and, with `DOCS_ENABLED`, Swagger UI. */
 export default fp<DocsSource & { api: ApiText }>(async function docs (app, { api, ...options }) {
-  const tags: Tag[] = []
-  const events: EventDeclaration[] = []
-  const queues: QueueDeclaration[] = []
-  app.decorate('apiDocs', {
-    tag (tag) {
-      if (tags.some(({ name }) => name === tag.name)) throw new Error(`the tag ${tag.name} is declared twice`)
-      tags.push(tag)
-    },
-    event (event) {
-      if (events.some(({ type }) => type === event.type)) throw new Error(`the event ${event.type} is declared twice`)
-      events.push(event)
-    },
-    queue (queue) {
-      if (queues.some(({ name }) => name === queue.name)) throw new Error(`the queue ${queue.name} is declared twice`)
-      queues.push(queue)
-    }
-  })
-  serveSchemas(app, { events, queues, info: api.events })
+  const tags = createList<Tag>('tag', ({ name }) => name)
+  const events = createList<EventDeclaration>('event', ({ type }) => type)
+  const queues = createList<QueueDeclaration>('queue', ({ name }) => name)
+  app.decorate('apiDocs', { tag: tags.add, event: events.add, queue: queues.add })
+  serveSchemas(app, { events: events.all, queues: queues.all, info: api.events })
 
   let read: (version: 'v1' | 'v2') => object | Promise<object>
   let uiDirectory: string
@@ -60,7 +57,7 @@ export default fp<DocsSource & { api: ApiText }>(async function docs (app, { api
   } else {
     // Loaded only here, so that the Lambda artifact can omit it: Swagger costs a cold start more than everything else.
     const fromRoutes = await import('./from-routes.ts')
-    await app.register(fromRoutes.default, { api, tags })
+    await app.register(fromRoutes.default, { api, tags: tags.all })
     uiDirectory = fromRoutes.UI_DIRECTORY
     read = version => app[fromRoutes.DECORATORS[version]]()
   }

@@ -14,8 +14,8 @@ function asEnum (schema: Schema): Schema {
 /** Names the size of an integer, from its limits. Many generators of clients need it. */
 function withFormat (schema: Schema): Schema {
   if (schema['type'] !== 'integer' || schema['format'] !== undefined) return schema
-  const { minimum, maximum } = schema as { minimum?: number, maximum?: number }
-  return { ...schema, format: minimum !== undefined && maximum !== undefined && minimum >= -(2 ** 31) && maximum < 2 ** 31 ? 'int32' : 'int64' }
+  const { minimum = -Infinity, maximum = Infinity } = schema as { minimum?: number, maximum?: number }
+  return { ...schema, format: minimum >= -(2 ** 31) && maximum < 2 ** 31 ? 'int32' : 'int64' }
 }
 
 /** Copies a schema as a document shows it, without what only this service understands. `named` may replace each part. */

@@ -17,7 +17,7 @@ export interface SchemasOptions {
  */
 export function serveSchemas (app: FastifyInstance, { events, queues, info }: SchemasOptions): void {
   const hidden = { schema: { hide: true } }
-  const publicUrl = app.config.PUBLIC_URL.replace(/\/$/, '')
+  const publicUrl = app.config.PUBLIC_URL
   // Loaded here, because a cold start does not need it.
   const make = () => import('./events.ts')
   const answer = (type: string, load: () => Promise<object>) => createStaticAnswer({
