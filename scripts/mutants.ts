@@ -101,9 +101,12 @@ for (const copy of globSync('copy-*', { cwd: CACHE })) if (!isRunning(Number(cop
 process.once('exit', () => { for (const copy of copies) rmSync(copy, { recursive: true, force: true, maxRetries: 3 }) })
 if (values['note'] !== true) for (const copy of copies) makeCopy(ROOT, copy, instrumented)
 
+// Of the copy, because the project may change during the run.
+const place = values['note'] === true ? ROOT : copies[0]!
+
 const related = new Map<string, string[]>()
 const testsFor = ({ file }: Mutant): string[] => {
-  if (!related.has(file)) related.set(file, testsOf(ROOT, file))
+  if (!related.has(file)) related.set(file, testsOf(place, file))
   return related.get(file)!
 }
 
@@ -130,8 +133,6 @@ async function judgeCold (next: () => Mutant | undefined, copy: string, keep: (o
 }
 
 async function main (): Promise<number> {
-  // Of the copy, because the project may change during the run.
-  const place = values['note'] === true ? ROOT : copies[0]!
   const proofs = new Map<string, string>()
   const proofOf = (tests: string[]) => {
     const name = tests.join()
