@@ -64,7 +64,7 @@ export function createRecorder (daemon: string, region: string) {
   socket.on('error', () => {})
 
   return {
-    async record<T> (header: string, { context: { clientName = 'Client', commandName = 'Command' }, input }: Call, call: () => Promise<T>): Promise<T> {
+    async record<T> (header: string, { context: { clientName = '', commandName = '' }, input }: Call, call: () => Promise<T>): Promise<T> {
       const ids = idsOf(header)
       if (ids === undefined || host === undefined) return await call()
       const { trace, parent } = ids
