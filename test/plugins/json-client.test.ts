@@ -114,7 +114,7 @@ t.test('an error has the name that the service gives it, and is not tried again'
     await t.rejects(client.call('GetSecretValue', {}), { name: 'ResourceNotFoundException', message: 'no such version', $metadata: { httpStatusCode: 400, attempts: 1 } })
   }
   // As the SDK names an error without a type.
-  for (const given of ['null', '7', '{}', '{"message":7}', '<html>', '{"__type":""}']) {
+  for (const given of ['null', '7', '{}', '{"message":7}', '<html>', '{"__type":""}', '{"__type":":http://internal.amazon.com/coral/"}']) {
     body = given
     await t.rejects(client.call('GetSecretValue', {}), { name: 'UnknownError', message: 'UnknownError' }, given)
   }
@@ -164,7 +164,8 @@ t.test('without an endpoint in the options the SDK\'s variable says it, and conn
   t.equal(asked.length, 1)
   t.equal(await connections(), 1)
   client.destroy()
-  await until(async () => await connections() === 0)
+  // Before the server ends them, which it does after five seconds.
+  await until(async () => await connections() === 0, { timeoutMs: 3000 })
 })
 
 t.test('a middleware sees each call, for traces', async t => {

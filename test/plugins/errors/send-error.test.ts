@@ -1,10 +1,13 @@
 import Fastify, { type InjectOptions } from 'fastify'
+import { once } from 'node:events'
+import { connect, type AddressInfo } from 'node:net'
 import t from 'tap'
 import correlation from '../../../src/plugins/correlation.ts'
 import errors from '../../../src/plugins/errors/index.ts'
 import { SHARED_CODES, sendError } from '../../../src/plugins/errors/send-error.ts'
 import { Overloaded, TooManyRequests, Unauthorized, Unavailable } from '../../../src/shared/errors.ts'
 import { throttled } from '../../faults.ts'
+import { until } from '../../until.ts'
 
 const logLines: Record<string, unknown>[] = []
 const app = Fastify({
@@ -16,6 +19,9 @@ const app = Fastify({
 t.teardown(() => app.close())
 await app.register(correlation)
 await app.register(errors)
+const sent: string[] = []
+app.addHook('onSend', async (_request, _reply, payload) => { sent.push(String(payload)) })
+const LEFT = 'the client left before the whole body had arrived'
 /** what the route throws */
 let thrown: unknown
 for (const url of ['/thrown', '/v1/thrown', '/v2/thrown', '/thrown/*']) app.post(url, async () => { throw thrown })
@@ -25,6 +31,7 @@ const ask = async (request: InjectOptions = {}) => {
   logLines.length = 0
   const { statusCode: status, headers, body } = await app.inject({ method: 'POST', url: '/thrown', ...request })
   const { code, detail, errors, instance } = JSON.parse(body) as Record<string, unknown>
+  if (logLines.some(({ msg }) => msg === LEFT)) throw new Error('a client that is there was logged as one that left')
   return { status, code, detail, errors, instance, headers, body, reported: logLines.filter(({ level }) => level === 50) }
 }
 const answerTo = async (error: unknown, request?: InjectOptions) => {
@@ -45,6 +52,7 @@ t.test('what Fastify refuses by itself has a text of ours', async t => {
     const answer = await ask(request)
     t.match(answer, { status, code, detail })
     t.same(answer.reported, [], 'nothing is wrong here')
+    t.equal(answer.headers['x-correlation-id'], JSON.parse(answer.body).correlationId)
   }
 })
 
@@ -107,7 +115,11 @@ t.test('the path is repeated without its query, up to 256 characters', async t =
 })
 
 t.test('of more than twenty invalid fields the number of the others is said', async t => {
-  const detailOf = async (count: number) => (await ask({ url: '/fields', payload: Object.fromEntries(Array.from({ length: count }, (_, i) => [i, 1])) })).detail
+  const detailOf = async (count: number) => {
+    const { status, code, detail } = await ask({ url: '/fields', payload: Object.fromEntries(Array.from({ length: count }, (_, i) => [i, 1])) })
+    t.same([status, code], [400, 'VALIDATION_FAILED'])
+    return detail
+  }
   t.equal(await detailOf(2), '0 is not a known property; 1 is not a known property')
   t.match(await detailOf(20), /19 is not a known property$/)
   t.match(await detailOf(21), /19 is not a known property; and 1 more$/)
@@ -127,4 +139,19 @@ t.test('each version has its own shape, and every answer its correlation id', as
 
 t.test('the documents name what any operation may answer', async t => {
   t.strictSame(SHARED_CODES.toSorted(), ['BODY_MALFORMED', 'BODY_MALFORMED', 'BODY_TOO_LARGE', 'HOST_MISSING', 'METHOD_NOT_ALLOWED', 'NOT_FOUND', 'OVERLOADED', 'URL_MALFORMED'])
+})
+
+t.test('a client that leaves before its whole body has arrived is noted, as a fault of its own', async t => {
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  logLines.length = 0
+  sent.length = 0
+  const asked = once(app.server, 'request')
+  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {})
+  socket.write('POST /thrown HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n{')
+  await asked
+  socket.resetAndDestroy()
+  const line = await until(() => logLines.find(({ msg }) => msg === LEFT))
+  t.match(line, { level: 30, code: 'BODY_MALFORMED' })
+  t.same(logLines.filter(({ level }) => level === 50), [])
+  t.match(sent.map(text => JSON.parse(text) as object), [{ status: 400, code: 'BODY_MALFORMED', detail: 'The connection ended before the whole body had arrived', instance: '/thrown' }])
 })
