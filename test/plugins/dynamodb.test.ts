@@ -61,6 +61,7 @@ t.test('after five calls without an answer no more are made until one a second l
   t.teardown(() => { Math.random = random })
   for (let i = 0; i < 5; i++) await t.rejects(read(), { name: 'InternalServerError' })
   t.equal(asked.length, 15, 'a call is three attempts, and fails once')
+  t.ok(app.dynamodb.middlewareStack.identify().includes('breaker - initialize'))
   t.same([counted, app.breakers.stateOf('dynamodb')], [['DatabaseUnavailable'], 'open'])
   await t.rejects(read(), { name: 'BreakerOpen' })
   t.equal(asked.length, 15)
@@ -81,7 +82,8 @@ t.test('the connections end with the app', async t => {
   await read()
   t.equal(sockets.size, 1)
   await app.close()
-  await until(() => sockets.size === 0)
+  // Before the server ends them, which it does after five seconds.
+  await until(() => sockets.size === 0, { timeoutMs: 3000 })
 })
 
 t.test('it does not start without what it needs', async t => {

@@ -80,6 +80,30 @@ t.test('with spans each call is one, named by its service and its operation', as
   t.equal(begun.length, 2)
 })
 
+t.test('a span is named without the words that all names of clients and commands have', async t => {
+  const begun: string[] = []
+  const app = await startApp(t, { spans: { run: async ({ name }, work) => { begun.push(name); return await work() } } })
+  for (const context of [{ clientName: 'ClientVPNClient', commandName: 'CommandLineCommand' }, {}]) {
+    const added: Parameters<Parameters<typeof app.aws.traced>[0]['middlewareStack']['add']>[0][] = []
+    app.aws.traced({ middlewareStack: { add: middleware => { added.push(middleware) } } })
+    t.equal(await added[0]!(async args => args as unknown, context)('made'), 'made')
+  }
+  t.strictSame(begun, ['ClientVPN CommandLine', ' '])
+})
+
+t.test('what may have been carried out is sent again only if that was allowed', async t => {
+  const app = await startApp(t)
+  for (const [maxAttempts, requests] of [[1, 1], [2, 3]] as const) {
+    let isDown = false
+    const service = await startService(t, response => { if (isDown) response.socket!.destroy(); else response.end('{}') })
+    const call = service.callFrom(t, app, { maxAttempts })
+    await call()
+    isDown = true
+    await t.rejects(call(), { code: 'ECONNRESET' })
+    t.equal(service.requests - 1, requests, 'an attempt over a kept connection is repeated at once')
+  }
+})
+
 t.test('with tracing each call in a sampled trace is sent to the daemon, over one socket that ends with the app', async t => {
   const senders: number[] = []
   const packets: string[] = []
@@ -91,12 +115,14 @@ t.test('with tracing each call in a sampled trace is sent to the daemon, over on
   const app = await startApp(t, { tracing: { daemon: `127.0.0.1:${(daemon.address() as AddressInfo).port}`, header: () => header } })
   const service = await startService(t)
   const call = service.callFrom(t, app)
-  for (header of [undefined, '', HEADER.replace('Sampled=1', 'Sampled=0')]) await call()
+  const other = HEADER.replace('1-5759e988', '1-ffffffff')
+  for (header of [undefined, '', other.replace(';Sampled=1', ''), other.replace('Sampled=1', 'Sampled=0')]) await call()
   header = HEADER
   await Promise.all([call(), call()])
   await call()
   await until(() => packets.length >= 3)
   t.equal(packets.length, 3)
+  t.notMatch(packets.join('\n'), /ffffffff/, 'none of a trace that is not sampled')
   t.equal(new Set(senders).size, 1)
   t.match(JSON.parse(packets[0]!.split('\n')[1]!), { name: 'SQS', aws: { operation: 'GetQueueAttributes', region: 'eu-west-3', queue_url: `${service.endpoint}/queue` } })
   await app.close()
@@ -107,13 +133,15 @@ t.test('with tracing each call in a sampled trace is sent to the daemon, over on
   await once(next, 'listening')
 })
 
-t.test('without either a client is unchanged', async t => {
+t.test('without either a client is unchanged, and with both it has one step of each', async t => {
   const { aws } = await startApp(t)
   const client = new SQSClient(aws.clientOptions())
   t.teardown(() => client.destroy())
   const before = client.middlewareStack.identify()
   t.equal(aws.traced(client), client)
   t.same(client.middlewareStack.identify(), before)
+  const app = await startApp(t, { tracing: { daemon: '127.0.0.1:9', header: () => undefined }, spans: { run: async (_span, work) => await work() } })
+  t.same(app.aws.traced(client).middlewareStack.identify().filter(name => !before.includes(name)).toSorted(), ['span - initialize', 'trace - initialize'], 'around the attempts of a call')
   await t.resolves((await startApp(t, { tracing: { daemon: '127.0.0.1:9', header: () => undefined } })).close(), 'nor is there anything to end')
 })
 

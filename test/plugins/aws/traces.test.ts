@@ -14,17 +14,19 @@ const CALL = { context: { clientName: 'DynamoDBClient', commandName: 'GetItemCom
 const answered = (metadata?: object) => async () => ({ output: metadata === undefined ? {} : { $metadata: metadata } })
 
 /** A recorder with a socket that stands for X-Ray's daemon; `record` makes a call at a fixed time, and resolves to its subsegment. */
-async function start (t: Test) {
+async function start (t: Test, host = '127.0.0.1') {
   const packets: string[] = []
   const socket = createSocket('udp4', message => { packets.push(message.toString()) })
-  socket.bind(0, '127.0.0.1')
+  socket.bind(0, host)
   await once(socket, 'listening')
   t.teardown(() => socket.close())
-  const recorder = createRecorder(`127.0.0.1:${(socket.address() as AddressInfo).port}`, 'eu-central-1')
+  const { port } = socket.address() as AddressInfo
+  const recorder = createRecorder(`${host}:${port}`, 'eu-central-1')
   t.teardown(() => recorder.close())
   return {
     recorder,
     packets,
+    port,
     async record (call: object, run: () => Promise<unknown> = answered()) {
       const before = packets.length
       const { now } = Date
@@ -120,12 +122,19 @@ t.test('nothing is sent for a presigned URL, or outside of a trace, and the call
   t.equal(packets.length, 1)
 })
 
-t.test('an address that is none harms no call', async t => {
-  for (const address of ['', 'localhost:2000', 'tcp:127.0.0.1:2000 udp:127.0.0.1:2000', '127.0.0.1', '127.0.0.1:', 'x127.0.0.1:2000', '127.0.0.1:2000x']) {
+t.test('the daemon may have any address of four numbers', async t => {
+  t.match(await (await start(t, '127.100.101.102')).record({}), { name: 'DynamoDB' })
+})
+
+t.test('an address that is none harms no call, and is sent nothing', async t => {
+  const { packets, port, record } = await start(t)
+  for (const address of ['', `localhost:${port}`, `tcp:127.0.0.1:2000 udp:127.0.0.1:${port}`, '127.0.0.1', '127.0.0.1:', `x127.0.0.1:${port}`, `127.0.0.1:${port}x`]) {
     const recorder = createRecorder(address, 'eu-central-1')
     t.teardown(() => recorder.close())
     t.equal(await recorder.record(HEADER, CALL, async () => 'made'), 'made', address)
   }
+  await record({})
+  t.equal(packets.length, 1)
 })
 
 t.test('a recorder keeps no process from ending', async t => {

@@ -42,6 +42,7 @@ t.test('what is not JSON in UTF-8 by its headers is refused, and named', async t
   const charset = (named: string) => `The body must be in UTF-8; this one has the charset "${named}"`
   for (const [asked, detail] of [
     [{ type: 'text/plain' }, type('is "text/plain"')],
+    [{ type: 'nonsense' }, type('is "nonsense"')],
     [{ type: 'application/jsonx' }, type('is "application/jsonx"')],
     [{ type: 'application/merge-patch+json' }, type('is "application/merge-patch+json"')],
     [{ type: 'text/html; x="<é>\\"' }, type('is "text/html; x="')],
@@ -76,7 +77,7 @@ t.test('a route reads the types that its document lists, and says which after a 
 })
 
 t.test('no body is an error only where one is needed, whatever the headers say of it', async t => {
-  for (const type of [undefined, JSON_TYPE, 'text/plain', 'application/json; charset=latin1']) {
+  for (const type of [undefined, JSON_TYPE, 'text/plain', 'application/json; charset=latin1', 'nonsense', 'a/b/c', 'application/', ';']) {
     for (const asked of [{}, { headers: { 'content-length': '0' } }, { headers: { 'content-length': '0', 'content-encoding': 'gzip' } }, ...(type === undefined ? [] : [{ chunks: [] }])]) {
       for (const url of ['/useless', '/described']) t.match(await ask(url, { type, ...asked }), { status: 200, read: 'nothing' }, `${url} ${type} ${JSON.stringify(asked)}`)
     }
@@ -88,7 +89,7 @@ t.test('no body is an error only where one is needed, whatever the headers say o
 t.test('a body without a length is read, or refused, like one with a length', async t => {
   for (const url of ['/needs', '/useless']) {
     t.match(await ask(url, { type: JSON_TYPE, chunks: ['[', '1]'] }), { status: 200, read: [1] })
-    t.match(await ask(url, { type: 'text/plain', chunks: ['[', '1]'] }), UNSUPPORTED)
+    for (const type of ['text/plain', 'nonsense', 'a/b/c', 'application/', ';']) t.match(await ask(url, { type, chunks: ['[', '1]'] }), UNSUPPORTED, type)
     t.match(await ask(url, { chunks: ['[1]'] }), { ...UNSUPPORTED, detail: 'The body must be application/json; this one has no content type' })
   }
 })
