@@ -17,7 +17,7 @@ type Handler = ReturnType<typeof createRequestHandler>
 type Request = Parameters<Handler['handle']>[0]
 
 /** A server that answers as it is told, and a handler; `ask` resolves to the answer's status, `connections` counts those that were made. */
-async function start (t: Test, { protocol = 'http:', isRepeatable = true, requestTimeout = 1000, connectionTimeout = 1000 } = {}) {
+async function start (t: Test, { protocol = 'http:', isRepeatable = true, requestTimeout = 10_000, connectionTimeout = 10_000 } = {}) {
   const state = { connections: 0, requests: 0, answer: (response: ServerResponse) => { response.end('{}') } }
   const listener = async (request: Readable, response: ServerResponse) => {
     await buffer(request).catch(() => {})

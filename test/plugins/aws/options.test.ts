@@ -80,7 +80,7 @@ t.test('with spans each call is one, named by its service and its operation', as
   t.equal(begun.length, 2)
 })
 
-t.test('a span is named without the words that all names of clients and commands have', async t => {
+t.test('a span is named without the words that the names of all clients and commands end in', async t => {
   const begun: string[] = []
   const app = await startApp(t, { spans: { run: async ({ name }, work) => { begun.push(name); return await work() } } })
   for (const context of [{ clientName: 'ClientVPNClient', commandName: 'CommandLineCommand' }, {}]) {
@@ -96,7 +96,7 @@ t.test('what may have been carried out is sent again only if that was allowed', 
   for (const [maxAttempts, requests] of [[1, 1], [2, 3]] as const) {
     let isDown = false
     const service = await startService(t, response => { if (isDown) response.socket!.destroy(); else response.end('{}') })
-    const call = service.callFrom(t, app, { maxAttempts })
+    const call = service.callFrom(t, app, { maxAttempts, requestTimeout: 10_000 })
     await call()
     isDown = true
     await t.rejects(call(), { code: 'ECONNRESET' })
