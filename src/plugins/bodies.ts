@@ -42,12 +42,8 @@ function sayAccepted (request: FastifyRequest, reply: FastifyReply, error: Error
   return error
 }
 
-/** Whether JSON text has a `\\u` escape for a lone surrogate. It has no form in UTF-8, so it would be stored as U+FFFD. */
-function hasLoneSurrogate (text: string): boolean {
-  if (!/\\ud[89a-f]/i.test(text)) return false
-  const escapes = text.replace(/\\\\/g, '--').replace(/\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}/gi, '')
-  return /\\ud[89a-f]/i.test(escapes)
-}
+/** In JSON text: an escape for half a character. A lone one has no form in UTF-8, so it would be stored as U+FFFD. */
+const SURROGATE = /\\ud[89a-f]/i
 
 /** The fields of a body with a lone surrogate in their value or name. Not recursive, because a body may be 30,000 levels deep. */
 function brokenFields (body: unknown): FieldError[] {
@@ -87,7 +83,7 @@ export default fp(async function bodies (app) {
     const error = contentType === 'application/json' && headers['content-encoding'] === undefined ? undefined : mediaTypeError(request)
     if (takesBody(request)) {
       if (error !== undefined || isEmpty) return done(error === undefined ? new BodyMalformed(EMPTY) : sayAccepted(request, reply, error), payload)
-    } else if (error !== undefined && !isEmpty) {
+    } else if (error !== undefined) {
       errors.set(request, error)
     }
     // The content type has been checked. Fastify would check it again, and reject a DELETE without a body for an unknown
@@ -96,7 +92,6 @@ export default fp(async function bodies (app) {
     done(null, payload)
   })
 
-  app.removeAllContentTypeParsers()
   app.addContentTypeParser<Buffer>(['application/json', '*'], { parseAs: 'buffer' }, (request, body, done) => {
     if (body.length === 0) return done(takesBody(request) ? new BodyMalformed(EMPTY) : null, undefined)
     const error = errors.get(request)
@@ -104,7 +99,7 @@ export default fp(async function bodies (app) {
     if (!isUtf8(body)) return done(new BodyMalformed('The body is not valid UTF-8'))
     const text = body.toString()
     return parseJson(request, text, (error, parsed) => {
-      if (error !== null || !hasLoneSurrogate(text)) return done(error, parsed)
+      if (error !== null || !SURROGATE.test(text)) return done(error, parsed)
       const broken = brokenFields(parsed)
       done(broken.length > 0 ? validationError(broken) : null, parsed)
     })

@@ -56,7 +56,7 @@ function sourceOf (record: unknown): string | undefined {
   }
 }
 
-/** When a record came into its queue or stream, in milliseconds since the epoch. Of a stream only the second is known. */
+/** When a record came into its queue or stream, in milliseconds since the epoch; NaN for a bucket's. Of a stream only the second is known. */
 function arrivalOf ({ attributes, dynamodb }: { attributes?: { SentTimestamp?: string }, dynamodb?: { ApproximateCreationDateTime?: number } }): number {
   return Number(attributes?.SentTimestamp ?? (dynamodb?.ApproximateCreationDateTime ?? NaN) * 1000)
 }
@@ -76,12 +76,12 @@ export default fp(async function consumers (app) {
     async deliver (event, invocation = {}) {
       const sources = new Set(Array.isArray(event.Records) ? event.Records.map(sourceOf) : [])
       const [source] = sources
-      const consumer = sources.size === 1 && source !== undefined ? all.get(source) : undefined
+      const consumer = sources.size === 1 ? all.get(source!) : undefined
       // An error and not a silent success, so that AWS retries the batch and keeps it if it still fails.
       if (consumer === undefined) throw new Error(`Records of an unknown source: ${sources.size > 1 ? 'more than one' : source ?? 'none'}`)
       const [kind, name] = source!.split(' ') as [Kind, string]
       const lag = Math.max(0, Date.now() - Math.min(...(event.Records as object[]).map(arrivalOf))) / 1000
-      if (kind !== 'bucket' && !Number.isNaN(lag)) app.metrics.measure(kind === 'queue' ? 'QueueLagSeconds' : 'StreamLagSeconds', lag, { source: name })
+      if (!Number.isNaN(lag)) app.metrics.measure(kind === 'queue' ? 'QueueLagSeconds' : 'StreamLagSeconds', lag, { source: name })
       return await consumer(event as never, invocation)
     }
   })

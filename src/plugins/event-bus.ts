@@ -44,9 +44,8 @@ export default fp(async function eventBus (app) {
     async publish (event) {
       opening ??= open()
       const { client, PutEventsCommand } = await opening
-      const traceparent = app.spans.traceparent()
       const { FailedEntryCount, Entries } = await client.send(new PutEventsCommand({
-        Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify(traceparent === undefined ? event : { ...event, traceparent }) }]
+        Entries: [{ EventBusName: EVENT_BUS_NAME, Source: SERVICE_NAME, DetailType: event.type, Time: new Date(event.occurredAt), Detail: JSON.stringify({ ...event, traceparent: app.spans.traceparent() }) }]
       }))
       // PutEvents answers 200 even for entries that it did not accept.
       if (FailedEntryCount !== 0) throw new Error(`EventBridge did not accept the event: ${Entries?.[0]?.ErrorCode ?? 'no reason given'}`)

@@ -72,11 +72,11 @@ export default fp<{ tracing?: Tracing | undefined, spans?: Pick<Spans, 'run'> | 
     return await (await recorder).record(held, { context, input: (args as { input: unknown }).input }, () => next(args))
   }
   const spanned = ({ run }: Pick<Spans, 'run'>): Middleware => (next, context) => {
-    const { clientName = 'Client', commandName = 'Command' } = context as Call['context']
+    const { clientName = '', commandName = '' } = context as Call['context']
     const [service, method] = [clientName.replace(/Client$/, ''), commandName.replace(/Command$/, '')]
     return async args => await run({ name: `${service} ${method}`, kind: 'client', attributes: { 'rpc.system': 'aws-api', 'rpc.service': service, 'rpc.method': method } }, async () => await next(args) as unknown)
   }
-  if (tracing !== undefined) app.addHook('onClose', async () => { (await recorder)?.close() })
+  app.addHook('onClose', async () => { (await recorder)?.close() })
 
   app.decorate('aws', {
     clientOptions ({ endpoint = AWS_ENDPOINT_URL, maxAttempts = 3, connectionTimeout = 500, requestTimeout = 700 } = {}) {

@@ -65,7 +65,7 @@ export function endpointOf ({ name, endpointVariable }: JsonService, region: str
 function errorOf (answer: Record<string, unknown>, type: string | undefined, $metadata: object): Error {
   const { __type = type, message, Message = message } = answer
   // The type may have a namespace in front and a URL behind it.
-  const name = /^(?:[^:]*#)?([^:#]+)/.exec(String(__type))?.[1] ?? 'UnknownError'
+  const name = /^(?:[^:]*#)?([^:#]+)/.exec(String(__type ?? ''))?.[1] ?? 'UnknownError'
   return Object.assign(new Error(typeof Message === 'string' ? Message : name), { name, $metadata })
 }
 
@@ -99,7 +99,7 @@ export function createJsonClient ({ region, endpoint, maxAttempts, requestHandle
       credentials: await credentials(),
       date: new Date(Date.now() + skew)
     })
-    const request = { protocol, hostname, ...(port === '' ? {} : { port: Number(port) }), method: 'POST', path: '/', query: {}, headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) }, body }
+    const request = { protocol, hostname, port: Number(port) || undefined, method: 'POST', path: '/', query: {}, headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) }, body }
     const { response } = await requestHandler.handle(request as unknown as Parameters<typeof requestHandler.handle>[0])
     const chunks: Buffer[] = []
     for await (const chunk of response.body as AsyncIterable<Buffer>) chunks.push(chunk)
@@ -107,7 +107,7 @@ export function createJsonClient ({ region, endpoint, maxAttempts, requestHandle
     const answer = parse(Buffer.concat(chunks).toString())
     if (response.statusCode === 200) return { ...answer, $metadata }
     const error = errorOf(answer, response.headers['x-amzn-errortype'], $metadata)
-    const now = Date.parse(response.headers['date'] ?? '') - Date.now()
+    const now = Date.parse(String(response.headers['date'])) - Date.now()
     if (Math.abs(now - skew) > MAX_SKEW) {
       skew = now
       Object.assign(error, { $retryable: {} })

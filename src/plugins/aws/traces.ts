@@ -10,8 +10,8 @@ export interface Call {
 
 /** The ids of X-Ray's header: `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`. */
 function idsOf (header: string): { trace: string, parent: string } | undefined {
-  const [, trace] = /Root=(1-[0-9a-f]{8}-[0-9a-f]{24})/.exec(header) ?? []
-  const [, parent] = /Parent=([0-9a-f]{16})/.exec(header) ?? []
+  const trace = /Root=(1-[0-9a-f]{8}-[0-9a-f]{24})/.exec(header)?.[1]
+  const parent = /Parent=([0-9a-f]{16})/.exec(header)?.[1]
   return trace === undefined || parent === undefined ? undefined : { trace, parent }
 }
 
@@ -20,9 +20,8 @@ function resourceOf (input: unknown): Record<string, unknown> {
   if (!isObject(input)) return {}
   const text = (value: unknown) => typeof value === 'string' ? value : undefined
   const tables = new Set<string>()
-  for (const item of Array.isArray(input['TransactItems']) ? input['TransactItems'] : []) {
-    for (const operation of isObject(item) ? Object.values(item) : []) if (isObject(operation) && typeof operation['TableName'] === 'string') tables.add(operation['TableName'])
-  }
+  const operations = [input['TransactItems']].flat().filter(isObject).flatMap(item => Object.values(item)).filter(isObject)
+  for (const { TableName } of operations) if (typeof TableName === 'string') tables.add(TableName)
   if (isObject(input['RequestItems'])) for (const table of Object.keys(input['RequestItems'])) tables.add(table)
   const [first, second] = tables
   return {
@@ -43,7 +42,7 @@ const THROTTLED = /Throttl|TooManyRequests|ProvisionedThroughputExceeded|SlowDow
 /** The error of a call by its type alone: messages quote addresses and keys. */
 function failureOf (error: unknown, status: number | undefined): Record<string, unknown> {
   const { name } = error as Error
-  const isClientError = status !== undefined && status < 500
+  const isClientError = (status ?? 500) < 500
   return {
     error: isClientError || undefined,
     throttle: THROTTLED.test(name) || status === 429 || undefined,
@@ -59,14 +58,14 @@ function failureOf (error: unknown, status: number | undefined): Record<string, 
  * A packet that is lost is a subsegment that is missing; no call fails or waits for it.
  */
 export function createRecorder (daemon: string, region: string) {
-  const [, host, port] = /^(\d+\.\d+\.\d+\.\d+):(\d+)$/.exec(daemon) ?? []
+  const address = /^(\d+\.\d+\.\d+\.\d+):(\d+)$/.exec(daemon)
   const socket = createSocket('udp4').unref()
   socket.on('error', () => {})
 
   return {
-    async record<T> (header: string, { context: { clientName = 'Client', commandName = 'Command' }, input }: Call, call: () => Promise<T>): Promise<T> {
+    async record<T> (header: string, { context: { clientName = '', commandName = '' }, input }: Call, call: () => Promise<T>): Promise<T> {
       const ids = idsOf(header)
-      if (ids === undefined || host === undefined) return await call()
+      if (ids === undefined || address === null) return await call()
       const { trace, parent } = ids
       const start = Date.now() / 1000
 
@@ -84,7 +83,7 @@ export function createRecorder (daemon: string, region: string) {
           http: httpStatusCode === undefined ? undefined : { response: { status: httpStatusCode } },
           ...failure
         }
-        socket.send(`{"format":"json","version":1}\n${JSON.stringify(subsegment)}`, Number(port), host, () => {})
+        socket.send(`{"format":"json","version":1}\n${JSON.stringify(subsegment)}`, Number(address![2]), address![1], () => {})
       }
 
       try {

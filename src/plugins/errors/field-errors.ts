@@ -38,13 +38,13 @@ const counted = (count: unknown, unit: string) => `${String(count)} ${unit}${cou
 function schemaAt (root: unknown, schemaPath: string, named: (id: string) => unknown): Schema {
   const resolved = (schema: unknown) => {
     const { $ref } = (schema ?? {}) as { $ref?: string }
-    return $ref === undefined ? schema : named($ref.replace(/#$/, ''))
+    return $ref === undefined ? schema : named($ref.replace('#', ''))
   }
   // Ajv names the schema that a reference leads to, unless it has inlined it.
-  const [id = '', path = ''] = schemaPath.split('#')
-  let schema = resolved(id === '' ? root : named(id))
-  for (const key of path.split('/').slice(1, -1)) {
-    const name = /[%~]/.test(key) ? decodeURIComponent(key).replaceAll('~1', '/').replaceAll('~0', '~') : key
+  const end = schemaPath.indexOf('#')
+  let schema = resolved(end === 0 ? root : named(schemaPath.slice(0, end)))
+  for (const key of schemaPath.slice(end).split('/').slice(1, -1)) {
+    const name = decodeURIComponent(key).replaceAll('~1', '/').replaceAll('~0', '~')
     schema = resolved((schema as Record<string, unknown> | undefined)?.[name])
   }
   return schema ?? {}
@@ -78,9 +78,8 @@ function detailOf ({ keyword, params }: Failed, schema: Schema): string {
 
 /** Whether a member of a merge patch (RFC 7396) is `null`, which asks for its removal. A schema allows that only where it is possible. */
 function asksForRemoval (pointer: string, body: unknown, { consumes }: Record<string, unknown>): boolean {
-  if (!Array.isArray(consumes) || !consumes.includes('application/merge-patch+json') || !isObject(body)) return false
-  const name = /^\/([^/~]+)$/.exec(pointer)?.[1]
-  return name !== undefined && Object.hasOwn(body, name) && body[name] === null
+  // A pointer that is deeper, or escapes a character, is no name of a member.
+  return Array.isArray(consumes) && consumes.includes('application/merge-patch+json') && isObject(body) && body[pointer.slice(1)] === null
 }
 
 /**
@@ -90,7 +89,7 @@ function asksForRemoval (pointer: string, body: unknown, { consumes }: Record<st
  * @param named the app's shared schemas, by id
  * @param body the request's body
  */
-export function fieldErrors ({ validation = [], validationContext }: FastifyError, schemas: Record<string, unknown> = {}, named: (id: string) => unknown = () => undefined, body?: unknown): { errors: FieldError[], more: number } {
+export function fieldErrors ({ validation, validationContext }: FastifyError, schemas: Record<string, unknown> = {}, named: (id: string) => unknown = () => undefined, body?: unknown): { errors: FieldError[], more: number } {
   const place = validationContext === 'body' ? '' : '#'
   // Report a failed anyOf once, not once per branch.
   const failures = new Map<string, Failed>()
@@ -103,8 +102,8 @@ export function fieldErrors ({ validation = [], validationContext }: FastifyErro
     if (!failures.has(pointer)) failures.set(pointer, failure)
   }
   const errors = [...failures].slice(0, MAX_FIELD_ERRORS).map(([pointer, failure]) => {
-    const isRemoval = pointer === failure.instancePath && validationContext === 'body' && asksForRemoval(pointer, body, schemas)
-    return { pointer, detail: isRemoval ? 'cannot be removed' : detailOf(failure, schemaAt(schemas[validationContext ?? ''], failure.schemaPath, named)) }
+    const isRemoval = pointer === failure.instancePath && asksForRemoval(pointer, body, schemas)
+    return { pointer, detail: isRemoval ? 'cannot be removed' : detailOf(failure, schemaAt(schemas[validationContext!], failure.schemaPath, named)) }
   })
   return { errors, more: failures.size - errors.length }
 }
