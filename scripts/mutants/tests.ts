@@ -18,7 +18,7 @@ const RACES = 'test/races/races.test.ts'
 /** Files that have tests elsewhere too: each start of their paths, and the tests. */
 const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/api', ['test/plugins/docs.test.ts', 'test/modules/health/health.test.ts']],
-  ['src/app', ['test/modules/health/health.test.ts', 'test/plugins/errors/errors.test.ts', 'test/plugins/docs.test.ts']],
+  ['src/app', ['test/modules/health/health.test.ts', 'test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/server/metrics.test.ts', 'test/server/tracing.test.ts', 'test/plugins/load-shedding.test.ts', 'test/lambda/start.test.ts']],
   ['src/modules/auth/', [RACES, 'test/security/enumeration.test.ts', 'test/security/spellings.test.ts', 'test/security/erasure.test.ts']],
   ['src/modules/email/', [RACES]],
   ['src/modules/email/templates/', ['test/modules/email/catalogues.test.ts', 'test/modules/email/recipients.test.ts', 'test/modules/email/worker.test.ts']],

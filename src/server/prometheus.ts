@@ -87,14 +87,13 @@ export function createPrometheus (dimensions: { service: string, environment: st
 
   /** The format has no units, so the help says them. */
   function helpOf (name: string): string {
-    const [kind, help] = known[name] ?? ['', OF_PROCESS[name as keyof typeof OF_PROCESS]]
-    return `${help ?? ''}${kind === 'seconds' ? ', in seconds' : ''}`.replaceAll('\\', '\\\\')
+    const [kind, help] = known[name] ?? [undefined, OF_PROCESS[name as keyof typeof OF_PROCESS]]
+    return `${help ?? name}${kind === 'seconds' ? ', in seconds' : ''}`.replaceAll('\\', '\\\\')
   }
 
   return {
     count (name, value) {
-      const series = seriesOf(name, 'counter', {})
-      if (series !== undefined) series.value += value
+      seriesOf(name, 'counter', {})!.value += value
     },
     observe (name, seconds, labels) {
       const bounds = name === 'RequestSeconds' ? REQUEST_BUCKETS : LAG_BUCKETS
