@@ -1,9 +1,13 @@
-import Fastify from 'fastify'
+import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import spans, { type SpanOptions, type Tracer } from '../../src/plugins/spans.ts'
 import { until } from '../until.ts'
 
 const TRACEPARENT = `00-${'4b'.repeat(16)}-${'0a'.repeat(8)}-01`
+
+function refuse (error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  void reply.code(error.statusCode!).send({ at: 'the router' })
+}
 
 /** An app that answers what runs, and the parts of traces that it recorded, each with how it ended. */
 async function buildTraced (t: Test, { isTraced = true } = {}) {
@@ -15,7 +19,7 @@ async function buildTraced (t: Test, { isTraced = true } = {}) {
       return { traceparent: part.traceparent, end (result) { part.result = result } }
     }
   }
-  const app = Fastify({ genReqId: () => 'request-1', frameworkErrors: (error, _request, reply) => { void reply.code(error.statusCode ?? 500).send({ at: 'the router' }) } })
+  const app = Fastify({ genReqId: () => 'request-1', frameworkErrors: refuse })
   t.teardown(() => app.close())
   await app.register(spans, { tracer: isTraced ? tracer : undefined })
   app.get('/things/:id', async () => ({ runs: app.spans.traceparent() ?? 'nothing' }))
@@ -33,7 +37,11 @@ t.test('a request is a part that ends with its answer, known by its route and ne
   await app.inject({ url: '/500', headers: { traceparent: 'none' } })
   await ended(5)
   const part = (n: number, name: string, route: string | undefined, status: number, parent?: string) => ({
-    name, kind: 'server', parent, attributes: { 'http.request.method': 'GET', 'http.route': route, 'correlation.id': 'request-1' }, traceparent: `part ${n}`,
+    name,
+    kind: 'server',
+    parent,
+    attributes: { 'http.request.method': 'GET', 'http.route': route, 'correlation.id': 'request-1' },
+    traceparent: `part ${n}`,
     result: { error: status >= 500 ? String(status) : undefined, attributes: { 'http.response.status_code': status } }
   })
   t.strictSame(parts, [
