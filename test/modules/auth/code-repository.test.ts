@@ -174,7 +174,7 @@ t.test('the codes of a mailbox are listed newest first, each with its challenge 
   await codes.requestCode(countOf(3, { address: today, challengeId: gone }), undefined)
   await codes.noteUncounted(today, newId(), AT + 60)
   replica.freeze()
-  t.same(await codes.codesOf([today, before], userId), [{ requestedAt: iso(3) }, { requestedAt: iso(2) }, { requestedAt: iso(1), challenge: { expiresAt: AT + 60, tries: 1 } }], 'as the table has it now')
+  t.strictSame(await codes.codesOf([today, before], userId), [{ requestedAt: iso(3) }, { requestedAt: iso(2) }, { requestedAt: iso(1), challenge: { expiresAt: AT + 60, tries: 1 } }], 'as the table has it now')
   replica.stop()
 })
 
@@ -198,7 +198,9 @@ t.test('with an account, the counts of its address go, the codes from before are
   await put({ pk: `codes#${bystander}`, sk: 'all', codes: counted([[newId(), -3]]) })
   for (const id of [idOf.fresh, idOf.freshOfNext]) await codes.noteUncounted(today, id, AT + 600)
 
+  const calls = recordCalls(app)
   await codes.forgetCodes({ userId: me, address: ['an address'], mailbox: [today, before], at: iso(0), nextOwner: async () => next })
+  t.equal(calls.stop().filter(name => name === 'DeleteItemCommand').length, 8, 'four challenges, two lists and two notes')
   const stateOf = async (challengeId: string) => {
     const item = await itemAt(app.dynamodb, `challenge#${challengeId}`, 'challenge')
     return item === undefined ? 'gone' : item['usedBy'] === 'erasure' ? 'spent' : 'open'

@@ -5,7 +5,7 @@ import { ERASED_FOR, nameless } from '../../../src/shared/erasure.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import { buildTestApp } from '../../app.ts'
 import { startEngines } from '../../engines.ts'
-import { staleReads } from '../../faults.ts'
+import { recordCalls, staleReads } from '../../faults.ts'
 import { itemAt, repositoryAt, TABLE } from './support.ts'
 
 const NOW = new Date('2026-11-22T12:00:00.900Z')
@@ -151,6 +151,13 @@ t.test('of a user’s sessions those are deleted that have ended, and no other i
   await repository.deleteSessions(userId, sid => { asked.push(sid); return sid !== kept })
   t.same(asked.sort(), ids.toSorted())
   t.same(await keysOf(userId), ['challenge#of a change', `session#${kept}`])
+  const replica = staleReads(app.dynamodb)
+  await repository.deleteSessions(userId, () => false)
+  replica.freeze()
+  await put({ ...session, pk: `user#${userId}`, sk: 'session#of now' })
+  await repository.deleteSessions(userId, () => true)
+  replica.stop()
+  t.same(await keysOf(userId), ['challenge#of a change'], 'as the table has it now')
   t.ok(await itemOf(bystander))
 })
 
@@ -162,7 +169,9 @@ t.test('a user who is forgotten leaves a marker that names no one, for as long a
   const replica = staleReads(app.dynamodb)
   t.equal(await repository.isErased(userId), false)
   replica.freeze()
+  const calls = recordCalls(app)
   await repository.forgetUser(userId)
+  t.equal(calls.stop().filter(name => name === 'DeleteItemCommand').length, 33, 'each item once, and the challenge')
   t.equal(await repository.isErased(userId), true)
   replica.stop()
   t.same(await keysOf(userId), [])
