@@ -26,6 +26,8 @@ const EXPLAINED: Explained[] = [
   { file: 'src/modules/auth/session-repository.ts', of: /^next\.device === undefined → false/, reason: 'a value that is undefined is left out all the same' },
   { file: 'src/plugins/log-output.ts', of: /^Date\.now\(\) < deadline → .* <= deadline/, reason: 'a tie of milliseconds' },
   { file: /^src\/plugins\/(?:logging|spans)\.ts$/, of: /^'(?:audit|span)' → ""/, reason: 'the hook sets the property of each request; that it is declared only helps the engine' },
+  { file: 'src/plugins/metrics.ts', of: /^inAnswers → true/, reason: 'counts that no line takes: a number for each name' },
+  { file: 'src/plugins/spans.ts', of: /^parent === undefined → false/, reason: 'what runs in no trace runs in none' },
   { file: 'src/plugins/request-target.ts', of: /^(?:target\.charCodeAt\(0\) === 47 → false|!target\.includes\('%'\) → false|'%' → ""|\{ return false \} → )/, reason: 'shortcuts, for which what follows decides the same; and nothing is as false as false' },
   { file: 'src/plugins/versions.ts', of: /^(?:first !== 118 && first !== 37 → false|segment\.includes\('%'\) → true|'%' → ""|\{ return undefined \} → )/, reason: 'shortcuts: what follows decides the same' },
   { file: 'src/plugins/versions.ts', of: /^(?:'' → "Stryker|!ofRoutes\.has\(pattern\) → true)/, reason: 'a text that is split has a first part; the memory of patterns: the same version, found again' },

@@ -27,11 +27,13 @@ const OBJECT = { Bucket: 'photos', Key: 'a/b' }
 t.test('objects are found at the address of the engine, or at the host name of their bucket', async t => {
   for (const [env, start] of [
     [{}, `https://photos.s3.${LOCAL_AWS.region}.amazonaws.com/a/b?`],
-    [{ AWS_ENDPOINT_URL: 'http://127.0.0.1:9001' }, 'http://127.0.0.1:9001/photos/a/b?'],
-    [{ AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9002' }, 'http://127.0.0.1:9002/photos/a/b?'],
-    [{ AWS_ENDPOINT_URL: 'http://127.0.0.1:9001', AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9002' }, 'http://127.0.0.1:9002/photos/a/b?']
+    [{ AWS_ENDPOINT_URL: 'http://engine:9001' }, 'http://engine:9001/photos/a/b?'],
+    [{ AWS_ENDPOINT_URL_S3: 'http://objects:9002' }, 'http://objects:9002/photos/a/b?'],
+    [{ AWS_ENDPOINT_URL: 'http://engine:9001', AWS_ENDPOINT_URL_S3: 'http://objects:9002' }, 'http://objects:9002/photos/a/b?']
   ] as const) {
     const client = await (await buildClients(t, env)).s3.client()
+    const { requestChecksumCalculation, responseChecksumValidation } = client.config
+    t.same([await requestChecksumCalculation(), await responseChecksumValidation()], ['WHEN_REQUIRED', 'WHEN_REQUIRED'])
     for (const command of [new GetObjectCommand(OBJECT), new PutObjectCommand(OBJECT)]) {
       const url = await getSignedUrl(client, command)
       t.ok(url.startsWith(start), url)

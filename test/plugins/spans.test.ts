@@ -21,21 +21,25 @@ async function buildTraced (t: Test, { isTraced = true } = {}) {
   }
   const app = Fastify({ genReqId: () => 'request-1', frameworkErrors: refuse })
   t.teardown(() => app.close())
+  app.addHook('onRequest', async request => { if (request.headers['x-refused'] !== undefined) throw new Error('refused') })
+  let answers = 0
   await app.register(spans, { tracer: isTraced ? tracer : undefined })
+  app.addHook('onResponse', async () => { answers++ })
   app.get('/things/:id', async () => ({ runs: app.spans.traceparent() ?? 'nothing' }))
   for (const status of [500, 499]) app.get(`/${status}`, async (_request, reply) => { await reply.code(status).send({}) })
   await app.ready()
   const ended = (count: number) => until(() => parts.length === count && parts.every(({ result }) => result !== undefined))
-  return { app, parts, ended }
+  return { app, parts, ended, answers: () => answers }
 }
 
 t.test('a request is a part that ends with its answer, known by its route and never by its address', async t => {
-  const { app, parts, ended } = await buildTraced(t)
+  const { app, parts, ended, answers } = await buildTraced(t)
   const answer = await app.inject({ url: '/things/secret?secret', headers: { traceparent: TRACEPARENT } })
   t.same(answer.json(), { runs: 'part 1' }, 'and what it does belongs to it')
   for (const url of ['/500', '/499', '/secret']) await app.inject(url)
   await app.inject({ url: '/500', headers: { traceparent: 'none' } })
   await ended(5)
+  await until(() => answers() === 5)
   const part = (n: number, name: string, route: string | undefined, status: number, parent?: string) => ({
     name,
     kind: 'server',
@@ -54,11 +58,13 @@ t.test('a request is a part that ends with its answer, known by its route and ne
   t.notMatch(JSON.stringify(parts), /secret/)
 })
 
-t.test('what the router refuses by itself is answered, and is no part', async t => {
-  const { app, parts } = await buildTraced(t)
+t.test('what is refused before is answered, and is no part', async t => {
+  const { app, parts, answers } = await buildTraced(t)
   const answer = await app.inject('/things/%zz')
   t.equal(answer.statusCode, 400)
   t.same(answer.json(), { at: 'the router' })
+  t.equal((await app.inject({ url: '/things/1', headers: { 'x-refused': 'yes' } })).statusCode, 500)
+  await until(() => answers() === 1)
   t.same(parts, [])
 })
 
