@@ -77,3 +77,10 @@ t.test('no text ends the element that holds it', async t => {
   const texts = JSON.parse(/id="texts">(.*?)<\/script>/.exec(body)![1]!) as Record<string, string>
   t.equal(texts['signInDone'], hostile)
 })
+
+t.test('the address that was typed has its own place in a text', async t => {
+  const page = await openPage(t)
+  const place = '<strong><bdi data-text="email"></bdi></strong>'
+  t.ok((await page('en')).body.includes(`<p>If ${place} belongs to an account, a message with a code`))
+  for (const language of ['ar', 'de', 'es', 'fr', 'ja', 'pt']) t.equal((await page(language)).body.split(place).length, 2, language)
+})
