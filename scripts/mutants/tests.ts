@@ -15,11 +15,16 @@ const PLACES = 'test/{authorizer,contract,faults,lambda,modules,plugins,races,se
 /** Orders of calls that come seldom, and that no other test waits for. */
 const RACES = 'test/races/races.test.ts'
 
+/** What is kept in the auth table. */
+const OF_AUTH_TABLE = ['challenge', 'code', 'session'].map(name => `test/modules/auth/${name}-repository.test.ts`)
+
 /** Files that have tests elsewhere too: each start of their paths, and the tests. */
 const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/api', ['test/plugins/docs.test.ts', 'test/modules/health/health.test.ts']],
   ['src/app', ['test/modules/health/health.test.ts', 'test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/server/metrics.test.ts', 'test/server/tracing.test.ts', 'test/plugins/load-shedding.test.ts', 'test/lambda/start.test.ts']],
   ['src/modules/auth/', [RACES, 'test/security/enumeration.test.ts', 'test/security/spellings.test.ts', 'test/security/erasure.test.ts']],
+  ['src/modules/auth/items', OF_AUTH_TABLE],
+  ['src/modules/auth/repository', OF_AUTH_TABLE],
   ['src/modules/email/', [RACES]],
   ['src/modules/email/templates/', ['test/modules/email/catalogues.test.ts', 'test/modules/email/recipients.test.ts', 'test/modules/email/worker.test.ts']],
   ['src/modules/health/', ['test/modules/health/health.test.ts', 'test/plugins/docs.test.ts', 'test/plugins/docs-answers.test.ts']],
@@ -34,13 +39,16 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/plugins/event-bus', ['test/plugins/outbox.test.ts', 'test/modules/users/events.test.ts']],
   ['src/plugins/idempotency/', ['test/modules/auth/idempotency.test.ts']],
   ['src/plugins/jwt', ['test/authorizer/authorizer.test.ts', 'test/modules/users/profile.test.ts']],
-  ['src/plugins/metrics', ['test/server/metrics.test.ts']],
+  ['src/plugins/log-output', ['test/plugins/log-output-pipe.test.ts']],
+  ['src/plugins/logging', ['test/plugins/logging-lines.test.ts', 'test/plugins/metrics-lines.test.ts']],
+  ['src/plugins/metrics', ['test/plugins/metrics-lines.test.ts', 'test/server/metrics.test.ts']],
+  ['src/plugins/', ['test/plugins/needs.test.ts']],
   ['src/plugins/outbox/', [RACES, 'test/modules/users/events.test.ts', 'test/modules/auth/events.test.ts']],
   ['src/plugins/request-target', ['test/lambda/base-path.test.ts', 'test/plugins/errors/framework-errors.test.ts']],
   ['src/plugins/s3', ['test/modules/uploads/lazy.test.ts', 'test/modules/uploads/uploads.test.ts']],
   ['src/plugins/security-headers', ['test/plugins/errors/errors.test.ts', 'test/plugins/cors.test.ts']],
   ['src/plugins/spans', ['test/server/tracing.test.ts']],
-  ['src/plugins/sqs', ['test/modules/email/worker.test.ts']],
+  ['src/plugins/sqs', ['test/plugins/s3.test.ts', 'test/modules/email/worker.test.ts']],
   ['src/shared/access-token', ['test/plugins/jwt.test.ts', 'test/authorizer/authorizer.test.ts']],
   ['src/server.ts', ['test/server/metrics.test.ts', 'test/plugins/rate-limit/rate-limit.test.ts', 'test/plugins/log-output.test.ts', 'test/faults/server.test.ts']],
   ['src/shared/aws-errors', ['test/plugins/aws.test.ts', 'test/modules/users/registration.test.ts']],

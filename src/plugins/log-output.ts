@@ -15,7 +15,7 @@ export interface LogOutput extends DestinationStream {
   onDropped: (lines: number) => void
 }
 
-const isFull = (error: unknown) => ['EAGAIN', 'EBUSY'].includes((error as { code?: string }).code ?? '')
+const isFull = (error: unknown) => ['EAGAIN', 'EBUSY'].includes((error as { code: string }).code)
 const linesIn = (text: Buffer) => text.toString().split('\n').length - 1
 
 /**

@@ -59,7 +59,7 @@ export default fp(async function logging (app) {
   app.addHook('onResponse', (request, reply, done) => {
     request.log.info({
       method: request.method,
-      route: request.is404 ? undefined : request.routeOptions.url,
+      route: request.routeOptions.url,
       statusCode: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
       userId: request.user?.userId,

@@ -76,9 +76,9 @@ function embedded (values: Record<string, number>, dimensions: Labels = {}): obj
 
 /** What a request is measured under: route patterns and classes, never an id. The method of an unknown path is the client's choice. */
 function labelsOf (request: FastifyRequest, { statusCode }: FastifyReply): Labels {
-  const { is404, method, routeOptions: { url } } = request
+  const { method, routeOptions: { url } } = request
   const status = `${Math.floor(statusCode / 100)}xx`
-  return is404 || url === undefined ? { method: 'none', route: 'none', status } : { method, route: url, status }
+  return url === undefined ? { method: 'none', route: 'none', status } : { method, route: url, status }
 }
 
 /**

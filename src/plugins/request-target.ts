@@ -30,7 +30,7 @@ function isDecodable (path: string): boolean {
  * here, passes the hooks and is rejected by the plugin below.
  */
 export function routableTarget (request: IncomingMessage): string {
-  const target = originForm(request.url ?? '/')
+  const target = originForm(request.url!)
   if (!target.includes('%')) return target
   const path = pathOfTarget(target)
   if (isDecodable(path)) return target

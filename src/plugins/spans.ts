@@ -65,8 +65,7 @@ export default fp<{ tracer?: Tracer | undefined }>(async function spans (app, { 
 
   app.decorateRequest('span')
   app.addHook('onRequest', (request, _reply, done) => {
-    const { method, id, is404, routeOptions: { url } } = request
-    const route = is404 || url === undefined ? undefined : url
+    const { method, id, routeOptions: { url: route } } = request
     request.span = tracer.start({
       name: route === undefined ? 'unknown path' : `${method} ${route}`,
       kind: 'server',

@@ -24,7 +24,7 @@ function startLogger (t: Test, code: string): ChildProcess & { stdout: NodeJS.Re
   return child as never
 }
 
-type Line = { i?: number, lines?: number, level: string }
+type Line = { i?: number, lines?: number, level: string, msg?: string }
 const linesIn = (output: string) => output.trim().split('\n').map(line => JSON.parse(line) as Line)
 
 for (const [what, ending, expected] of [
@@ -58,7 +58,8 @@ t.test('a reader that stalls stops neither the process nor its end, and what it 
   child.stdin!.write('x')
   await until(() => lines.some(({ i }) => i === 10_000))
   const written = lines.filter(({ i }) => i !== undefined)
-  const [{ lines: missing } = {}] = lines.filter(line => line.level === 'warn')
+  const [{ lines: missing, msg } = {}] = lines.filter(line => line.level === 'warn')
+  t.equal(msg, 'lines of the log are missing here: its reader was too slow')
   t.ok(missing! > 0)
   t.equal(written.length + missing!, 10_001)
   // Where some lines have left the buffer meanwhile, later ones are held behind those that are missing.
@@ -96,5 +97,5 @@ t.test('a server that is stopped by SIGTERM writes its last lines', async t => {
   await until(() => fetch(`http://127.0.0.1:${port}/v2/users/me`, { headers: { connection: 'close' } }).then(async response => { await response.text(); return response.status === 401 }, () => false))
   child.kill('SIGTERM')
   t.same(await once(child, 'exit'), [0, null])
-  t.match(linesIn(await output).filter(({ level }) => level === 'info').map(line => (line as { msg?: string }).msg).slice(-2), ['answered', 'stopping'])
+  t.match(linesIn(await output).filter(({ level }) => level === 'info').map(({ msg }) => msg).slice(-2), ['answered', 'stopping'])
 })

@@ -23,7 +23,7 @@ const isV1 = (t: Test, { headers, body }: Pick<RawAnswer, 'headers' | 'body'>, w
   if (body !== '') t.match(JSON.parse(body), { success: Boolean }, what)
 }
 const isNotV1 = (t: Test, { headers, body }: Pick<RawAnswer, 'headers' | 'body'>, what: string) => {
-  t.notHas(headers, { deprecation: /./ }, what)
+  for (const name of ['deprecation', 'sunset', 'link']) t.notOk(name in headers, what)
   t.notHas(JSON.parse(body), { success: false }, what)
 }
 
@@ -81,7 +81,9 @@ t.test('once v1 has ended, every way to write a v1 path is 410 in its shape, and
     t.equal(preflight.status, 204, 'the page may ask, so that it can read the 410')
     isV1(t, preflight, target)
   }
-  t.equal((await say('POST', '/v2/users', registration('stays@example.com'))).status, 202)
+  const stays = await say('POST', '/v2/users', registration('stays@example.com'))
+  t.equal(stays.status, 202)
+  isNotV1(t, stays, 'version 2')
   t.equal((await say('POST', '/V1/users', registration('stays@example.com'))).status, 404)
 
   const handler = createDispatch(app)

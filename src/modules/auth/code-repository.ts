@@ -76,10 +76,9 @@ const listsFor = ({ network, site, limits }: CodeCount) => [
   ...(site === undefined ? [] : [{ name: NETWORK + site, own: limits.site }])
 ]
 
-/** When a list allows the next code, in milliseconds since the epoch; 0 when it allows it now. */
-function notBefore (codes: string[], at: Date, limits: readonly Limit[]): number {
-  const ends = limits.map(({ window, max }) => codes[max - 1] === undefined ? 0 : timeOf(codes[max - 1]!) + window)
-  return Math.max(0, ...ends.filter(end => end > at.getTime()))
+/** When a list allows the next code, in milliseconds since the epoch; a time that has passed when it allows it now. */
+function notBefore (codes: string[], limits: readonly Limit[]): number {
+  return Math.max(...limits.map(({ window, max }) => codes[max - 1] === undefined ? 0 : timeOf(codes[max - 1]!) + window))
 }
 
 /** An update that adds a code to its lists, unless that would exceed a limit. */
@@ -141,7 +140,7 @@ export function createCodeRepository ({ dynamodb, outbox, challenges, table, now
           // An earlier attempt has counted it, and its answer was lost.
           if (codesIn(item).includes(code)) return undefined
           if (isRefusedAt(refusal, others.length)) return 'ended'
-          return { notBefore: Math.max(...listsFor(count).map(({ name, own }) => notBefore(listIn(item, name), at, own))) }
+          return { notBefore: Math.max(...listsFor(count).map(({ name, own }) => notBefore(listIn(item, name), own))) }
         }
       ) as { notBefore: number } | 'ended' | undefined
     },
@@ -161,7 +160,8 @@ export function createCodeRepository ({ dynamodb, outbox, challenges, table, now
         return first === list.length ? [] : [{ name, list, first }]
       })
       if (old.length === 0) return
-      const removed = old.flatMap(({ list, first }, i) => first === 0 ? `#l${i}` : list.slice(first).map((_, n) => `#l${i}[${first + n}]`)).slice(0, MAX_TRIMMED)
+      // The last one first: an engine that removes one after the other would take the next ones for those that moved up.
+      const removed = old.flatMap(({ list, first }, i) => first === 0 ? `#l${i}` : list.slice(first).map((_, n) => `#l${i}[${list.length - 1 - n}]`)).slice(0, MAX_TRIMMED)
       await unlessRefused(() => dynamodb.send(new UpdateCommand({
         TableName: table,
         Key: codesKey(address),
@@ -173,7 +173,7 @@ export function createCodeRepository ({ dynamodb, outbox, challenges, table, now
     },
 
     async codesOf (mailbox, userId) {
-      const codes = (await listsOf(mailbox)).filter(({ sk }) => sk === codesKey('').sk).flatMap(codesIn)
+      const codes = (await listsOf(mailbox)).flatMap(codesIn)
       return await Promise.all(codes.sort().reverse().map(async (code) => {
         const [requestedAt, challengeId] = partsOf(code)
         const challenge = await challenges.stateOf(challengeId, userId)

@@ -23,7 +23,7 @@ export interface RefreshToken {
 export const newSecret = (): string => randomBytes(32).toString('base64url')
 
 const uuidBytes = (uuid: string) => Buffer.from(uuid.replaceAll('-', ''), 'hex')
-const uuidOf = (bytes: Buffer) => bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+const uuidOf = (bytes: Buffer) => bytes.toString('hex').replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 
 const hmac = (key: string, data: Buffer) => createHmac('sha256', Buffer.from(key, 'base64url')).update(data).digest()
 const proofOf = (body: Buffer, familyKey: string) => hmac(familyKey, body).subarray(0, LENGTH - BODY)
