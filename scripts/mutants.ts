@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, 
 import { join } from 'node:path'
 import { progress, type Interruption } from './command.ts'
 import { hashOf, instrument, makeCopy, type Mutant } from './mutants/copy.ts'
+import { reasonFor } from './mutants/explained.ts'
 import { createHot } from './mutants/hot.ts'
 import { createJudge } from './mutants/judge.ts'
 import { isLeft, readRecords, recordsOf, writeRecords } from './mutants/record.ts'
@@ -24,7 +25,7 @@ have changed.
   --seed N     draws the same ones again; without it, the seed is printed
   --jobs N     processes at the same time; 1 without it. They wait more than they compute: three for each core are busy
   --budget N   seconds of CPU for the tests of one change, cheapest first; 4 without it
-  --left       only what the records say was not noticed, after tests were added for it
+  --left       only what the records say was neither noticed nor explained, after tests were added for it
   --again      forgets the results that are kept, and the records
   --note       tries nothing, and records the results of whole files in docs/testing/mutants.json and docs/testing.md
   --cold       each test in a process of its own, which takes ten times as long: a second opinion, whose results are not kept
@@ -142,7 +143,7 @@ async function main (): Promise<number> {
   const records = readRecords(ROOT, instrumented)
   const onlyLeft = values['left'] === true
   const recorded = sample !== undefined || positionals.length > 0 || values['again'] === true || values['note'] === true || onlyLeft ? {} : records
-  const all = instrumented.mutants.filter(mutant => files.includes(mutant.file) && recorded[mutant.file] === undefined && (!onlyLeft || isLeft(records, mutant)))
+  const all = instrumented.mutants.filter(mutant => files.includes(mutant.file) && recorded[mutant.file] === undefined && (!onlyLeft || (isLeft(records, mutant) && reasonFor(mutant) === undefined)))
   const known = Object.keys(recorded).length
   if (known > 0) console.log(`${known} of ${files.length} files are recorded in docs/testing/mutants.json, and are not tried`)
   const chosen = sample === undefined ? all : draw(all, sample, seed)
