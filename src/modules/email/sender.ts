@@ -93,7 +93,7 @@ const LOCAL = /^(?:localhost|127(?:\.\d+){3}|\[::1\]|host\.docker\.internal)$/
  * Whether a mail may only go over TLS. Without that, who is between this process and its server takes STARTTLS out of the
  * answer, and reads codes and the password. A URL that says `requireTLS=false` is obeyed: for a relay in a trusted network.
  */
-function needsTls (url: string, environment: Config['NODE_ENV']): boolean {
+export function needsTls (url: string, environment: Config['NODE_ENV']): boolean {
   const { hostname, searchParams } = new URL(url)
   return environment === 'production' && !LOCAL.test(hostname) && !searchParams.has('requireTLS')
 }
@@ -161,7 +161,7 @@ async function ses ({ AWS_REGION, AWS_ENDPOINT_URL, SES_CONFIGURATION_SET }: Sen
       // SES reports "not verified" for a sender, and for every recipient while the account is in the sandbox. Both affect
       // every mail, so neither is permanent.
       if (name === 'BadRequestException' || (name === 'MessageRejected' && !/not verified/i.test(message))) return new MailRefused(codesOf(error))
-      const isUnanswered = $metadata?.httpStatusCode === undefined && /^(?:AbortError|TimeoutError)$/.test(name) && !/without establishing a connection/.test(message)
+      const isUnanswered = $metadata?.httpStatusCode === undefined && /^(?:AbortError|TimeoutError)$/.test(name) && !/not establish a connection/.test(message)
       if (isUnanswered) return new MailUnconfirmed(codesOf(error))
       return ($metadata?.httpStatusCode ?? 500) >= 500 ? new MailUnreachable(codesOf(error)) : new MailDeferred(codesOf(error))
     }
