@@ -104,6 +104,7 @@ t.test('a code is mailed until half a minute before its end, and then only how t
     ['received late by another clock', message(), end - 1, { firstReceivedAt: end + 1 }, 'code'],
     ['of before codes had an end', old, end - 1, {}, 'code'],
     ['the same, too late', { ...old, messageId: randomUUID() }, end, { firstReceivedAt: end }, 'nothing'],
+    ['with an end of its own', message({ expiresAt: iso(AT + 300_000) }), end - 300_000, { firstReceivedAt: end - 300_000 }, 'nothing'],
     ['queued earlier', { ...old, messageId: randomUUID() }, AT, { sentAt: AT - 570_000 }, 'nothing']
   ]
   for (const [name, what, now, delivery, outcome] of cases) {
