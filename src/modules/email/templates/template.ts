@@ -37,7 +37,7 @@ export function parseTemplate (text: string): Template {
     add(literal)
   }
 
-  for (const { 0: tag, 1: lineKind, 2: lineName, 3: kind = lineKind ?? '', 4: name = lineName ?? '', index } of text.matchAll(TAG)) {
+  for (const { 0: tag, 1: lineKind, 2: lineName, 3: kind = lineKind!, 4: name = lineName!, index } of text.matchAll(TAG)) {
     addText(text.slice(end, index))
     end = index + tag.length
     names.add(name)
