@@ -1,4 +1,4 @@
-import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import t from 'tap'
 import { createQueue } from '../../../src/modules/email/queue.ts'
 import { LOCAL_AWS } from '../../../local/aws.ts'
@@ -39,4 +39,11 @@ t.test('a message that was received is shown again when it is told', async t => 
   await queue.showIn(received!.ReceiptHandle!, 1200)
   const [held] = messages().inflight
   t.ok(held!.visibilityDeadline >= start + 1_200_000)
+})
+
+t.test('a queue that delays its messages delays those that ask for nothing else', async t => {
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'slow', Attributes: { DelaySeconds: '600' } }))
+  const queue = createQueue({ sqs, queueUrl: QueueUrl! })
+  await queue.send(emailMessage(), { correlationId: 'of-a-request' })
+  t.equal(engines.sqs.inspectQueue('slow')!.messages.delayed.length, 1)
 })

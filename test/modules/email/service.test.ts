@@ -139,6 +139,7 @@ t.test('the notice of a change is always mailed, with its link until its end', a
     const { mail } = world.sent.pop()!
     t.equal(mail.subject, 'Your e-mail address has been changed')
     t.equal(mail.text.includes(`#challengeId=${challengeId}&code=04815162&action=undo`), hasLink)
+    t.equal(/challengeId=/.test(mail.text), hasLink)
     t.match(world.logged(), [{ isExpired: false, msg: 'mail sent' }])
   }
 })

@@ -4,6 +4,7 @@ import t from 'tap'
 import { isolate } from '../../../src/modules/email/templates/bidi.ts'
 import { createRenderer, type MailContent } from '../../../src/modules/email/templates/index.ts'
 import { greetingName, quotedName } from '../../../src/modules/email/templates/names.ts'
+import { contrast } from '../../../src/shared/colour.ts'
 
 const english = JSON.parse(readFileSync(join(import.meta.dirname, '../../../src/modules/email/templates/mail-templates/en.json'), 'utf8')) as Record<string, Record<string, string>>
 const VERIFY = 'https://acme.example/verify'
@@ -49,6 +50,7 @@ t.test('each mail has its own paragraphs, in this order, and in both of its part
       ]
     }),
     ['EMAIL_CHANGE_CODE', { invitedBy: 'Grace Hopper' }, ['EMAIL_CHANGE_CODE.opening', ...change]],
+    ['EMAIL_CHANGE_CODE', { invitedBy: HIDDEN }, ['EMAIL_CHANGE_CODE.opening', ...change]],
     ['EMAIL_CHANGE_CODE', { name: HIDDEN }, ['EMAIL_CHANGE_CODE.openingWithoutName', ...change]],
     ['EXPIRED_CHANGE', { type: 'EMAIL_CHANGE_CODE', isExpired: true, name: HIDDEN }, ['EMAIL_CHANGE_CODE.openingWithoutName', ...expiredChange]],
     ['EMAIL_CHANGED_NOTICE', { expiresAt }, ['common.hello', ...undo, 'EMAIL_CHANGED_NOTICE.validity', 'EMAIL_CHANGED_NOTICE.contact']],
@@ -159,4 +161,14 @@ t.test('what a mail is filled with is escaped', async t => {
   const plain = render({ type: 'SIGN_IN_CODE', name: 'Ada', challenge }).html
   t.match(plain, 'bgcolor="#1f4fd8"')
   t.notMatch(plain, '<img')
+})
+
+t.test('a button can be seen on the light card and on the dark one, whatever the colour of the brand', async t => {
+  for (const colour of ['#ffffff', '#182032']) {
+    const { html } = (await createRenderer({ brand: 'Acme', contact: 'help@acme.example', verifyUrl: VERIFY, colour }))({ type: 'SIGN_IN_CODE', name: 'Ada', challenge })
+    const [, line] = /border:1px solid (#\w{6});border-radius:10px">\s*<a/.exec(html)!
+    const [, dark] = /\.button \{ background-color: (#\w{6})/.exec(html)!
+    t.ok(contrast(line!, '#ffffff') >= 3, `${line} on white`)
+    t.ok(contrast(dark!, '#182032') >= 3, `${dark} on dark`)
+  }
 })
