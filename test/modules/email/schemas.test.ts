@@ -75,6 +75,7 @@ t.test('a record is of a mail that is being sent, or was, or of an address', asy
   const sent = { messageId, state: 'sent', expiresAt: 2 }
   for (const record of [sending, sent]) {
     t.ok(Value.Check(MailRecord, record))
+    t.equal(refusalOf(() => { checkMessage(record) }), 'type', 'it is no message')
     for (const name of Object.keys(record)) t.notOk(Value.Check(MailRecord, without(record, name)), `without ${name}`)
   }
   for (const wrong of [{ ...sent, messageId: 'x' }, { ...sending, leaseUntil: '1' }, { ...sent, state: '' }, { ...sending, state: '' }, {}]) t.notOk(Value.Check(MailRecord, wrong), JSON.stringify(wrong))
@@ -90,6 +91,7 @@ t.test('a record is of a mail that is being sent, or was, or of an address', asy
 t.test('the attributes of a message are counts of up to a thousand', async t => {
   const all = { correlationId: 'of-a-request', attempt: 1, unconfirmed: 1000 }
   t.ok(Value.Check(EmailAttributes, all))
+  t.equal(refusalOf(() => { checkMessage(all) }), 'type', 'they are no message')
   for (const name of ['attempt', 'unconfirmed']) {
     t.ok(Value.Check(EmailAttributes, without(all, name)))
     for (const value of [0, 1001, 1.5, '1']) t.notOk(Value.Check(EmailAttributes, { ...all, [name]: value }))
