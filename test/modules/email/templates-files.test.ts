@@ -77,7 +77,7 @@ t.test('a directory holds templates and nothing that looks like one', async t =>
 
 t.test('what a directory does not say is as it was, and a region is completed by its language', async t => {
   const directory = t.testdir({
-    'de.json': '{"common":{"hello":"Hallo\ufeff {{name}}"}}',
+    'de.json': '\ufeff{"common":{"hello":"Hallo\ufeff {{name}}"}}',
     'de-CH.json': '{"common":{"helloWithoutName":"Grüezi"}}',
     'de-CH-1996.json': '{"SIGN_IN_CODE":{"subject":"Code"}}'
   })
