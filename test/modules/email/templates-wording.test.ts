@@ -164,11 +164,12 @@ t.test('what a mail is filled with is escaped', async t => {
 })
 
 t.test('a button can be seen on the light card and on the dark one, whatever the colour of the brand', async t => {
-  for (const colour of ['#ffffff', '#182032']) {
+  for (const colour of ['#ffffff', '#182032', '#e8590c']) {
     const { html } = (await createRenderer({ brand: 'Acme', contact: 'help@acme.example', verifyUrl: VERIFY, colour }))({ type: 'SIGN_IN_CODE', name: 'Ada', challenge })
     const [, line] = /border:1px solid (#\w{6});border-radius:10px">\s*<a/.exec(html)!
     const [, dark] = /\.button \{ background-color: (#\w{6})/.exec(html)!
     t.ok(contrast(line!, '#ffffff') >= 3, `${line} on white`)
     t.ok(contrast(dark!, '#182032') >= 3, `${dark} on dark`)
+    if (colour === '#e8590c') t.same([line, dark], [colour, colour], 'one that can be seen is left as it is')
   }
 })
