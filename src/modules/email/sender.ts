@@ -62,9 +62,7 @@ interface Way {
   failure (error: SendError, isHandedOver: boolean): Error
 }
 
-interface SendError {
-  name?: string
-  message?: string
+interface SendError extends Error {
   code?: string
   /** from an SMTP server: the command that it answered, its code, and whether the rejection is permanent */
   command?: string
@@ -93,7 +91,7 @@ const LOCAL = /^(?:localhost|127(?:\.\d+){3}|\[::1\]|host\.docker\.internal)$/
  * Whether a mail may only go over TLS. Without that, who is between this process and its server takes STARTTLS out of the
  * answer, and reads codes and the password. A URL that says `requireTLS=false` is obeyed: for a relay in a trusted network.
  */
-function needsTls (url: string, environment: Config['NODE_ENV']): boolean {
+export function needsTls (url: string, environment: Config['NODE_ENV']): boolean {
   const { hostname, searchParams } = new URL(url)
   return environment === 'production' && !LOCAL.test(hostname) && !searchParams.has('requireTLS')
 }
@@ -118,10 +116,10 @@ async function smtp (url: string, requireTLS: boolean): Promise<Way> {
     },
 
     failure (error, isHandedOver) {
-      const { command = '', permanent = false, responseCode } = error
+      const { command, permanent, responseCode } = error
       // Only answers about this recipient or this mail are permanent. A server that rejects our address, password or
       // connection rejects every mail until its configuration or ours is fixed.
-      if (permanent && (command === 'RCPT TO' || command === 'DATA')) return new MailRefused(codesOf(error))
+      if (permanent === true && (command === 'RCPT TO' || command === 'DATA')) return new MailRefused(codesOf(error))
       if (responseCode !== undefined) return new MailDeferred(codesOf(error))
       return isHandedOver ? new MailUnconfirmed(codesOf(error)) : new MailUnreachable(codesOf(error))
     }
@@ -157,11 +155,11 @@ async function ses ({ AWS_REGION, AWS_ENDPOINT_URL, SES_CONFIGURATION_SET }: Sen
     },
 
     failure (error) {
-      const { name = '', message = '', $metadata } = error
+      const { name, message, $metadata } = error
       // SES reports "not verified" for a sender, and for every recipient while the account is in the sandbox. Both affect
       // every mail, so neither is permanent.
       if (name === 'BadRequestException' || (name === 'MessageRejected' && !/not verified/i.test(message))) return new MailRefused(codesOf(error))
-      const isUnanswered = $metadata?.httpStatusCode === undefined && /^(?:AbortError|TimeoutError)$/.test(name) && !/without establishing a connection/.test(message)
+      const isUnanswered = $metadata?.httpStatusCode === undefined && ['AbortError', 'TimeoutError'].includes(name) && !/not establish a connection/.test(message)
       if (isUnanswered) return new MailUnconfirmed(codesOf(error))
       return ($metadata?.httpStatusCode ?? 500) >= 500 ? new MailUnreachable(codesOf(error)) : new MailDeferred(codesOf(error))
     }

@@ -92,8 +92,8 @@ export function createService ({ repository, queue, sender, addresses, render, c
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
 
   /** The last time at which the code of a message is still worth mailing; `Infinity` when the mail is of use without one. */
-  function codeEnd ({ message: { type, challengeId, expiresAt }, sentAt }: Pick<Delivery, 'message' | 'sentAt'>): number {
-    if (challengeId === undefined || type === 'EMAIL_CHANGED_NOTICE') return Infinity
+  function codeEnd ({ message: { type, expiresAt }, sentAt }: Pick<Delivery, 'message' | 'sentAt'>): number {
+    if (type === 'EMAIL_CHANGED_NOTICE') return Infinity
     return (expiresAt === undefined ? sentAt + CODE_LIFE : Date.parse(expiresAt)) - MIN_CODE_LIFE
   }
 

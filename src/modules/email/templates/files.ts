@@ -48,7 +48,8 @@ const withoutMark = (text: string) => text.replace(/^\ufeff/, '')
 /** What is wrong with a text of a catalogue, if anything is. `model` is the English one. */
 function faultOfText (text: unknown, model: string, key: string): string | undefined {
   if (typeof text !== 'string' || text.trim() === '') return 'is not a text'
-  if (text.length > (key.endsWith('.subject') ? MAX_SUBJECT : MAX_TEXT)) return `is longer than ${key.endsWith('.subject') ? MAX_SUBJECT : MAX_TEXT} characters`
+  const longest = key.endsWith('.subject') ? MAX_SUBJECT : MAX_TEXT
+  if (text.length > longest) return `is longer than ${longest} characters`
   // A line break in a subject would be one in a header.
   if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text) || !text.isWellFormed()) return 'has a line break or a control character'
   let names: ReadonlySet<string>
@@ -118,7 +119,7 @@ function addFolder (files: Map<string, string>, catalogues: Map<string, Texts>, 
     }
     const tag = name.replace(/\.json$/, '')
     // Longer languages are valid tags, but none is registered: `german` is a mistake.
-    const language = /^[a-z]{2,3}(?:-|\.json$)/i.test(name) && name.endsWith('.json') ? canonicalLocale(tag) : undefined
+    const language = /^[a-z]{2,3}(?:-|$)/i.test(tag) ? canonicalLocale(tag) : undefined
     if (language === undefined || language !== tag) {
       faults.push(`${name}: not the name of a template (${LAYOUTS.join(', ')}, or a language such as ${REFERENCE}.json${language === undefined ? '' : `, here ${language}.json`})`)
       continue

@@ -70,7 +70,7 @@ function coloursOf (colour = DEFAULT_COLOUR) {
 /** A moment in the reader's language. In UTC, because the reader's time zone is not known. */
 function momentIn (language: string, locale: string, date: Date): string {
   // The region decides about the form of a date, the language about its words; other calendars would surprise most readers.
-  const tag = lookupTags(locale).find(known => Intl.DateTimeFormat.supportedLocalesOf(known).length > 0 && known.split('-')[0] === language.split('-')[0]) ?? language
+  const tag = lookupTags(locale).find(known => known.split('-')[0] === language.split('-')[0]) ?? language
   return new Intl.DateTimeFormat(tag, { calendar: 'gregory', year: 'numeric', month: 'long', day: 'numeric', hour: 'numeric', minute: '2-digit', timeZone: 'UTC', timeZoneName: 'short' }).format(date)
 }
 

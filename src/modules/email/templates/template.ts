@@ -34,10 +34,10 @@ export function parseTemplate (text: string): Template {
   const add = (part: Part) => { (open.at(-1)?.parts ?? root).push(part) }
   function addText (literal: string) {
     if (/\{\{|\}\}/.test(literal)) throw new Error(`"${(/.{0,20}(?:\{\{|\}\}).{0,20}/.exec(literal)?.[0] ?? literal).trim()}" is not a placeholder`)
-    if (literal !== '') add(literal)
+    add(literal)
   }
 
-  for (const { 0: tag, 1: lineKind, 2: lineName, 3: kind = lineKind ?? '', 4: name = lineName ?? '', index } of text.matchAll(TAG)) {
+  for (const { 0: tag, 1: lineKind, 2: lineName, 3: kind = lineKind!, 4: name = lineName!, index } of text.matchAll(TAG)) {
     addText(text.slice(end, index))
     end = index + tag.length
     names.add(name)

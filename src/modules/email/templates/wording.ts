@@ -47,7 +47,7 @@ function wordsOf ({ type, name, inviter, isExpired, canUndo, hasEnd }: Occasion,
     case 'EMAIL_CHANGE_CODE': {
       const { openingWithoutName, ...texts } = type === 'EMAIL_CHANGE_CODE' ? all.EMAIL_CHANGE_CODE : inviter === undefined ? all.WELCOME_EMAIL : all.INVITATION
       const words: Words = { validity: common.validity, ...texts, opening: (inviter ?? name) === '' ? openingWithoutName : texts.opening }
-      if (inviter !== undefined && name === '') delete words.details
+      if (name === '') delete words.details
       if (!isExpired) return words
       // No button for a change of address: it starts in the app, and the page behind the link is only for signing in.
       return { opening: words.opening, ...(type === 'EMAIL_CHANGE_CODE' ? all.EXPIRED_CHANGE : all.EXPIRED_CODE) }
