@@ -56,8 +56,18 @@ t.test('what an account that an admin registers or invites is, and what is annou
     t.same(users.counted, ['UsersRegistered'])
     const ids = [id, entry!.eventId, (await linesOf(id))[0]!.id]
     t.equal(new Set(ids).size, 3)
+    await users.verify({ userId: id, challengeId: 'x', isOf: () => true }, 'c')
+    t.equal(await act(asked, by), id, 'its repetition when the address is proved')
+    await users.remove({ userId: id }, id, 'c')
+    t.equal(await act(asked, by), id, 'its repetition when the account is gone')
+    t.equal(await users.findByEmail(asked.email), undefined)
+    t.same(users.counted, ['UsersRegistered', 'UsersVerified', 'UsersDeleted'])
     for (const one of ids) t.ok(['user 0', 'event 0', 'line 0'].some(part => idFrom(by.id, part) === one), 'a later version of the service must find it')
   }
+})
+
+t.test('a batch of no rows has no results', async t => {
+  t.strictSame(await users.registerBatch(root, [], 'en', operation(), 'c'), [])
 })
 
 t.test('the rows of a batch have ids of their own', async t => {
