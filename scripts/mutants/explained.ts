@@ -25,6 +25,7 @@ const EXPLAINED: Explained[] = [
   { file: 'src/modules/users/service.ts', of: /^true → false/, reason: 'every result but `undefined` says that no other writer was faster' },
   { file: 'src/modules/users/account-state.ts', of: /^\[\] → \["Stryker/, reason: 'a text has no time until which it can be had back' },
   { file: 'src/modules/users/accounts.ts', of: /^\{ adminId: undefined \} → \{\}/, reason: 'no admin, named or not' },
+  { file: 'src/modules/users/enrolment-repository.ts', of: /^owner\?\.S → owner\.S/, reason: 'a claim that refuses a write comes with the refusal' },
   { file: 'src/shared/aws-errors.ts', of: /^(?:'' → "|\[\] → \[")Stryker/, reason: 'no error of AWS has such a name, code or reason' },
   { file: 'src/shared/conditional-write.ts', of: /^\[\] → \["Stryker/, reason: 'no reason of AWS is a text: it has neither a code nor an item' },
   { file: 'src/shared/conditional-write.ts', of: /^Math\.random\(\) \*/, reason: 'how long it waits between two attempts' },
