@@ -1,6 +1,8 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { UsersEntry } from '../../../src/modules/users/contract.ts'
-import { createEvents } from '../../../src/modules/users/events.ts'
+import { createEvents, USERS_EVENTS } from '../../../src/modules/users/events.ts'
 import type { StoredUser } from '../../../src/modules/users/schemas.ts'
 import type { DomainEvent } from '../../../src/plugins/event-bus.ts'
 import { newId, newNumberedId } from '../../../src/shared/ids.ts'
@@ -25,6 +27,7 @@ function handling () {
 }
 
 const about = ({ expiresAt, avatar, sessions, formerAddresses, ...user }: StoredUser) => user
+const SCHEMAS = join(import.meta.dirname, '../../../docs/schemas')
 const HEAD = { eventId: newId(), occurredAt: '2026-11-26T11:00:00.000Z', correlationId: 'corr' }
 
 t.test('what is published of each entry, and what is not', async t => {
@@ -49,6 +52,23 @@ t.test('what is published of each entry, and what is not', async t => {
     await handle({ ...HEAD, type, subject: userId, data } as UsersEntry)
     const event: DomainEvent | undefined = published === undefined ? undefined : { ...HEAD, type, version: 1, data: published }
     t.strictSame(done, [...(type === 'user.registered' ? [['listed', user.createdAt]] : []), ...(event === undefined ? [] : [event])], type)
+  }
+})
+
+t.test('what is published has a committed schema, which is the one that the module serves', async t => {
+  t.same(USERS_EVENTS.map(({ type }) => `${type}.v1.json`).sort(), globSync('user.*', { cwd: SCHEMAS }).sort())
+  const user = about(await stored())
+  const { done, handle } = handling()
+  for (const { type, description, data } of USERS_EVENTS) {
+    const committed = JSON.parse(readFileSync(join(SCHEMAS, `${type}.v1.json`), 'utf8'), (key, value) => key === 'format' && value === 'int32' ? undefined : value)
+    t.equal(description, committed.description)
+    const { required, properties } = committed.properties.data
+    const made = JSON.parse(JSON.stringify(data))
+    t.same([made.required, Object.keys(made.properties)], [required, Object.keys(properties)], type)
+    for (const field of ['userId', 'userVersion', 'email', 'changed']) t.strictSame(made.properties[field], properties[field], `${type} ${field}`)
+    done.length = 0
+    await handle({ ...HEAD, type, subject: user.id, data: { user, changed: ['name'], userId: user.id, userVersion: 6, email: user.email } } as unknown as UsersEntry)
+    t.same(required.filter((name: string) => !(name in (done.at(-1) as DomainEvent).data) && name !== 'changed'), [], type)
   }
 })
 
