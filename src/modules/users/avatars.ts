@@ -49,7 +49,7 @@ export function createAvatars ({ accounts: { getFresh, getCached, nextVersion, s
       await untilUncontended(UserConflict, async () => {
         const previous = await getFresh(actor.userId)
         if (!isActing(previous, actor)) throw new Unauthorized()
-        return await change(previous, { order: orderAfter(previous, at) }, correlationId) === undefined ? undefined : true
+        return await change(previous, { order: orderAfter(previous, at) }, correlationId)
       })
     }
   }

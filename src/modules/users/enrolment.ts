@@ -1,3 +1,4 @@
+import type { FastifyError } from '@fastify/error'
 import type { Operation } from '../../plugins/idempotency/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import { pointerTo, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
@@ -29,8 +30,8 @@ function registrationIn (row: Record<string, unknown>, locale: string): Required
 }
 
 /** The result of a row that was not registered. */
-function refusal (index: number, status: 400 | 409, { code, message }: { code?: string, message: string }): BatchResult {
-  return { index, status, ...(code === undefined ? {} : { code }), detail: message }
+function refusal (index: number, { statusCode, code, message }: FastifyError): BatchResult {
+  return { index, status: statusCode as 400 | 409, code, detail: message }
 }
 
 export interface EnrolmentOptions {
@@ -67,14 +68,14 @@ export function createEnrolment ({ repository, enrolments, count }: EnrolmentOpt
         } catch (error) {
           const { statusCode } = error as { statusCode?: number }
           if (statusCode !== 400 && statusCode !== 409) throw error
-          results[index] = refusal(index, statusCode, error as Error)
+          results[index] = refusal(index, error as FastifyError)
         }
       }
       const valid = [...asked.values()]
       const outcomes = await enrolments.enrol(valid.map(({ enrolment }) => enrolment), adminId)
       for (const [i, { index, enrolment }] of valid.entries()) {
         if (outcomes[i] === 'written') count('UsersRegistered')
-        results[index] = outcomes[i] === 'taken' ? refusal(index, 409, new EmailTaken()) : { index, status: 201, id: enrolment.user.id }
+        results[index] = outcomes[i] === 'taken' ? refusal(index, new EmailTaken()) : { index, status: 201, id: enrolment.user.id }
       }
       return results
     },
