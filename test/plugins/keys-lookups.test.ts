@@ -1,4 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import type { Aws } from '../../src/plugins/aws/index.ts'
 import { managedSecret } from '../../src/plugins/keys/secret.ts'
 import { until } from '../until.ts'
 import { bearer, buildTokenApp, PERSON } from './minimal-app.ts'
@@ -24,20 +26,28 @@ async function open (t: Test) {
   manager.rotate() // a version that is not there would be asked for again: the clocks differ
   const { aws: { clientOptions, traced } } = await buildTokenApp(t, { JWT_SECRET: newSecret(), AWS_ENDPOINT_URL: manager.env.AWS_ENDPOINT_URL })
   // On a busy machine a lookup may take long, and shall not be repeated.
-  const aws = { traced, clientOptions: () => clientOptions({ connectionTimeout: 10_000, requestTimeout: 10_000 }) }
+  const contexts: unknown[] = []
+  const aws: Aws = {
+    traced (client) {
+      client.middlewareStack.add((next, context) => { contexts.push(context); return next }, { step: 'initialize', name: 'test' })
+      return traced(client)
+    },
+    clientOptions: () => clientOptions({ connectionTimeout: 10_000, requestTimeout: 10_000 })
+  }
   const warnings: { err: Error }[] = []
   const log = { warn: (details: { err: Error }) => { warnings.push(details) } }
   const secret = managedSecret({ variable: 'SECRET_ARN', arn: ARN, derive: text => text, aws, log: log as never })
   const atFirst = secret.held()
   await secret.loaded
-  return { manager, secret, atFirst, warnings, versions: () => [manager.stages['AWSCURRENT'], manager.stages['AWSPREVIOUS']], lookups: () => manager.asked.filter(stage => stage === 'AWSCURRENT').length }
+  return { manager, secret, atFirst, contexts, warnings, versions: () => [manager.stages['AWSCURRENT'], manager.stages['AWSPREVIOUS']], lookups: () => manager.asked.filter(stage => stage === 'AWSCURRENT').length }
 }
 
 t.test('a secret is empty until it has been looked up, and then its current and its previous version', async t => {
-  const { secret, atFirst, versions, manager } = await open(t)
+  const { secret, atFirst, contexts, versions, manager } = await open(t)
   t.same(atFirst, [])
   t.same(secret.held(), versions())
   t.match(manager.headers, { 'x-amz-target': 'secretsmanager.GetSecretValue', authorization: /\/secretsmanager\/aws4_request,/ })
+  t.match(contexts, Array(2).fill({ clientName: 'SecretsManagerClient', commandName: 'GetSecretValueCommand' }), 'as traces name it')
 })
 
 t.test('a lookup leaves no connection behind', async t => {
@@ -84,7 +94,7 @@ t.test('a clock that was set back makes the age unknown, and callers wait for a 
 })
 
 t.test('a lookup that fails is logged, and tried again after 30 seconds', async t => {
-  const { secret, manager, versions, warnings } = await open(t)
+  const { secret, manager, versions, warnings, lookups } = await open(t)
   const before = versions()
   manager.answers = 'badly'
   time = BEGIN + 46 * SECOND
@@ -95,10 +105,33 @@ t.test('a lookup that fails is logged, and tried again after 30 seconds', async 
   manager.rotate()
   time += 30 * SECOND
   t.same(await secret.recent(), before)
+  t.equal(lookups(), 2)
   time++
   t.same(await secret.recent(), before, 'nobody waits while it was tried less than a minute ago')
   await until(() => secret.held()[0] === versions()[0])
   t.equal(warnings.length, 1)
+})
+
+t.test('a lookup that fails is logged once, whoever asks while it runs', async t => {
+  const { secret, manager, warnings } = await open(t)
+  manager.answers = 'badly'
+  time = BEGIN + 46 * SECOND
+  secret.held()
+  time += 31 * SECOND
+  for (let i = 0; i < 10; i++) secret.held()
+  await until(() => warnings.length > 0)
+  t.equal(warnings.length, 1)
+})
+
+t.test('a first lookup that fails is an error for who waits for it, and for nobody before', async t => {
+  time = BEGIN
+  const manager = await startSecretsManager(t)
+  manager.answers = 'badly'
+  const { aws } = await buildTokenApp(t, { JWT_SECRET: newSecret(), AWS_ENDPOINT_URL: manager.env.AWS_ENDPOINT_URL })
+  const secret = managedSecret({ variable: 'SECRET_ARN', arn: ARN, derive: text => text, aws, log: { warn () {} } as never })
+  t.equal(await statusOf(secret.renew(() => true)), 503)
+  await turn()
+  await t.rejects(secret.loaded, { message: /^SECRET_ARN: / })
 })
 
 t.test('while lookups fail, the versions count as certain for an hour', async t => {
@@ -184,24 +217,40 @@ t.test('Secrets Manager is found by the SDK\'s variable for its endpoint', async
   t.ok(manager.asked.length > 0)
 })
 
-t.test('many who come with what another process sealed or mailed after a rotation cause one lookup', async t => {
+t.test('many who come with what another process sealed or mailed after a rotation cause one lookup, or wait for the one that runs', async t => {
   for (const what of ['token', 'code', 'cursor'] as const) {
-    time = BEGIN
-    const manager = await startSecretsManager(t)
-    manager.rotate()
-    const app = await buildTokenApp(t, manager.env)
-    manager.rotate()
-    const newer = await buildTokenApp(t, manager.env)
-    const token = await newer.accessTokens.sign(PERSON)
-    const [code, sealed] = [newer.keys.codeOf('challenge'), newer.keys.seal('text')]
-    const asked = manager.asked.length
-    const uses = {
-      token: async () => (await app.inject({ url: '/who', headers: bearer(token) })).statusCode === 200,
-      code: async () => await app.keys.isCode('challenge', code),
-      cursor: async () => await app.keys.open(sealed) === 'text'
+    for (const age of [0, 46 * SECOND]) {
+      time = BEGIN
+      const manager = await startSecretsManager(t)
+      manager.rotate()
+      const app = await buildTokenApp(t, manager.env)
+      manager.rotate()
+      const newer = await buildTokenApp(t, manager.env)
+      const token = await newer.accessTokens.sign(PERSON)
+      const [code, sealed] = [newer.keys.codeOf('challenge'), newer.keys.seal('text')]
+      const asked = manager.asked.length
+      const uses = {
+        token: async () => (await app.inject({ url: '/who', headers: bearer(token) })).statusCode === 200,
+        code: async () => await app.keys.isCode('challenge', code),
+        cursor: async () => await app.keys.open(sealed) === 'text'
+      }
+      // The first to come starts a lookup when the secret is old.
+      time += age
+      t.same(await Promise.all(Array.from({ length: 30 }, uses[what])), Array(30).fill(true), what)
+      t.equal(manager.asked.length - asked, 2, what)
     }
-    t.same(await Promise.all(Array.from({ length: 30 }, uses[what])), Array(30).fill(true), what)
-    t.equal(manager.asked.length - asked, 2, what)
+  }
+})
+
+t.test('what was sealed or signed under a key that is held is good at once, while a lookup runs and fails', async t => {
+  time = BEGIN
+  const manager = await startSecretsManager(t)
+  const app = await buildTokenApp(t, manager.env)
+  const [sealed, code, token] = [app.keys.seal('text'), app.keys.codeOf('challenge'), await app.accessTokens.sign(PERSON)]
+  manager.answers = 'badly'
+  for (const use of [async () => await app.keys.open(sealed) === 'text', async () => await app.keys.isCode('challenge', code), async () => (await app.inject({ url: '/who', headers: bearer(token) })).statusCode === 200]) {
+    time += 46 * SECOND
+    t.ok(await use())
   }
 })
 
