@@ -76,11 +76,17 @@ t.test('a record that was changed is parsed and checked anew, and a record that 
 
 t.test('an entry that has expired is read from the table, though the store has it still', async t => {
   const { now } = Date
-  t.teardown(() => { Date.now = now })
+  const { random } = Math
+  t.teardown(() => { Date.now = now; Math.random = random })
+  const begin = now()
+  Date.now = () => begin
+  Math.random = () => 0
   const { cache } = open(60)
   await cache.write('ada', ada(1))
   t.same(await cache.read('ada', async () => ada(2), isAda), ada(1))
-  Date.now = () => now() + 60_000
+  Date.now = () => begin + 59_999
+  t.same(await cache.read('ada', async () => ada(2), isAda), ada(1))
+  Date.now = () => begin + 60_000
   t.same(await cache.read('ada', async () => ada(2), isAda), ada(2))
 })
 
