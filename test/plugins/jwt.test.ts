@@ -118,6 +118,24 @@ t.test('a key id that is no text is not looked up', async (t) => {
   t.equal(manager.asked.length, asked)
   t.equal((await managed.inject({ url: '/who', headers: bearer(forge({ header: { kid: 'x' } })) })).statusCode, 401)
   t.ok(manager.asked.length > asked)
+  manager.answers = 'badly'
+  const unknown = await managed.inject({ url: '/who', headers: bearer(forge({ header: { kid: 'y' } })) })
+  t.equal(unknown.statusCode, 503, 'whether a key is known cannot be said without a lookup')
+  t.ok(Number(unknown.headers['retry-after']) > 0)
+})
+
+t.test('a token that was verified before is refused once its key is retired', async (t) => {
+  const manager = await startSecretsManager(t)
+  manager.rotate()
+  const managed = await buildTokenApp(t, manager.env)
+  const token = await managed.accessTokens.sign(PERSON)
+  const ask = async (some: string) => (await managed.inject({ url: '/who', headers: bearer(some) })).statusCode
+  for (let i = 0; i < 2; i++) t.equal(await ask(token), 200)
+  for (const status of [200, 401]) {
+    manager.rotate()
+    t.equal(await ask(forge({ header: { kid: 'unknown' } })), 401, 'which looks for a rotation')
+    t.equal(await ask(token), status)
+  }
 })
 
 t.test('a thousand verified tokens are remembered, the least used one is forgotten first, and rejected ones never are', async (t) => {
