@@ -67,7 +67,7 @@ interface Attempt {
 }
 
 /** Who a key belongs to: another caller's same key is another key. */
-const callerOf = (request: FastifyRequest) => request.user === null ? `network ${networkOf(request.ip)}` : `user ${request.user.sub}`
+const callerOf = (request: FastifyRequest) => request.user === null || request.user === undefined ? `network ${networkOf(request.ip)}` : `user ${request.user.sub}`
 
 const operationOf = ({ operationId, startedAt }: Stored): Operation => ({ id: operationId, startedAt: new Date(startedAt) })
 
@@ -173,6 +173,7 @@ export default fp(async function idempotency (app) {
   async function end (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
     const attempt = attempts.get(request)
     if (attempt === undefined) return payload
+    attempts.delete(request)
     try {
       await conclude(attempt, reply, payload)
     } catch (err) {

@@ -9,6 +9,7 @@ import cache, { type Cache } from '../../../src/plugins/cache/index.ts'
 import config, { loadConfig } from '../../../src/plugins/config.ts'
 import { createLogger } from '../../../src/plugins/logging.ts'
 import metrics from '../../../src/plugins/metrics.ts'
+import { until } from '../../until.ts'
 
 export interface Person { id: string, name: string, version: number }
 
@@ -27,7 +28,7 @@ export async function openApp (t: Test, env: Record<string, string> = {}, lines:
   await app.register(cache)
   await app.ready()
   t.teardown(() => app.close())
-  if (app.cache.shared) while (await app.cache.ping() === undefined) await sleep(10)
+  if (app.cache.shared) await until(async () => await app.cache.ping() !== undefined)
   return app as Omit<typeof app, 'then'>
 }
 
