@@ -30,6 +30,7 @@ const EXPLAINED: Explained[] = [
   { file: 'src/plugins/idempotency/index.ts', of: /^(?:request\.user === undefined → false|attempts\.delete\(request\))/, reason: 'a request without a user has `null` there; a WeakMap forgets what belongs to a request with it' },
   { file: 'src/plugins/idempotency/index.ts', of: /^typeof header === 'string' → true/, reason: 'Node joins a header that is sent twice: the condition is for the compiler' },
   { file: 'src/plugins/idempotency/key.ts', of: /^(?:header\.startsWith\('"'\) → header\.endsWith|a < b → a <= b)/, reason: 'a key has quotes at both ends or at none, and no two properties of an object have one name' },
+  { file: 'src/plugins/idempotency/store.ts', of: /^(?:outcome !== 'gone' → true|'gone' →)/, reason: 'a text has no attempt, so its attempt is not the given one' },
   { file: 'src/plugins/jwt.ts', of: /^(?:Date\.now\(\) < known\.expiry → .*<=|verified\.delete\(authorization\) → ;|'' → "Stryker)/, reason: 'what follows verifies the token anew, with the same result; no header is such a text' },
   { file: 'src/plugins/jwt.ts', of: /^\{ throw new Error\('Access tokens are signed by accessTokens/, reason: 'without a key nothing is signed either' },
   { file: 'src/plugins/jwt.ts', of: /^false → true$/, reason: 'a second memory of the same tokens: what it holds is asked for only when the first has forgotten it' },
