@@ -1,10 +1,10 @@
-import { PutCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import { PutCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
 import { createStore, type Stored } from '../../../src/plugins/idempotency/store.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import { buildTestApp } from '../../app.ts'
 import { startEngines } from '../../engines.ts'
-import { staleReads } from '../../faults.ts'
+import { intercept, staleReads } from '../../faults.ts'
 
 const TABLE = 'AuthTable'
 const NOW = 1_700_000_000
@@ -13,8 +13,7 @@ let seconds = NOW
 
 const key = (id: string) => ({ pk: `idempotency#${id}`, sk: 'x' })
 const { dynamodb } = await buildTestApp(t, await startEngines(t))
-const storeOf = (client: DynamoDBDocumentClient) => createStore(client, { table: TABLE, key }, () => new Date(seconds * 1000 + 999))
-const store = storeOf(dynamodb)
+const store = createStore(dynamodb, { table: TABLE, key }, () => new Date(seconds * 1000 + 999))
 
 t.beforeEach(() => { seconds = NOW })
 
@@ -81,4 +80,12 @@ t.test('a record that is not as the service writes it is an error, and never an 
     await t.rejects(store.find(id), { message: 'A record of an idempotency key is not valid' }, name)
     if (name !== 'attemptId') await t.rejects(store.takeOver(id, 'another', { attemptId: 'second', lease: 6 }), { message: 'A record of an idempotency key is not valid' }, name)
   }
+})
+
+t.test('a write that is refused though nothing is there is an error: nobody knows whose the operation is', async t => {
+  const stop = intercept(dynamodb, { command: 'PutItemCommand', onTheLine: false }, async () => {
+    throw Object.assign(new Error('refused'), { name: 'ConditionalCheckFailedException' })
+  })
+  t.teardown(stop)
+  await t.rejects(store.create(newId(), recordOf('first')), { message: 'The write of an idempotency key was refused, and nothing is there' })
 })
