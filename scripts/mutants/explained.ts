@@ -19,6 +19,7 @@ const EXPLAINED: Explained[] = [
   { file: 'src/authorizer/jwks.ts', of: /^now\(\) - fetchedAt <= MAX_AGE → .* < MAX_AGE/, reason: 'after a fetch the set is new, or was too old before it' },
   { file: 'src/authorizer/jwks.ts', of: /^typeof key !== 'object' → false/, reason: 'what is no object has no key id' },
   { file: 'src/authorizer/jwks.ts', of: /^-Infinity →|^(?:\{ accept: )?'application\/json'/, reason: 'the first fetch starts at once, whatever the age of no set; the service sends one type only' },
+  { file: 'src/plugins/cache/entry.ts', of: /^(?:\/\^\(\\d\{1,15\}\)@.* → \/\(|value\?\.version → value\.version|\{ return undefined \} → \{\})/, reason: 'what stands before an entry leaves no JSON after it, and what throws is no entry' },
   { file: 'src/plugins/cache/index.ts', of: /^CACHE_TTL_SECONDS > 0 → (?:true|.*>=)/, reason: 'a cache that is off uses no store: which one it has is a matter of memory' },
   { file: 'src/plugins/cache/read-through.ts', of: /^(?:\{ isKnown: false, entry: undefined \} → \{\}|running\.began > arrived → .*>=)/, reason: '`undefined` is as false; no two reads or loads have one number' },
   { file: 'src/plugins/cache/read-through.ts', of: /^(?:value === undefined → (?:true|false)$|checked\.delete\(key\))/, reason: 'what stays in memory: an entry is only known again by its whole text' },
