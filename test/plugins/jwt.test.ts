@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import jwtPlugin from '../../src/plugins/jwt.ts'
 import { report } from '../promise.ts'
 import { until } from '../until.ts'
 import { badTokens, forger, notBearer } from './bad-tokens.ts'
+import { checkDependencies } from './dependencies.ts'
 import { bearer, buildTokenApp, PERSON } from './minimal-app.ts'
+import { startSecretsManager } from './secrets-manager.ts'
+
+checkDependencies('jwt', jwtPlugin, ['config', 'keys'])
 
 const SECRET = randomBytes(32).toString('hex')
 const app = await buildTokenApp(t, { JWT_SECRET: SECRET })
@@ -94,6 +99,43 @@ t.test('a token that differs from a verified one in a single character is checke
   t.ok(answers.has(401))
   const [head, body, signature] = token.split('.') as [string, string, string]
   for (const changed of [`${head}.${body.slice(0, 50)}${body[50] === 'A' ? 'B' : 'A'}${body.slice(51)}.${signature}`, `${token} `, `${token}.`]) t.equal((await who(changed)).statusCode, 401)
+})
+
+t.test('a header may be as long as 4 KiB', async (t) => {
+  // A part in base64url has no length of 4 n + 1: two parts together have any length.
+  const padded = (x: number, pad: number) => bearer(forge({ header: { x: 'x'.repeat(x) }, claims: { pad: 'x'.repeat(pad) } }))
+  const lengths = [0, 1, 2, 3].flatMap(x => Array.from({ length: 8 }, (_, more) => ({ x, pad: Math.floor((4096 - padded(0, 0).authorization.length) * 3 / 4) - more })))
+  const { x, pad } = lengths.find(({ x, pad }) => padded(x, pad).authorization.length === 4096)!
+  t.equal((await app.inject({ url: '/who', headers: padded(x, pad) })).statusCode, 200)
+  t.equal((await app.inject({ url: '/who', headers: padded(x, pad + 1) })).statusCode, 401)
+})
+
+t.test('a key id that is no text is not looked up', async (t) => {
+  const manager = await startSecretsManager(t)
+  const managed = await buildTokenApp(t, manager.env)
+  const asked = manager.asked.length
+  for (const kid of [7, {}, [jwk.kid], null, undefined]) t.equal((await managed.inject({ url: '/who', headers: bearer(forge({ header: { kid } })) })).statusCode, 401)
+  t.equal(manager.asked.length, asked)
+  t.equal((await managed.inject({ url: '/who', headers: bearer(forge({ header: { kid: 'x' } })) })).statusCode, 401)
+  t.ok(manager.asked.length > asked)
+  manager.answers = 'badly'
+  const unknown = await managed.inject({ url: '/who', headers: bearer(forge({ header: { kid: 'y' } })) })
+  t.equal(unknown.statusCode, 503, 'whether a key is known cannot be said without a lookup')
+  t.ok(Number(unknown.headers['retry-after']) > 0)
+})
+
+t.test('a token that was verified before is refused once its key is retired', async (t) => {
+  const manager = await startSecretsManager(t)
+  manager.rotate()
+  const managed = await buildTokenApp(t, manager.env)
+  const token = await managed.accessTokens.sign(PERSON)
+  const ask = async (some: string) => (await managed.inject({ url: '/who', headers: bearer(some) })).statusCode
+  for (let i = 0; i < 2; i++) t.equal(await ask(token), 200)
+  for (const status of [200, 401]) {
+    manager.rotate()
+    t.equal(await ask(forge({ header: { kid: 'unknown' } })), 401, 'which looks for a rotation')
+    t.equal(await ask(token), status)
+  }
 })
 
 t.test('a thousand verified tokens are remembered, the least used one is forgotten first, and rejected ones never are', async (t) => {

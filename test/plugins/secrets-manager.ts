@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import '../credentials.ts'
 import type { Test } from '../engines.ts'
@@ -18,8 +18,12 @@ export async function startSecretsManager (t: Test) {
     asked: [] as string[],
     /** … and of which secrets */
     secrets: [] as string[],
+    headers: {} as IncomingHttpHeaders,
+    /** a stage that may not be read */
+    denied: undefined as string | undefined,
     code: newSecret(),
     answers: 'well' as 'well' | 'badly' | 'never',
+    connections: () => new Promise<number>((resolve, reject) => { server.getConnections((error, count) => { if (error === null) resolve(count); else reject(error) }) }),
     rotate () { Object.assign(manager.stages, { AWSPREVIOUS: manager.stages['AWSCURRENT'], AWSCURRENT: newSecret() }) }
   }
   const server = createServer((request, response) => {
@@ -29,10 +33,11 @@ export async function startSecretsManager (t: Test) {
       const { SecretId, VersionStage } = JSON.parse(body)
       manager.asked.push(VersionStage)
       manager.secrets.push(SecretId)
+      manager.headers = request.headers
       if (manager.answers === 'never') return
       const value = SecretId === ARN ? manager.stages[VersionStage] : VersionStage === 'AWSCURRENT' ? manager.code : undefined
       response.setHeader('content-type', 'application/x-amz-json-1.1')
-      if (manager.answers === 'badly') response.writeHead(400).end(JSON.stringify({ __type: 'AccessDeniedException', message: 'no' }))
+      if (manager.answers === 'badly' || manager.denied === VersionStage) response.writeHead(400).end(JSON.stringify({ __type: 'AccessDeniedException', message: 'no' }))
       else if (value === undefined) response.writeHead(400).end(JSON.stringify({ __type: 'ResourceNotFoundException', message: 'no such stage' }))
       else response.end(JSON.stringify({ ARN, SecretString: value, VersionStages: [VersionStage] }))
     })

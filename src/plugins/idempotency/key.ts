@@ -15,7 +15,7 @@ export const IdempotencyKey = Type.String({
   examples: ['"8e03978e-40d5-43e8-bc93-6894a57f9324"']
 })
 
-const FORM = new RegExp(IdempotencyKey.pattern!, 'u')
+const FORM = new RegExp(IdempotencyKey.pattern!)
 
 /** The key in a header, the same with and without quotes; `undefined` when the header is malformed. */
 export function parseKey (header: string): string | undefined {
@@ -43,14 +43,14 @@ export function createSeal (caller: string, key: string) {
     close (text: string): Buffer {
       const iv = randomBytes(IV_BYTES)
       const cipher = createCipheriv(CIPHER, secret, iv)
-      const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+      const sealed = Buffer.concat([cipher.update(text), cipher.final()])
       return Buffer.concat([iv, cipher.getAuthTag(), sealed])
     },
     /** Throws when it was closed under another key, or was changed since. */
     open (sealed: Uint8Array): string {
       const decipher = createDecipheriv(CIPHER, secret, sealed.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES })
       decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES))
-      return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8')
+      return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString()
     }
   }
 }

@@ -45,7 +45,7 @@ export function createStore (client: DynamoDBDocumentClient, { table, key }: Sto
 
   function recordIn (item: Record<string, unknown>): Stored {
     const { fingerprint, operationId, startedAt, attemptId, lease, expiresAt, answer } = item
-    const record = { fingerprint, operationId, startedAt, attemptId, lease, expiresAt, ...(answer === undefined ? {} : { answer }) }
+    const record = { fingerprint, operationId, startedAt, attemptId, lease, expiresAt, answer }
     if (!Value.Check(Stored, record)) throw new Error('A record of an idempotency key is not valid')
     return record
   }

@@ -14,7 +14,7 @@ export interface Secret<T> {
   /** Like `recent`, but rejects with a 503 when the values are so old that two rotations may have retired them. */
   certain (): Promise<readonly T[]>
   /** Looks for a rotation, unless the value has been found already or the lookups are over their limit. Rejects with a 503. */
-  renew (isAnswered?: () => boolean): Promise<void>
+  renew (isAnswered: () => boolean): Promise<void>
   /** Resolves after the first lookup. */
   readonly loaded: Promise<void>
 }
@@ -149,7 +149,7 @@ export function managedSecret<T> ({ variable, arn, aws, log, derive }: {
       if (isOlder(heldSince, MAX_HELD)) throw new Unavailable()
       return versions
     },
-    async renew (isAnswered = () => false) {
+    async renew (isAnswered) {
       try {
         // A running lookup may find the value, or may have started before the rotation that introduced it.
         await lookup

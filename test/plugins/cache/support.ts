@@ -9,6 +9,7 @@ import cache, { type Cache } from '../../../src/plugins/cache/index.ts'
 import config, { loadConfig } from '../../../src/plugins/config.ts'
 import { createLogger } from '../../../src/plugins/logging.ts'
 import metrics from '../../../src/plugins/metrics.ts'
+import { until } from '../../until.ts'
 
 export interface Person { id: string, name: string, version: number }
 
@@ -17,8 +18,8 @@ export const isPerson = (id: string) => (value: unknown): value is Person => {
   return typeof person === 'object' && person?.id === id && typeof person.name === 'string' && typeof person.version === 'number'
 }
 
-/** A process's cache: one of these each for two instances of the service. */
-export async function openCache (t: Test, env: Record<string, string> = {}, lines: string[] = []): Promise<Cache> {
+/** A process with a cache, ready. */
+export async function openApp (t: Test, env: Record<string, string> = {}, lines: string[] = []) {
   const settings = loadConfig(completeEnv(env))
   const app = Fastify({ loggerInstance: createLogger(settings, { write: line => { lines.push(line) } }) })
   await app.register(config, { config: settings })
@@ -27,8 +28,13 @@ export async function openCache (t: Test, env: Record<string, string> = {}, line
   await app.register(cache)
   await app.ready()
   t.teardown(() => app.close())
-  if (app.cache.shared) while (await app.cache.ping() === undefined) await sleep(10)
-  return app.cache
+  if (app.cache.shared) await until(async () => await app.cache.ping() !== undefined)
+  return app as Omit<typeof app, 'then'>
+}
+
+/** A process's cache: one of these each for two instances of the service. */
+export async function openCache (t: Test, env: Record<string, string> = {}, lines: string[] = []): Promise<Cache> {
+  return (await openApp(t, env, lines)).cache
 }
 
 export async function openRedis (t: Test): Promise<RedisEngine> {
