@@ -11,6 +11,12 @@ interface Explained {
 /** The registry of formats is a package's, which is loaded once for all mutants: it has the format from the runs before. */
 const REGISTERED = 'the registry has the format from the runs before it in the same process'
 
+/** What a plugin needs is registered before it in src/app.ts. */
+const PLUGIN = 'the name and the needs of a plugin: they only report an order of src/app.ts that is wrong'
+
+/** Descriptions of what is in no API document. */
+const FOR_READERS = 'a description for readers of the code'
+
 const EXPLAINED: Explained[] = [
   { file: 'src/authorizer/verifier.ts', of: /^(?:verify === undefined →|verifiers\.(?:size|set|clear))/, reason: 'the memory of verifiers: the same verifier, made again' },
   { file: 'src/authorizer/verifier.ts', of: /^(?:typeof header\.kid|token === |kid === undefined|\{ return undefined \})/, reason: 'what follows refuses the token as well: no key has such an id, and no verifier accepts such a token' },
@@ -90,6 +96,26 @@ const EXPLAINED: Explained[] = [
   { file: 'src/plugins/outbox/relay.ts', of: /^deadline !== undefined → true/, reason: 'no time is after `undefined`: the condition is for the compiler' },
   { file: 'src/plugins/outbox/store.ts', of: /^\[\] → \["Stryker/, reason: 'a query gives a list, if an empty one: the condition is for the compiler' },
   { file: /^src\/plugins\/idempotency\//, of: /^\{ description: '[^']*' \} → \{\}/, reason: 'what a stored field means, for readers of the code' },
+  { file: 'src/modules/health/index.ts', of: /^(?:'health' → ""|\['config', 'breakers'.* → \[\]|\{ name: 'health', dependencies: .* → \{\})/, reason: PLUGIN },
+  { file: 'src/modules/uploads/images.ts', of: /^(?:bytes\.length >= end\.length|head\.length >= 16) → true/, reason: 'what is shorter is not equal either' },
+  { file: 'src/modules/uploads/images.ts', of: /→ (?:\/WEBPVP8\[ LX\]\$\/|\/\^WEBPVP8\[ LX\]\/)$/, reason: 'the text has eight characters, as the expression' },
+  { file: 'src/modules/uploads/index.ts', of: /^(?:'uploads' → ""|\['users', 'config'.* → \[\]|\{ name: 'uploads', dependencies: .* → \{\})/, reason: PLUGIN },
+  { file: 'src/modules/uploads/index.ts', of: /^(?:repository|UPLOADS_BUCKET) !== undefined → true|^repository !== undefined && UPLOADS_BUCKET !== undefined → repository !== undefined \|\|/, reason: 'there is a repository where there is a bucket: the other condition is for the compiler' },
+  { file: 'src/modules/uploads/keys.ts', of: /^(?:'' → "|\[\] → \[")Stryker/, reason: 'it is neither an id nor a size' },
+  { file: 'src/modules/uploads/repository.ts', of: /^size - 1 → size \+ 1/, reason: 'a range may end behind the object' },
+  { file: 'src/modules/uploads/repository.ts', of: /^\/\\\/\(\\d\+\)\$\/ → \/\\\/\(\\d\+\)\/$|^'' → "Stryker/, reason: 'a range has one slash, and the size after it; without a range there is no size to find' },
+  { file: 'src/modules/uploads/service.ts', of: /^'avatar' → ""/, reason: 'the word only keeps the ids that are made of one operation apart' },
+  { file: 'src/modules/uploads/worker.ts', of: /^declared !== undefined → true/, reason: 'a key that declares nothing is a fault: the condition is for the compiler' },
+  { file: 'src/modules/users/directory.ts', of: /^'email' → ""/, reason: 'a list of one account has no next page: its name only differs from those of other lists' },
+  { file: 'src/modules/users/directory-repository.ts', of: /^(?:Responses\?\.\[table\] → Responses\[|\[\] → \["Stryker)/, reason: 'an answer has the items of the table, also when there are none; what is no item has no key' },
+  { file: 'src/modules/users/directory-repository.ts', of: /^(?:FIRST_DELAY \* .* \/ \(0\.5 \+|attempt - 1 → attempt \+ 1|Math\.random\(\) \/ 2 → Math\.random\(\) \* 2)/, reason: 'it waits longer, which a test on a busy machine cannot tell' },
+  { file: 'src/modules/users/directory-repository.ts', of: /^status === undefined → false/, reason: 'the client leaves out a value that is undefined' },
+  { file: 'src/modules/users/items.ts', of: /^\[\] → \["Stryker/, reason: 'what is no address has no time until which it is open' },
+  { file: 'src/modules/users/repository.ts', of: /^changed === undefined → false|^async \(\) => false → \(\) => undefined$/, reason: 'the client leaves out what is undefined; and nothing is as false as false' },
+  { file: 'src/modules/users/repository.ts', of: /^'' → "Stryker/, reason: 'the event has no avatar, and so no start of its URL' },
+  { file: 'src/modules/users/repository.ts', of: /^refused\.length > 0 → (?:true|refused\.length >= 0)|^TransactItems\[position\]\?\.Update → TransactItems\[position\]\.Update$/, reason: 'a refusal names at least one of the writes, and none that is not there' },
+  { file: 'src/modules/users/routes.v2.ts', of: /^Object\.isFrozen\(user\) → true/, reason: 'a user that is not frozen is made for one answer' },
+  { file: 'src/modules/users/schemas.ts', of: /^\{ description: '(?:seconds since the epoch|the code for this challenge|the change made the account|made of the avatar|sessions that started at|the one older session|oldest first|id of the admin whose).* → \{\}/, reason: FOR_READERS },
   { file: 'src/shared/aws-errors.ts', of: /^(?:'' → "|\[\] → \[")Stryker/, reason: 'no error of AWS has such a name, code or reason' },
   { file: 'src/shared/conditional-write.ts', of: /^\[\] → \["Stryker/, reason: 'no reason of AWS is a text: it has neither a code nor an item' },
   { file: 'src/shared/conditional-write.ts', of: /^Math\.random\(\) \*/, reason: 'how long it waits between two attempts' },
