@@ -1,4 +1,4 @@
-import Fastify from 'fastify'
+import Fastify, { type onRequestAsyncHookHandler } from 'fastify'
 import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
@@ -41,7 +41,7 @@ function holdTime (t: Test) {
 }
 
 /** The plugin alone, on a server that listens, with a route that answers when the test says so. */
-async function serve (t: Test, limits: LoadLimits | undefined, { onRequest }: { onRequest?: Parameters<ReturnType<typeof Fastify>['addHook']>[1] } = {}) {
+async function serve (t: Test, limits: LoadLimits | undefined, { before, after }: { before?: onRequestAsyncHookHandler, after?: onRequestAsyncHookHandler } = {}) {
   const settings = loadConfig(completeEnv({ JWT_SECRET: 'a'.repeat(64), LOG_LEVEL: 'warn' }))
   const logLines: Record<string, unknown>[] = []
   const app = Fastify({ loggerInstance: createLogger(settings, { write: line => { logLines.push(JSON.parse(line) as Record<string, unknown>) } }) })
@@ -51,8 +51,9 @@ async function serve (t: Test, limits: LoadLimits | undefined, { onRequest }: { 
   await app.register(errors)
   await app.register(metrics)
   await app.register(cors)
-  if (onRequest !== undefined) app.addHook('onRequest', onRequest as never)
+  if (before !== undefined) app.addHook('onRequest', before)
   await app.register(loadShedding, { limits })
+  if (after !== undefined) app.addHook('onRequest', after)
   const waiting: (() => void)[] = []
   app.get('/slow', async () => { await new Promise<void>(resolve => { waiting.push(resolve) }); return {} })
   app.get('/fast', async () => ({}))
@@ -143,41 +144,40 @@ t.test('a request that is rejected says when to come again, and is no failure in
   await release()
 })
 
-t.test('a client that has left before its request is looked at takes no place', async t => {
-  let gone = 0
-  const { port, get } = await serve(t, { maxRunning: 2, maxLate: Infinity, maxRunningLate: 0 }, {
-    async onRequest (request: { url: string }, reply: { raw: NodeJS.EventEmitter & { destroyed: boolean } }) {
-      if (request.url !== '/body') return
-      await once(reply.raw, 'close')
-      gone++
-    }
-  })
-  for (let i = 1; i <= 3; i++) {
-    const socket = connect(port, '127.0.0.1').on('error', () => {})
-    socket.write('POST /body HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{')
-    await new Promise<void>(resolve => { socket.once('connect', () => { setImmediate(resolve) }) })
-    socket.end()
-    socket.destroy()
-    await until(() => gone === i)
-  }
-  t.equal(await get('/fast'), 200)
-  t.equal(await get('/fast'), 200)
-})
-
-t.test('a client that leaves while it sends makes place, once', async t => {
-  let arrived = 0
-  const { port, get, run } = await serve(t, { maxRunning: 1, maxLate: Infinity, maxRunningLate: 0 }, {
-    async onRequest (request: { url: string }) { if (request.url === '/body') arrived++ }
-  })
+/** Sends a request, all of it or only a part of its body. */
+function send (port: number, path: 'GET /fast?gone' | 'POST /body') {
   const socket = connect(port, '127.0.0.1').on('error', () => {})
-  socket.write('POST /body HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{')
-  await until(() => arrived === 1)
-  t.equal(await get('/fast'), 503)
-  socket.destroy()
-  await until(async () => await get('/fast') === 200)
-  const release = await run(1)
-  t.equal(await get('/fast'), 503)
-  await release()
+  socket.write(`${path} HTTP/1.1\r\nhost: x\r\n${path === 'POST /body' ? 'content-type: application/json\r\ncontent-length: 100\r\n\r\n{' : '\r\n'}`)
+  return socket
+}
+
+t.test('a client that leaves takes no place, whether that is seen before its request is looked at, while a hook works for it, or while it sends', async t => {
+  for (const where of ['before', 'after', 'sending'] as const) {
+    let arrived = 0
+    let gone = 0
+    const { port, get, run } = await serve(t, { maxRunning: 1, maxLate: Infinity, maxRunningLate: 0 }, {
+      [where === 'before' ? 'before' : 'after']: (async ({ url }, reply) => {
+        if (url !== '/body' && url !== '/fast?gone') return
+        arrived++
+        if (where !== 'sending') await once(reply.raw, 'close')
+        gone++
+      }) satisfies onRequestAsyncHookHandler
+    })
+    for (const path of ['POST /body', 'GET /fast?gone', 'POST /body'] as const) {
+      if (where === 'sending' && path === 'GET /fast?gone') continue
+      const socket = send(port, path)
+      const seen = arrived
+      await until(() => arrived === seen + 1)
+      t.equal(await get('/fast'), where === 'before' ? 200 : 503, `${where}: ${path}`)
+      const left = gone
+      socket.destroy()
+      if (where !== 'sending') await until(() => gone === left + 1)
+      await until(async () => await get('/fast') === 200)
+    }
+    const release = await run(1)
+    t.equal(await get('/fast'), 503, `${where}: and makes no place that was not taken`)
+    await release()
+  }
 })
 
 t.test('without limits there is no plugin', async t => {

@@ -80,3 +80,17 @@ t.test('a new window gives each network its own count again', async t => {
     pass(MINUTE)
   }
 })
+
+t.test('a block has as many separate counts as before, once its networks and its own count were forgotten for newer clients', async t => {
+  // As many as a block has, and one more.
+  const clients = createClientCounters(MINUTE, 65)
+  const count = (client: string) => clients.count(client).current
+  const network = (i: number) => `2001:db8:1:${group(i)}::1`
+  count('192.0.2.1')
+  for (let i = 0; i < 64; i++) t.equal(count(network(i)), 1)
+  t.same([64, 65, 66].map(i => count(network(i))), [1, 2, 3], 'the count of the block takes the place of the oldest client')
+  for (let i = 0; i < 64; i++) t.equal(count(`198.51.100.${i}`), 1)
+  for (let i = 100; i < 164; i++) t.equal(count(network(i)), 1)
+  t.same([164, 165, 166].map(i => count(network(i))), [1, 2, 3])
+  t.same([count(network(100)), count(network(163))], [2, 2])
+})
