@@ -165,13 +165,16 @@ t.test('who shows a token of no session learns nothing, and is nobody in the log
 
 t.test('signing out says whose session it was, and ends that one only', async t => {
   const { account, tokens, sid, notes, note, signIn, service, item } = await startSession()
-  await signIn()
+  const other = await signIn()
   const { sid: kept } = notes.at(-1)!
   await service.revoke(tokens.refreshToken, note)
   t.same(notes.at(-1), { userId: account.id, sid })
   t.equal(await item(), undefined)
   await service.revoke(tokens.refreshToken)
-  t.same((await service.listSessions({ userId: account.id, email: account.email, sid: kept })).map(({ id }) => id), [kept])
+  const list = async () => (await service.listSessions({ userId: account.id, email: account.email, sid: kept })).map(({ id }) => id)
+  t.same(await list(), [kept])
+  await service.revoke(other.refreshToken)
+  await t.rejects(list(), { code: 'AUTH_TOKEN_INVALID' })
 })
 
 t.test('a code whose tokens cannot be signed stays good', async t => {
