@@ -11,6 +11,9 @@ interface Explained {
 /** The registry of formats is a package's, which is loaded once for all mutants: it has the format from the runs before. */
 const REGISTERED = 'the registry has the format from the runs before it in the same process'
 
+/** What a plugin needs is registered before it in src/app.ts. */
+const PLUGIN = 'the name and the needs of a plugin: they only report an order of src/app.ts that is wrong'
+
 const EXPLAINED: Explained[] = [
   { file: 'src/authorizer/verifier.ts', of: /^(?:verify === undefined →|verifiers\.(?:size|set))/, reason: 'the memory of verifiers: the same verifier, made again' },
   { file: 'src/authorizer/verifier.ts', of: /^(?:typeof header\.kid|token === |kid === undefined|\{ return undefined \})/, reason: 'what follows refuses the token as well: no key has such an id, and no verifier accepts such a token' },
@@ -19,6 +22,15 @@ const EXPLAINED: Explained[] = [
   { file: 'src/authorizer/jwks.ts', of: /^now\(\) - fetchedAt <= MAX_AGE → .* < MAX_AGE/, reason: 'after a fetch the set is new, or was too old before it' },
   { file: 'src/authorizer/jwks.ts', of: /^typeof key !== 'object' → false/, reason: 'what is no object has no key id' },
   { file: 'src/authorizer/jwks.ts', of: /^-Infinity →|^(?:\{ accept: )?'application\/json'/, reason: 'the first fetch starts at once, whatever the age of no set; the service sends one type only' },
+  { file: 'src/plugins/load-shedding.ts', of: /^(?:\{ name: 'load-shedding', dependencies: .*|'load-shedding' → ""|\['errors', 'metrics', 'cors'\] → \[\])/, reason: PLUGIN },
+  { file: 'src/plugins/load-shedding.ts', of: /^'running' → ""/, reason: 'any word that is neither of the two others' },
+  { file: 'src/plugins/rate-limit/index.ts', of: /^(?:\{ name: 'rate-limit', dependencies: .*|'rate-limit' → ""|\['config'\] → \[\])/, reason: PLUGIN },
+  { file: 'src/plugins/rate-limit/index.ts', of: /^'' → "Stryker/, reason: 'what is no address is of the network `unknown`' },
+  { file: 'src/plugins/rate-limit/index.ts', of: /^counted\.isAllowed → false/, reason: 'nobody is on a list of those who are not limited: the condition is for the compiler' },
+  { file: 'src/plugins/rate-limit/index.ts', of: /^(?:key\.length > MAX_KEY|'base64' →)/, reason: 'a key has a count of its own, hashed or not: only the memory differs' },
+  { file: 'src/plugins/rate-limit/counters.ts', of: /^(?:'' → "Stryker|\[\] → \["Stryker)/, reason: 'a network has all its groups, and what is no network is in no block' },
+  { file: 'src/plugins/rate-limit/counters.ts', of: /^':' → ""/, reason: 'a shortcut: an IPv4 address is in no block' },
+  { file: 'src/plugins/rate-limit/counters.ts', of: /^(?:count > 0|blocks\.delete)/, reason: 'a block without networks is as one that is not remembered: only the memory differs' },
   { file: 'src/shared/aws-errors.ts', of: /^(?:'' → "|\[\] → \[")Stryker/, reason: 'no error of AWS has such a name, code or reason' },
   { file: 'src/shared/conditional-write.ts', of: /^\[\] → \["Stryker/, reason: 'no reason of AWS is a text: it has neither a code nor an item' },
   { file: 'src/shared/conditional-write.ts', of: /^Math\.random\(\) \*/, reason: 'how long it waits between two attempts' },
