@@ -31,7 +31,7 @@ async function signIn () {
   return { id, email, tokens, bearer: { authorization: `Bearer ${tokens.accessToken}` }, sid: sidOf(tokens) }
 }
 
-t.test('each operation is documented as the committed documents say', async t => {
+t.test('each operation is documented as the committed documents say, and is there', async t => {
   for (const version of ['v1', 'v2'] as const) {
     const { paths } = (await call('GET', `/openapi/${version}.json`)).json<typeof documents['v1']>()
     const own = Object.entries(documents[version].paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation })))
@@ -39,6 +39,7 @@ t.test('each operation is documented as the committed documents say', async t =>
     t.ok(own.length >= 2)
     for (const { path, method, operation } of own) t.same(paths[path]?.[method], operation, `${method} ${path}`)
     t.notOk('/verify' in paths)
+    t.equal((await call('POST', `/${version}/auth/challenges`, { body: { email: newAddress() } })).statusCode, 202)
   }
 })
 
@@ -50,7 +51,7 @@ t.test('each operation is limited by what it costs', async t => {
     ['GET', '/v2/users/me/sessions', 'general'], ['DELETE', '/v2/users/me/sessions', 'general'], ['DELETE', '/v2/users/me/sessions/x', 'general'],
     ['GET', '/.well-known/jwks.json', 'general'], ['GET', '/.well-known/oauth-authorization-server', 'general'], ['GET', '/verify', 'general']
   ] as const) {
-    const { headers, statusCode } = await call(method, url, method === 'POST' ? { body: {} } : {})
+    const { headers, statusCode } = await call(method, url, method === 'POST' ? { body: url.endsWith('/challenges') ? { email: newAddress() } : {} } : {})
     t.match(headers['ratelimit-policy'], new RegExp(`^"${name}";`), url)
     if (url.includes('/me/')) t.equal(statusCode, 401, `${url} is for who has signed in`)
   }

@@ -93,7 +93,10 @@ t.test('the code of a change gives the account its address as long as the sessio
     const email = newAddress('next')
     const { verify, exchange } = await open({ userId: account.id, address: address(email), emailChange: { email, sid: isLive ? account.sid : newNumberedId(1) } })
     if (isLive) await verify()
-    else for (const use of [verify, exchange]) await t.rejects(use(), INVALID)
+    else {
+      await t.rejects(verify(), INVALID)
+      await t.rejects(exchange(), INVALID)
+    }
     t.equal(await emailOf(account), isLive ? email : account.email)
   }
 })
@@ -104,7 +107,10 @@ t.test('who proves an address that they cannot have learns why, as often as they
   for (const [code, fields, email] of [['AUTH_EMAIL_TAKEN', {}, other.email], ['AUTH_EMAIL_CHANGES_EXHAUSTED', { formerAddresses }, newAddress('next')]] as const) {
     const account = await newAccount(fields)
     const { verify, exchange, tries } = await open({ userId: account.id, address: address(email), emailChange: { email, sid: account.sid } })
-    for (let i = 0; i < 3; i++) for (const use of [verify, exchange]) await t.rejects(use(), { code, statusCode: 409 })
+    for (let i = 0; i < 3; i++) {
+      await t.rejects(verify(), { code, statusCode: 409 })
+      await t.rejects(exchange(), { code, statusCode: 409 })
+    }
     t.equal(await tries(), 0)
     t.equal(await emailOf(account), account.email)
   }

@@ -56,6 +56,9 @@ async function startSession (device?: string) {
   }
 }
 
+const suspend = async (userId: string) => await app.dynamodb.send(new UpdateCommand({
+  TableName: 'UsersTable', Key: { userId }, UpdateExpression: 'SET #status = :suspended', ExpressionAttributeNames: { '#status': 'status' }, ExpressionAttributeValues: { ':suspended': 'SUSPENDED' }
+}))
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
 const INVALID = { code: 'AUTH_REFRESH_TOKEN_INVALID', statusCode: 401 }
 
@@ -141,9 +144,63 @@ t.test('of two uses of a token at the same moment the slower one gets what the f
   t.type(faster, 'string')
 })
 
+t.test('tokens that were used too long ago are forgotten, and the younger ones not', async t => {
+  const { tokens, at, refresh, item } = await startSession()
+  const given = [tokens.refreshToken]
+  for (const ms of [0, 8000, 12_000]) {
+    at(ms)
+    given.push(await refresh(given.at(-1)!))
+  }
+  t.match((await item())!['retired'], [{ hash: hashOf(given[1]!), at: START.getTime() + 8000 }, { hash: hashOf(given[2]!) }])
+  t.equal(((await item())!['retired'] as unknown[]).length, 2)
+  t.equal(await refresh(given[1]!), given[3])
+})
+
+t.test('a refresh is two reads and one write, and one that comes too late a read and the end of the session', async t => {
+  const { tokens, at, refresh, item } = await startSession()
+  const calls = recordCalls(app)
+  await refresh(tokens.refreshToken)
+  at(11_000)
+  await t.rejects(refresh(tokens.refreshToken), INVALID)
+  t.same(calls.stop(), ['GetItemCommand', 'GetItemCommand', 'UpdateItemCommand', 'GetItemCommand', 'DeleteItemCommand'])
+  t.equal(await item(), undefined)
+})
+
+t.test('a session that ends while its token is used gives none', async t => {
+  const { account, sid, tokens, refresh, item } = await startSession()
+  const restore = intercept(app.dynamodb, { command: 'UpdateItemCommand', onTheLine: false }, async ({ send }) => {
+    await repositoryAt(app, { now: START }).deleteSession(account.id, sid)
+    return await send()
+  })
+  await t.rejects(refresh(tokens.refreshToken), INVALID)
+  restore()
+  t.equal(await item(), undefined)
+})
+
+t.test('of two uses of a code at the same moment one starts a session, and none does for an account that is suspended meanwhile', async t => {
+  const { account, service, notes } = await startSession()
+  const caller = { userId: account.id, email: account.email, sid: notes[0]!.sid }
+  const meanwhile = async (step: (exchange: () => Promise<unknown>) => Promise<unknown>) => {
+    const { challengeId, code } = await openChallenge(app, account.email, START)
+    const exchange = async () => await service.createTokens({ grantType: 'code', challengeId, code }, 'test')
+    const restore = intercept(app.dynamodb, { command: 'TransactWriteItemsCommand', onTheLine: false }, async ({ send }) => {
+      restore()
+      await step(exchange)
+      return await send()
+    })
+    const before = [counted(app, 'SignIns'), counted(app, 'CodeFailures')] as const
+    await t.rejects(exchange(), { code: 'AUTH_CODE_INVALID', statusCode: 401 })
+    return [counted(app, 'SignIns') - before[0], counted(app, 'CodeFailures') - before[1]]
+  }
+  t.same(await meanwhile(exchange => exchange()), [1, 1])
+  t.equal((await service.listSessions(caller)).length, 2)
+  t.same(await meanwhile(() => suspend(account.id)), [0, 1])
+  t.equal((await service.listSessions(caller)).length, 2)
+})
+
 t.test('a token of an account that is suspended ends the session, and says whose it was', async t => {
   const { account, tokens, sid, notes, refresh, item } = await startSession()
-  await app.dynamodb.send(new UpdateCommand({ TableName: 'UsersTable', Key: { userId: account.id }, UpdateExpression: 'SET #status = :suspended', ExpressionAttributeNames: { '#status': 'status' }, ExpressionAttributeValues: { ':suspended': 'SUSPENDED' } }))
+  await suspend(account.id)
   await t.rejects(refresh(tokens.refreshToken), INVALID)
   t.equal(await item(), undefined)
   t.same(notes.at(-1), { userId: account.id, sid })
@@ -211,6 +268,12 @@ t.test('sessions are listed newest first, as they are stored', async t => {
     { id: middle!.sid, createdAt: timeAt(60_000), lastUsedAt: timeAt(60_000), expiresAt: endAt(60_000), current: true },
     { id: sid, createdAt: timeAt(0), lastUsedAt: timeAt(180_000), expiresAt: endAt(180_000), device: 'Oldest', current: false }
   ])
+  for (let minute = 4; minute < 10; minute++) {
+    at(minute * 60_000)
+    await signIn()
+  }
+  const times = (await service.listSessions({ userId: account.id, email: account.email, sid })).map(({ createdAt }) => createdAt)
+  t.same(times, times.toSorted().reverse())
 })
 
 t.test('who asks about sessions by one that has ended is refused, and an id that cannot be one is asked of no table', async t => {
