@@ -33,7 +33,8 @@ async function signIn () {
 
 t.test('each operation is documented as the committed documents say, and is there', async t => {
   for (const version of ['v1', 'v2'] as const) {
-    const { paths } = (await call('GET', `/openapi/${version}.json`)).json<typeof documents['v1']>()
+    const { paths, tags } = (await call('GET', `/openapi/${version}.json`)).json<typeof documents['v1'] & { tags: object[] }>()
+    t.ok(tags.some(tag => JSON.stringify(tag) === '{"name":"auth","description":"Codes, tokens, sessions"}'))
     const own = Object.entries(documents[version].paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation })))
       .filter(({ path, method, operation: { operationId } }) => path.includes('/auth/') || path.startsWith('/.well-known/') || path.includes('/me/sessions') || path.endsWith('/me/email') || (operationId === 'users.create' && method === 'post'))
     t.ok(own.length >= 2)
