@@ -33,8 +33,7 @@ async function signIn () {
 
 t.test('each operation is documented as the committed documents say, and is there', async t => {
   for (const version of ['v1', 'v2'] as const) {
-    const { paths, tags } = (await call('GET', `/openapi/${version}.json`)).json<typeof documents['v1'] & { tags: object[] }>()
-    t.ok(tags.some(tag => JSON.stringify(tag) === '{"name":"auth","description":"Codes, tokens, sessions"}'))
+    const { paths } = (await call('GET', `/openapi/${version}.json`)).json<typeof documents['v1']>()
     const own = Object.entries(documents[version].paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation })))
       .filter(({ path, method, operation: { operationId } }) => path.includes('/auth/') || path.startsWith('/.well-known/') || path.includes('/me/sessions') || path.endsWith('/me/email') || (operationId === 'users.create' && method === 'post'))
     t.ok(own.length >= 2)
@@ -137,12 +136,4 @@ t.test('keys and metadata are for everybody to keep for a while', async t => {
   t.match(metadata.json(), { issuer: 'the-issuer', jwks_uri: 'https://users.example.com/.well-known/jwks.json' })
   const { body } = await call('GET', '/verify')
   for (const part of ['The Shop', '#1a7f37', 'https://shop.example/logo.png']) t.match(body, part, 'the page of the link has the looks of the operator')
-})
-
-t.test('one recipient domain gets twenty times what a client may ask for', async t => {
-  const limited = await buildTestApp(t, engines, { env: { RATE_LIMIT_MAX: '2' } })
-  const ask = async () => await limited.auth.requestCode({ email: `user-${++n}@small.example`, network: 'x' }, 'x').then(() => 202, (error: { statusCode: number }) => error.statusCode)
-  const statuses: number[] = []
-  for (let i = 0; i < 41; i++) statuses.push(await ask())
-  t.same(statuses, [...Array<number>(40).fill(202), 429])
 })
