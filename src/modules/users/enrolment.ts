@@ -1,4 +1,3 @@
-import type { FastifyError } from '@fastify/error'
 import type { Operation } from '../../plugins/idempotency/index.ts'
 import type { Count } from '../../plugins/metrics.ts'
 import { pointerTo, Unavailable, validationError, type FieldError } from '../../shared/errors.ts'
@@ -29,8 +28,10 @@ function registrationIn (row: Record<string, unknown>, locale: string): Required
   return normalized({ locale, ...row } as Required<Registration>)
 }
 
+interface Refusal { statusCode?: number, code: string, message: string }
+
 /** The result of a row that was not registered. */
-function refusal (index: number, { statusCode, code, message }: FastifyError): BatchResult {
+function refusal (index: number, { statusCode, code, message }: Refusal): BatchResult {
   return { index, status: statusCode as 400 | 409, code, detail: message }
 }
 
@@ -68,7 +69,7 @@ export function createEnrolment ({ repository, enrolments, count }: EnrolmentOpt
         } catch (error) {
           const { statusCode } = error as { statusCode?: number }
           if (statusCode !== 400 && statusCode !== 409) throw error
-          results[index] = refusal(index, error as FastifyError)
+          results[index] = refusal(index, error as Refusal)
         }
       }
       const valid = [...asked.values()]

@@ -3,6 +3,7 @@ import { completeEnv } from '../../../local/env.ts'
 import { ConfigSchema, loadConfig } from '../../../src/plugins/config.ts'
 
 const GOOD = completeEnv()
+const unset = (...names: string[]) => ({ ...GOOD, ...Object.fromEntries(names.map(name => [name, ''])) })
 
 /** What a refused value should have been, and the variables that say so. */
 const EXPECTED: Record<string, string[]> = {
@@ -52,9 +53,9 @@ t.test('what is refused is answered with what is expected, and with the example 
 })
 
 t.test('one variable that is missing is explained, several are named', async t => {
-  t.throws(() => loadConfig({ ...GOOD, AUTH_TABLE: '' }), { message: 'Configuration: AUTH_TABLE is missing (table of the auth module, for example AuthTable, see .env.example)' })
-  t.throws(() => loadConfig({ ...GOOD, AUTH_TABLE: '', EMAIL_TABLE: undefined }), { message: 'Configuration: AUTH_TABLE, EMAIL_TABLE are missing (see .env.example)' })
-  t.throws(() => loadConfig({ ...GOOD, USERS_TABLE: ' ', AUTH_TABLE: '', PORT: '-1', AWS_REGION: '' }), {
+  t.throws(() => loadConfig(unset('AUTH_TABLE')), { message: 'Configuration: AUTH_TABLE is missing (table of the auth module, for example AuthTable, see .env.example)' })
+  t.throws(() => loadConfig({ ...unset('AUTH_TABLE'), EMAIL_TABLE: undefined }), { message: 'Configuration: AUTH_TABLE, EMAIL_TABLE are missing (see .env.example)' })
+  t.throws(() => loadConfig({ ...unset('AUTH_TABLE', 'AWS_REGION'), USERS_TABLE: ' ', PORT: '-1' }), {
     message: 'Configuration: PORT is not valid: expected a whole number from 0 to 65535, for example 3000; AWS_REGION, USERS_TABLE, AUTH_TABLE are missing (see .env.example)'
   })
 })
