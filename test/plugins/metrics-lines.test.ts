@@ -21,6 +21,8 @@ async function buildMeasured (t: Test, { level = 'info', ...options }: MetricsOp
   await app.register(metrics, { metrics: options })
   await app.register(logging)
   app.get('/things/:id', async () => {
+    // Answers that take no time show nothing.
+    for (const end = performance.now() + 2; performance.now() < end;) { /* computes */ }
     for (let i = 0; i < 2; i++) app.metrics.countOften('CacheHits')
     return {}
   })
@@ -92,7 +94,7 @@ t.test('answers are measured by route and class of status, and in CloudWatch the
     const answers = taken() as { durationMs: number, RequestSeconds?: number }[]
     for (const [i, { durationMs, RequestSeconds, ...line }] of answers.entries()) {
       const seconds = observed[i]![2] as number
-      t.ok(seconds > 0 && Math.abs(seconds * 1000 - durationMs) < 0.5, `${seconds} s, ${durationMs} ms`)
+      t.ok((i > 0 || seconds >= 0.001) && Math.abs(seconds * 1000 - durationMs) < 0.5, `${seconds} s, ${durationMs} ms`)
       if (inAnswers === true) t.equal(RequestSeconds, seconds)
       const counted = i === 0 ? { CacheHits: 2 } : {}
       const metrics = { ...embedded([['RequestSeconds', 'Seconds'], ...Object.keys(counted).map((name): [string, string] => [name, 'Count'])]), ...counted }
