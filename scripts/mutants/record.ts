@@ -58,7 +58,7 @@ const isSame = (a: Left | Mutant, b: Mutant): boolean => a.line === b.line && a.
 export const isLeft = (records: Records, mutant: Mutant): boolean => records[mutant.file]?.left.some(left => isSame(left, mutant)) === true
 
 /** Records with what was noticed after they were made, by tests that were added. */
-export function withNoticed (records: Records, outcomes: Outcome[]): Records {
+function withNoticed (records: Records, outcomes: Outcome[]): Records {
   const noticed = Map.groupBy(outcomes.filter(isNoticed), ({ mutant }) => mutant.file)
   return Object.fromEntries(Object.entries(records).map(([file, record]) => {
     const now = (noticed.get(file) ?? []).filter(({ mutant }) => isLeft(records, mutant))
