@@ -129,7 +129,7 @@ const EXPLAINED: Explained[] = [
   { file: 'src/plugins/load-shedding.ts', of: /^'running' → ""/, reason: 'any word that is neither of the two others' },
   { file: 'src/plugins/rate-limit/index.ts', of: /^(?:\{ name: 'rate-limit', dependencies: .*|'rate-limit' → ""|\['config'\] → \[\])/, reason: PLUGIN },
   { file: 'src/plugins/rate-limit/index.ts', of: /^'' → "Stryker/, reason: 'what is no address is of the network `unknown`' },
-  { file: 'src/plugins/rate-limit/index.ts', of: /^counted\.isAllowed → false/, reason: 'nobody is on a list of those who are not limited: the condition is for the compiler' },
+  { file: 'src/plugins/rate-limit/index.ts', of: /^counted\.isAllowed → false/, reason: 'the list of those who are not limited is empty: the condition is for the compiler' },
   { file: 'src/plugins/rate-limit/index.ts', of: /^(?:key\.length > MAX_KEY|'base64' →)/, reason: 'a key has a count of its own, hashed or not: only the memory differs' },
   { file: 'src/plugins/rate-limit/counters.ts', of: /^(?:'' → "Stryker|\[\] → \["Stryker)/, reason: 'a network has all its groups, and what is no network is in no block' },
   { file: 'src/plugins/rate-limit/counters.ts', of: /^':' → ""/, reason: 'a shortcut: an IPv4 address is in no block' },

@@ -11,6 +11,7 @@ import securityHeaders from '../../src/plugins/security-headers.ts'
 import spans from '../../src/plugins/spans.ts'
 import sqs from '../../src/plugins/sqs.ts'
 import versions from '../../src/plugins/versions.ts'
+import { checkDependencies } from './dependencies.ts'
 
 const options = { config: loadConfig(completeEnv()), tracer: undefined, tracing: undefined, metrics: undefined }
 
@@ -28,15 +29,12 @@ const PLUGINS: [name: string, plugin: FastifyPluginCallback<typeof options>, nee
   ['s3', s3, ['config', 'aws']]
 ]
 
-t.test('a plugin is known by its name, and one that is registered before what it needs says what that is', async t => {
+for (const [name, plugin, needs] of PLUGINS) if (needs.length > 0) checkDependencies(name, plugin, needs)
+
+t.test('a plugin is known by its name', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
-  for (const [name, plugin, needs] of PLUGINS) {
-    for (const [i, need] of needs.entries()) {
-      const other = Fastify()
-      for (const [name, plugin] of PLUGINS) if (needs.slice(0, i).includes(name)) await other.register(plugin, options)
-      await t.rejects(async () => { await other.register(plugin, options) }, { message: `The dependency '${need}' of plugin '${name}' is not registered` })
-    }
+  for (const [name, plugin] of PLUGINS) {
     await app.register(plugin, options)
     t.ok(app.hasPlugin(name), name)
   }

@@ -1,17 +1,9 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createClientCounters, createCounters } from '../../../src/plugins/rate-limit/counters.ts'
+import { holdTime } from './support.ts'
 
 const MINUTE = 60_000
 const group = (n: number) => n.toString(16)
-
-/** A clock that moves when the test says so. */
-function holdTime (t: Test) {
-  let now = 1000
-  const own = performance.now
-  performance.now = () => now
-  t.teardown(() => { performance.now = own })
-  return { pass: (ms: number) => { now += ms } }
-}
 
 t.test('all keys share a window, which begins with the first count after the last one, and whose end forgets all', async t => {
   const { pass } = holdTime(t)

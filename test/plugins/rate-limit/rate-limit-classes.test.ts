@@ -5,15 +5,7 @@ import config, { loadConfig } from '../../../src/plugins/config.ts'
 import correlation from '../../../src/plugins/correlation.ts'
 import errors from '../../../src/plugins/errors/index.ts'
 import rateLimit, { COSTS, type CostClass } from '../../../src/plugins/rate-limit/index.ts'
-
-/** A clock that moves when the test says so. */
-function holdTime (t: Test) {
-  let now = 1000
-  const own = performance.now
-  performance.now = () => now
-  t.teardown(() => { performance.now = own })
-  return { pass: (ms: number) => { now += ms } }
-}
+import { holdTime } from './support.ts'
 
 /** The plugin alone, with a route of each class, and one without and one with no limit. */
 async function serve (t: Test, max: number, windowSeconds = 60, beforeReady = (_app: FastifyInstance): void => {}) {
