@@ -5,9 +5,10 @@ const WAIT_MS = Number(process.env['TEST_WAIT_MS'] ?? 30_000)
 
 /** Polls until a condition is truthy, and resolves to what it was; fails with the condition's own text. */
 export async function until<T> (condition: () => T | Promise<T>, { timeoutMs = WAIT_MS }: { timeoutMs?: number } = {}): Promise<Exclude<NonNullable<T>, false | 0 | ''>> {
-  const deadline = Date.now() + timeoutMs
+  // A test may have stopped the clock that shows the date.
+  const deadline = performance.now() + timeoutMs
   let cause: unknown
-  while (Date.now() < deadline) {
+  while (performance.now() < deadline) {
     try {
       const value = await condition()
       if (value) return value as Exclude<NonNullable<T>, false | 0 | ''>

@@ -72,7 +72,7 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
 
 /** Compares the committed API documents with what the schemas make of them. */
 const DOCUMENTS = 'test/plugins/docs.test.ts'
-const WITH_SCHEMAS = /\/schemas\.ts$|\/routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|paging|person-name|problem|traceparent)\.ts$/
+const WITH_SCHEMAS = /\/schemas\.ts$|^src\/modules\/\w+\/index\.ts$|[./]routes\.v\d\.ts$|^src\/shared\/(?:email-address|http-cache|ids|locale|paging|person-name|problem|traceparent)\.ts$/
 
 /** Tests that are tried on one mutant. The first ones notice nearly all that is noticed at all. */
 export const MAX_TESTS = 16

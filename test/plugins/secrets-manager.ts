@@ -21,12 +21,16 @@ export async function startSecretsManager (t: Test) {
     headers: {} as IncomingHttpHeaders,
     /** a stage that may not be read */
     denied: undefined as string | undefined,
+    /** a stage that is answered late, and whether it has been */
+    late: undefined as string | undefined,
+    isLateAnswered: false,
     code: newSecret(),
     answers: 'well' as 'well' | 'badly' | 'never',
     connections: () => new Promise<number>((resolve, reject) => { server.getConnections((error, count) => { if (error === null) resolve(count); else reject(error) }) }),
     rotate () { Object.assign(manager.stages, { AWSPREVIOUS: manager.stages['AWSCURRENT'], AWSCURRENT: newSecret() }) }
   }
-  const server = createServer((request, response) => {
+  // It closes no connection by itself.
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     let body = ''
     request.on('data', chunk => { body += chunk })
     request.on('end', () => {
@@ -36,10 +40,14 @@ export async function startSecretsManager (t: Test) {
       manager.headers = request.headers
       if (manager.answers === 'never') return
       const value = SecretId === ARN ? manager.stages[VersionStage] : VersionStage === 'AWSCURRENT' ? manager.code : undefined
-      response.setHeader('content-type', 'application/x-amz-json-1.1')
-      if (manager.answers === 'badly' || manager.denied === VersionStage) response.writeHead(400).end(JSON.stringify({ __type: 'AccessDeniedException', message: 'no' }))
-      else if (value === undefined) response.writeHead(400).end(JSON.stringify({ __type: 'ResourceNotFoundException', message: 'no such stage' }))
-      else response.end(JSON.stringify({ ARN, SecretString: value, VersionStages: [VersionStage] }))
+      const answer = () => {
+        response.setHeader('content-type', 'application/x-amz-json-1.1')
+        if (manager.answers === 'badly' || manager.denied === VersionStage) response.writeHead(400).end(JSON.stringify({ __type: 'AccessDeniedException', message: 'no' }))
+        else if (value === undefined) response.writeHead(400).end(JSON.stringify({ __type: 'ResourceNotFoundException', message: 'no such stage' }))
+        else response.end(JSON.stringify({ ARN, SecretString: value, VersionStages: [VersionStage] }))
+      }
+      if (manager.late !== VersionStage) return answer()
+      setTimeout(() => { answer(); manager.isLateAnswered = true }, 100)
     })
   })
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })

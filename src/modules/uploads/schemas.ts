@@ -19,7 +19,7 @@ export type AvatarRequest = Static<typeof AvatarRequest>
 /** A form for S3 (its "POST Object"). */
 export const Upload = Type.Object({
   url: Type.String({ format: 'uri', maxLength: 2048, description: 'Where to send the form' }),
-  fields: Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 4096, pattern: '\\S' }), {
+  fields: Type.Record(Type.String(), Type.String({ maxLength: 4096, pattern: '\\S' }), {
     maxProperties: 20, description: 'The fields of the form, as they are. The picture follows them as the last field, `file`'
   }),
   expiresAt: Timestamp

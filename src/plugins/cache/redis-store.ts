@@ -28,6 +28,9 @@ function inTime<T> (answer: Promise<T>): Promise<T> {
   })
 }
 
+/** An error of Redis begins with its code. The rest may repeat the command, which holds personal data. */
+const reasonOf = ({ name, message }: Error) => name === 'ReplyError' ? message.split(' ', 1)[0] : message
+
 /** Keeps entries in Redis, for all instances. `maxTtl`: milliseconds that an entry lives at most. */
 export async function createRedisStore (url: string, maxTtl: number, log: FastifyBaseLogger, breaker: Breaker): Promise<Store> {
   // Loaded only when configured, because the client costs a cold start about 32 ms.
@@ -50,7 +53,7 @@ export async function createRedisStore (url: string, maxTtl: number, log: Fastif
     try {
       return { ok: true, value: await breaker.run(() => inTime(command())) }
     } catch (error) {
-      if (!(error instanceof BreakerOpen)) log.debug({ code: (error as { code?: string }).code }, 'cache: command failed')
+      if (!(error instanceof BreakerOpen)) log.debug({ reason: reasonOf(error as Error) }, 'cache: command failed')
       return { ok: false }
     }
   }

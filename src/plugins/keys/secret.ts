@@ -33,17 +33,20 @@ async function fetchVersions (variable: string, arn: string, aws: Aws): Promise<
     if (typeof SecretString !== 'string' || !isSecret(SecretString)) throw new Error(`the ${VersionStage} version is not a text of 32 characters or more`)
     return SecretString
   }
+  const reads = [
+    read('AWSCURRENT'),
+    // Before the first rotation there is no previous version.
+    read('AWSPREVIOUS').catch(error => { if (isErrorNamed(error, 'ResourceNotFoundException')) return undefined; throw error })
+  ] as const
   try {
-    const [current, previous] = await Promise.all([
-      read('AWSCURRENT'),
-      // Before the first rotation there is no previous version.
-      read('AWSPREVIOUS').catch(error => { if (isErrorNamed(error, 'ResourceNotFoundException')) return undefined; throw error })
-    ])
+    const [current, previous] = await Promise.all(reads)
     return previous === undefined ? [current] : [current, previous]
   } catch (error) {
     const { name, message } = error as Error
     throw new Error(`${variable}: the secret cannot be read: ${name}: ${message}`, { cause: error })
   } finally {
+    // When one fails, the other may still run: without its connection it would be sent again.
+    await Promise.allSettled(reads)
     client.destroy()
   }
 }

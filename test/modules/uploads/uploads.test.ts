@@ -135,7 +135,7 @@ t.test('what is not an upload is not touched', async t => {
 })
 
 t.test('without a bucket the routes say so, and the service starts', async (t: Test) => {
-  const without = await buildTestApp(t, engines, { env: { UPLOADS_BUCKET: undefined } })
+  const without = await buildTestApp(t, engines, { env: { ...bus.env, UPLOADS_BUCKET: undefined } })
   const caller = await newCaller()
   const headers = { authorization: `Bearer ${caller.accessToken}` }
   for (const answer of [
@@ -146,4 +146,7 @@ t.test('without a bucket the routes say so, and the service starts', async (t: T
     t.equal(answer.statusCode, 404)
     t.match(answer.json(), { code: 'UPLOADS_DISABLED' })
   }
+  await without.users.remove({ userId: caller.user.id }, caller.user.id, 'x')
+  await without.outbox.sweep({ minAge: 0 })
+  t.equal(bus.eventsOf(caller.user.id).at(-1)?.type, 'user.deleted', 'an account ends without pictures to delete')
 })

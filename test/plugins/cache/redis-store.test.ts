@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { entryOf } from '../../../src/plugins/cache/entry.ts'
 import { createRedisStore } from '../../../src/plugins/cache/redis-store.ts'
@@ -21,7 +22,7 @@ const newKey = () => `key-${++keys}`
 /** A store on a line that a test can cut, connected. */
 async function open (t: Test) {
   const proxy = await startTcpProxy(t, redis.port)
-  const lines: { code?: string, message: string }[] = []
+  const lines: { code?: string, reason?: string, message: string }[] = []
   const log = { debug: (details: object, message: string) => { lines.push({ ...details, message }) } }
   const store = await createRedisStore(`redis://127.0.0.1:${proxy.port}`, TTL, log as never, createBreaker({ isFailure: () => true }))
   t.teardown(() => store.close())
@@ -139,7 +140,30 @@ t.test('a line that is cut is tried again after a tenth of a second, then after 
   t.equal(lines.filter(({ message }) => message === 'cache: command failed').length, 5, 'after five the others are not tried')
 })
 
-t.test('a line that says nothing keeps nobody waiting', async t => {
+t.test('a command that Redis rejects is logged with the code of its error, and without what it holds', async t => {
+  const { store, lines } = await open(t)
+  const key = newKey()
+  await raw.lpush(key, 'x')
+  lines.length = 0
+  t.same(await store.get(key), { isKnown: false })
+  t.same(lines, [{ reason: 'WRONGTYPE', message: 'cache: command failed' }])
+})
+
+t.test('on a line that says nothing a read does not wait until an earlier one has ended', async t => {
+  const { store, proxy, lines } = await open(t)
+  proxy.set('silent')
+  lines.length = 0
+  const reads = []
+  for (let i = 0; i < 3; i++) {
+    reads.push(store.get(newKey()))
+    await turn()
+  }
+  t.same(await Promise.all(reads), Array(3).fill({ isKnown: false }))
+  // Its client would say "Command timed out", a while after it has sent the command.
+  t.same(lines, Array(3).fill({ reason: 'Redis did not answer in time', message: 'cache: command failed' }))
+})
+
+t.test('a line that says nothing keeps nobody waiting, however many ask', async t => {
   const { store, proxy } = await open(t)
   proxy.set('silent')
   const start = performance.now()
