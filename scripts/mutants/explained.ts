@@ -168,5 +168,13 @@ const EXPLAINED: Explained[] = [
   { file: 'src/shared/static-answer.ts', of: /level: 9|zlib\.constants|WORTH_COMPRESSING/, reason: 'levels of compression, and the size from which it is worth it: the same content in a few bytes more or less' }
 ]
 
-export const reasonFor = ({ file, code, replacement }: Pick<Mutant, 'file' | 'code' | 'replacement'>): string | undefined =>
-  EXPLAINED.find(explained => (typeof explained.file === 'string' ? explained.file === file : explained.file.test(file)) && explained.of.test(`${code} → ${replacement}`))?.reason
+type Changed = Pick<Mutant, 'file' | 'code' | 'replacement'>
+
+const isOf = ({ file }: Explained, path: string): boolean => typeof file === 'string' ? file === path : file.test(path)
+const fits = (explained: Explained, { file, code, replacement }: Changed): boolean => isOf(explained, file) && explained.of.test(`${code} → ${replacement}`)
+
+export const reasonFor = (mutant: Changed): string | undefined => EXPLAINED.find(explained => fits(explained, mutant))?.reason
+
+/** Reasons for what is no longer there, or was noticed: none of those that are left of these files needs it. */
+export const needless = (files: string[], left: Changed[]): string[] =>
+  EXPLAINED.filter(explained => files.some(file => isOf(explained, file)) && !left.some(mutant => fits(explained, mutant))).map(({ file, of, reason }) => `${String(file)} ${String(of)}: ${reason}`)

@@ -97,10 +97,14 @@ export function withTables (page: string, records: Records, all: Pick<Mutant, 'f
     const share = tried === explained ? '' : `${(100 * noticed / (tried - explained)).toFixed(1)} %`
     return `| ${name} | ${mutants} | ${tried} | ${noticed}${late === 0 ? '' : ` (${late} by a timeout)`} | ${count('survived')} | ${count('unreached')} | ${explained} | ${share} |`
   }
+  const tried = sum(Object.values(records).map(({ mutants }) => mutants))
+  const noticed = sum(Object.values(records).map(({ noticed }) => noticed))
   const linesOf = (some: Left[]) => [...Map.groupBy(some, ({ line }) => line)].map(([line, { length }]) => length === 1 ? String(line) : `${line} (${length})`).join(', ')
   const reasons = Map.groupBy(left.filter(({ reason }) => reason !== undefined), ({ file, reason }) => `\`${file}\` | ${reason}`)
   const unexplained = Map.groupBy(left.filter(({ reason }) => reason === undefined), ({ file }) => file)
   return replaceBetween(page, TABLES, [
+    `Score: ${(100 * noticed / tried).toFixed(1)} %`,
+    '',
     '| part | mutants | tried | noticed | survived | reached by no test beside it | explained | noticed of those that can be |',
     '|---|---|---|---|---|---|---|---|',
     ...[...Map.groupBy(all, ({ file }) => folderOf(file))]
@@ -114,10 +118,14 @@ export function withTables (page: string, records: Records, all: Pick<Mutant, 'f
     '|---|---|---|',
     ...[...reasons].map(([reason, { length }]) => `| ${reason} | ${length} |`),
     '',
-    'Neither noticed nor explained; each needs a test, or a reason. By line, with how many there are of it:',
-    '',
-    '| file | mutants | lines |',
-    '|---|---|---|',
-    ...[...unexplained].map(([file, mutants]) => `| \`${file}\` | ${mutants.length} | ${linesOf(mutants)} |`)
+    ...unexplained.size === 0
+      ? ['Each of the others was noticed.']
+      : [
+          'Neither noticed nor explained; each needs a test, or a reason. By line, with how many there are of it:',
+          '',
+          '| file | mutants | lines |',
+          '|---|---|---|',
+          ...[...unexplained].map(([file, mutants]) => `| \`${file}\` | ${mutants.length} | ${linesOf(mutants)} |`)
+        ]
   ].join('\n'))
 }

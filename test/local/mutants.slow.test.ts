@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
-import { instrument, makeCopy } from '../../scripts/mutants/copy.ts'
+import { hashOf, instrument, makeCopy } from '../../scripts/mutants/copy.ts'
+import { needless, reasonFor } from '../../scripts/mutants/explained.ts'
 import { createHot } from '../../scripts/mutants/hot.ts'
 import { createJudge } from '../../scripts/mutants/judge.ts'
 import { runTest } from '../../scripts/mutants/run.ts'
@@ -99,6 +100,7 @@ t.test('whole files are recorded until they change, and the page has what is lef
   t.same(readRecords(root, instrumented), {})
   writeRecords(root, records, [], instrumented)
   const noted = readFileSync(join(root, 'docs/testing.md'), 'utf8')
+  t.match(noted, /^Score: 33\.3 %$/m)
   t.match(noted, '| `src/shared` | 3 | 3 | 1 (1 by a timeout) | 1 | 1 | 1 | 50.0 % |')
   t.match(noted, '| together | 5 | 3 | 1 (1 by a timeout) | 1 | 1 | 1 | 50.0 % |')
   t.notMatch(noted, '`src/app', 'nothing of it was tried')
@@ -119,7 +121,22 @@ t.test('whole files are recorded until they change, and the page has what is lef
   const later = writeRecords(root, {}, [outcome(survivor, 'timeout'), outcome(noticed, 'killed'), outcome(known, 'survived')], instrumented)
   t.same(later['src/shared/a.ts'], { source: 'hash of src/shared/a.ts', mutants: 2, noticed: 2, timeouts: 2, left: [] }, 'a test was added')
   t.equal(later['src/shared/locale.ts']!.left.length, 1)
+  t.match(readFileSync(join(root, 'docs/testing.md'), 'utf8'), '\nEach of the others was noticed.\n')
   t.throws(() => withTables('nothing', {}, []), /has lost the lines/)
+})
+
+t.test('what no test noticed has its reason, and each reason is needed', async t => {
+  // Of files that have changed since, nothing is known.
+  const records = readRecords(ROOT, { hashes: new Map(globSync('src/**/*.ts', { cwd: ROOT }).map(file => [file, hashOf(readFileSync(join(ROOT, file), 'utf8'))])) })
+  const left = Object.entries(records).flatMap(([file, { left }]) => left.map(mutant => ({ file, ...mutant })))
+  t.strictSame(left.filter(mutant => reasonFor(mutant) === undefined).map(({ file, line, code, replacement }) => `${file}:${line} ${code} → ${replacement}`), [])
+  t.strictSame(needless(Object.keys(records), left), [])
+
+  const [first] = left
+  t.ok(first)
+  const others = left.filter(mutant => reasonFor(mutant) !== reasonFor(first!))
+  t.equal(needless([first!.file], others).length, 1, 'its mutants were noticed')
+  t.equal(reasonFor({ ...first!, code: 'another' }), undefined)
 })
 
 t.test('a test that does not end is ended, with all that it started', async t => {
