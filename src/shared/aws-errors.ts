@@ -27,7 +27,8 @@ const CONFLICTS = ['TransactionConflictException', 'TransactionInProgressExcepti
 /** The request was throttled. */
 const THROTTLES = ['ThrottlingException', 'ProvisionedThroughputExceededException', 'RequestLimitExceeded', 'LimitExceededException']
 
-const FAILURES = ['TimeoutError', 'AbortError', 'NetworkingError', 'InternalServerError', 'ServiceUnavailable']
+/** The last one: what gives a container or a machine its credentials did not answer. */
+const FAILURES = ['TimeoutError', 'AbortError', 'NetworkingError', 'InternalServerError', 'ServiceUnavailable', 'CredentialsProviderError']
 
 const NETWORK_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ERR_STREAM_PREMATURE_CLOSE']
 

@@ -11,6 +11,7 @@ import breakers from '../../src/plugins/breakers.ts'
 import config, { loadConfig } from '../../src/plugins/config.ts'
 import dynamodb from '../../src/plugins/dynamodb.ts'
 import metrics from '../../src/plugins/metrics.ts'
+import { isOutage } from '../../src/shared/aws-errors.ts'
 import '../credentials.ts'
 import { until } from '../until.ts'
 
@@ -75,6 +76,27 @@ t.test('a call that is refused was answered', async t => {
   const { app, asked, counted, read } = await build(t, response => response.writeHead(400).end('{"__type":"ResourceNotFoundException"}'))
   for (let i = 0; i < 6; i++) await t.rejects(read(), { name: 'ResourceNotFoundException' })
   t.same([asked.length, counted, app.breakers.stateOf('dynamodb')], [6, [], 'closed'])
+})
+
+t.test('a machine whose credentials cannot be had now has an outage, and works when it has them', async t => {
+  const before = { ...process.env }
+  t.teardown(() => { process.env = before })
+  let isAway = true
+  const server = createServer((_request, response) => {
+    if (isAway) response.writeHead(500).end()
+    else response.setHeader('content-type', 'application/json').end(JSON.stringify({ AccessKeyId: 'x', SecretAccessKey: 'y', Token: 'z', Expiration: new Date(Date.now() + 3_600_000) }))
+  })
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => server.close())
+  const { AWS_ACCESS_KEY_ID: _id, AWS_SECRET_ACCESS_KEY: _key, AWS_PROFILE: _profile, ...rest } = before
+  process.env = { ...rest, AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' }
+  const { asked, read } = await build(t, response => response.end('{}'))
+  const error = await read().catch((error: Error) => error)
+  t.ok(isOutage(error), String(error))
+  t.equal(asked.length, 0)
+  isAway = false
+  await read()
+  t.equal(asked.length, 1)
 })
 
 t.test('the connections end with the app', async t => {

@@ -8,7 +8,7 @@ const cancelled = (...codes: (string | undefined)[]) => named('TransactionCancel
 /** Names as they are in AWS's documentation, and what each error means. */
 const THROTTLES = ['ThrottlingException', 'ProvisionedThroughputExceededException', 'RequestLimitExceeded', 'LimitExceededException']
 const CONFLICTS = ['TransactionConflictException', 'TransactionInProgressException']
-const FAILURES = ['TimeoutError', 'AbortError', 'NetworkingError', 'InternalServerError', 'ServiceUnavailable']
+const FAILURES = ['TimeoutError', 'AbortError', 'NetworkingError', 'InternalServerError', 'ServiceUnavailable', 'CredentialsProviderError']
 const CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ERR_STREAM_PREMATURE_CLOSE']
 
 t.test('each error of AWS is of the kind that its name says', async t => {
