@@ -39,7 +39,8 @@ interface JudgeOptions {
 
 /** What is known about test files, shared by all processes. */
 export function createJudge ({ root, cache, instrumented, testsFor, budgetMs }: JudgeOptions) {
-  const code = hashOf(JSON.stringify([...instrumented.files]))
+  // A profile also depends on how it is made.
+  const code = hashOf(JSON.stringify([...instrumented.files, readFileSync(join(import.meta.dirname, 'worker.ts'), 'utf8')]))
   const dir = join(cache, 'profiles')
   mkdirSync(dir, { recursive: true })
   const profiles = new Map<string, Promise<Profile>>()

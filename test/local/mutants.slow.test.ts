@@ -51,13 +51,14 @@ t.test('a test notices a mutant, and without its assertions does not', async t =
 
 t.test('a process that stays gives the answers of one for each test, whatever ran before', async t => {
   // What a module remembers would go from one mutant to the next, if modules were not loaded anew.
-  const source = `${SOURCE}const long = new Map<string, boolean>()\nexport const LIMIT = 2 + 3\nexport const remembered = (text: string): boolean => { if (!long.has(text)) long.set(text, isLong(text)); return long.get(text)! }\nexport const unused = (a: number): number => a + 1\n`
+  const source = `${SOURCE}const long = new Map<string, boolean>()\nexport const LIMIT = 2 + 3\nexport const remembered = (text: string): boolean => { if (!long.has(text)) long.set(text, isLong(text)); return long.get(text)! }\nexport const unused = (a: number): number => a + 1\nexport const half = (a: number): number => a / 2\n`
   const body = `import t from 'tap'
-import { forever, isLong, LIMIT, remembered } from '../../src/shared/long.ts'
+import { forever, half, isLong, LIMIT, remembered } from '../../src/shared/long.ts'
 let started = false
 t.test('first', async t => { started = true; t.ok(isLong('four')); t.ok(remembered('four')) })
+const two = half(4)
 t.test('needs the first', async t => { t.ok(started); t.notOk(isLong('abc')) })
-t.test('others', async t => { forever(); t.equal(LIMIT, 5) })
+t.test('others', async t => { forever(); t.equal(LIMIT, 5); t.equal(two, 2) })
 `
   const { root, copy, mutants, files, hashes, run } = await project(t, body, source)
   const hot = createHot(copy, new AbortController().signal)
