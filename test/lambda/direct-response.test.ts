@@ -177,6 +177,11 @@ t.test('an answer that HTTP sends before another one has no body', async t => {
   t.same([statusCode, body], [103, ''])
 })
 
+t.test('headers of the connection are not part of an answer', async t => {
+  const { headers } = await served((_request, response) => { response.writeHead(200, { Connection: 'close', 'Keep-Alive': 'timeout=5', 'Transfer-Encoding': 'chunked', 'X-A': 'a' }).end('x') })
+  t.same(Object.keys(headers!).sort(), ['date', 'x-a'])
+})
+
 t.test('cookies are where the event\'s source reads them', async t => {
   const cookiesOf = async (value: string | string[], isV2: boolean) => {
     const { headers, multiValueHeaders, cookies } = await served((_request, response) => { response.setHeader('set-cookie', value).end() }, { isV2 })
