@@ -100,7 +100,8 @@ class DirectResponse extends ServerResponse {
 
   #keep (chunk: Chunk, encoding: BufferEncoding | null | undefined): void {
     if (!this.headersSent) this.writeHead(this.statusCode)
-    const kept = typeof chunk === 'string' && (encoding ?? 'utf8') === 'utf8' ? chunk : Buffer.from(chunk as string, encoding ?? undefined)
+    const given = encoding ?? undefined
+    const kept = typeof chunk === 'string' && given === undefined ? chunk : Buffer.from(chunk as string, given)
     if (this.#hasBody()) this.#chunks.push(kept)
   }
 
@@ -203,12 +204,9 @@ function answerOf (response: DirectResponse, { isV2 }: AppRequest): HttpAnswer {
  * The caller makes sure that a URL parser would leave the target as it is.
  */
 export function createDirect (app: App): Serve {
-  let isReady = false
+  let ready: PromiseLike<unknown> | undefined
   return async request => {
-    if (!isReady) {
-      await app.ready()
-      isReady = true
-    }
+    await (ready ??= app.ready())
     const response = await new Promise<DirectResponse>((resolve, reject) => {
       const raw = new DirectRequest(request)
       raw.response = new DirectResponse(raw, resolve, reject)
