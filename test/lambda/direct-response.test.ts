@@ -114,7 +114,10 @@ const RESPONSES: Record<string, Handler> = {
     response.end('x')
   },
   'its end, and what is written then': (_request, response, seen) => {
-    response.on('finish', () => { seen['returned'] = response.write('more', error => { seen['error'] = codeOf(error) }) })
+    response.on('finish', () => {
+      seen['returned'] = response.write('more', error => { seen['error'] = codeOf(error) })
+      response.end('more', (error?: Error) => { seen['end'] = codeOf(error) })
+    })
     response.on('error', error => { seen['event'] = codeOf(error) })
     response.end('x')
   },

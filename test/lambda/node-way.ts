@@ -22,16 +22,16 @@ const withoutConnection = (headers: object) => Object.fromEntries(Object.entries
 /** The answer and what the handler saw, once the response has closed. */
 async function over (answerOf: (handler: (request: IncomingMessage, response: ServerResponse) => void) => Promise<object>, handler: Handler): Promise<{ answer: unknown, seen: Seen }> {
   const seen: Seen = {}
-  let read = (): object => ({})
+  let last = (): object => ({})
   const closed = Promise.withResolvers<void>()
   const answer = await answerOf((request, response) => {
     response.on('close', closed.resolve)
-    read = () => stateOf(response)
+    last = () => stateOf(response)
     void handler(request, response, seen)
   }).catch(() => 'none')
   await closed.promise
   for (let i = 0; i < 5; i++) await turn()
-  return { answer, seen: { ...seen, read: read() } }
+  return { answer, seen: { ...seen, last: last() } }
 }
 
 /** Through `createDirect`. */
