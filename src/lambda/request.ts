@@ -15,8 +15,8 @@ function queryOf (event: HttpEvent): string {
     .join('&')
 }
 
-/** Headers of which Node keeps the first value only. See `message.headers` in its documentation. */
-const SINGLE = new Set(['age', 'authorization', 'content-length', 'content-type', 'etag', 'expires', 'from', 'host', 'if-modified-since', 'if-unmodified-since', 'last-modified', 'location', 'max-forwards', 'proxy-authorization', 'referer', 'retry-after', 'server', 'user-agent'])
+/** Headers of which Node keeps the first value only; the length of the body is counted. See `message.headers` in its documentation. */
+const SINGLE = new Set(['age', 'authorization', 'content-type', 'etag', 'expires', 'from', 'host', 'if-modified-since', 'if-unmodified-since', 'last-modified', 'location', 'max-forwards', 'proxy-authorization', 'referer', 'retry-after', 'server', 'user-agent'])
 
 /** A repeated header as Node joins it. */
 function joined (name: string, values: unknown[]): string | string[] {
