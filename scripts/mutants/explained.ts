@@ -158,7 +158,7 @@ const EXPLAINED: Explained[] = [
   { file: 'src/lambda/direct.ts', of: /^now !== second → true/, reason: 'the memory of the date: the same, made again' },
   { file: 'src/lambda/direct.ts', of: /^!this\.writableEnded → true/, reason: 'a promise that has its answer takes no failure: the condition saves an error that nobody sees' },
   { file: 'src/lambda/direct.ts', of: /^'' → "Stryker/, reason: 'a header that is removed at once; a date that is replaced before its first use' },
-  { file: 'src/lambda/direct.ts', of: /^(?:typeof chunk === 'string' && given === undefined|given === undefined|chunks\.length === 1 && typeof chunk === 'string' && !isBase64Encoded) → false/, reason: 'a shortcut for text: by its bytes it becomes the same text' },
+  { file: 'src/lambda/direct.ts', of: /^(?:typeof chunk === 'string' && given === undefined|chunks\.length === 1 && typeof chunk === 'string' && !isBase64Encoded) → false/, reason: 'a shortcut for text: by its bytes it becomes the same text' },
   { file: 'src/lambda/direct.ts', of: /^typeof part === 'string' → true/, reason: 'a copy of bytes has the same bytes' },
   { file: 'src/lambda/http.ts', of: /^'v2' → ""/, reason: 'every version but v1 has the shape of v2' },
   { file: 'src/lambda/http.ts', of: /^result\.body\.length > limit \/ 6 - 16_384 → (?:true|.*>=)/, reason: 'a shortcut for answers that are short enough: what follows counts their bytes' },
