@@ -164,7 +164,7 @@ const EXPLAINED: Explained[] = [
   { file: 'src/lambda/http.ts', of: /^result\.body\.length > limit \/ 6 - 16_384 → (?:true|.*>=)/, reason: 'a shortcut for answers that are short enough: what follows counts their bytes' },
   { file: 'src/lambda/request.ts', of: /^'__proto__' → ""/, reason: 'the value of a header is a text, and a text is no prototype' },
   { file: 'src/lambda/request.ts', of: /^'\\uFFFD' → ""/, reason: 'a shortcut: without such a character nothing is replaced' },
-  { file: 'src/lambda/request-path.ts', of: /^known === undefined →/, reason: 'the memory of resources: the same parts, split again' },
+  { file: 'src/lambda/request-path.ts', of: /^known === undefined → true/, reason: 'the memory of resources: the same parts, split again' },
   { file: 'src/shared/access-token.ts', of: /^\['EdDSA' as const\] →/, reason: 'without a list, the algorithm of the key is the only one: the same' },
   { file: 'src/shared/locale.ts', of: /^'ltr' →/, reason: 'Node knows the direction of every language: the default is for the compiler' },
   { file: 'src/shared/network.ts', of: /^'' → "Stryker/, reason: 'a text that is split has a first part' },
