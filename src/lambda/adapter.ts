@@ -14,12 +14,12 @@ export async function createAdapter (app: App): Promise<Serve> {
     // The stage has been removed already, so a stage named v1 does not remove /v1.
     retainStage: true,
     enforceBase64: ({ headers }) => isBinary(headers as Record<string, string | undefined>)
-  }) as (request: object) => Promise<HttpAnswer>
+  }) as (request: object) => Promise<HttpAnswer & { headers: object }>
 
   return async ({ method, target, headers, body, address, isV2 }) => {
-    // In the format of a REST API's event, which the adapter passes on unchanged.
+    // In the format of a REST API's event, which has no version, and which the adapter passes on unchanged.
     const answer = await proxy({
-      version: isV2 ? '2.0' : '1.0',
+      version: isV2 ? '2.0' : undefined,
       httpMethod: method,
       path: target,
       // Without a user agent, it would set one of its own.
@@ -28,7 +28,7 @@ export async function createAdapter (app: App): Promise<Serve> {
       body: body?.toString('base64') ?? null,
       isBase64Encoded: true
     })
-    for (const name of HOP_BY_HOP) delete answer.headers?.[name]
+    for (const name of HOP_BY_HOP) delete answer.headers[name]
     return answer
   }
 }

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { ServerResponse, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { App } from '../app.ts'
+import { isObject } from '../shared/is-object.ts'
 import { HOP_BY_HOP, isBinary, type AppRequest, type HttpAnswer, type Serve } from './serve.ts'
 
 // Fastify needs a request and a response, not a socket. `inject`, which @fastify/aws-lambda uses, makes them from an option
@@ -30,7 +31,7 @@ class DirectRequest extends Readable {
   readonly headers: AppRequest['headers']
   readonly socket: Connection
   readonly #body: Buffer | null
-  response: ServerResponse | undefined
+  response!: ServerResponse
 
   constructor ({ method, target, headers, body, address }: AppRequest) {
     // It stays open when its body has been read: Fastify takes a closed request for a client that has gone.
@@ -47,13 +48,14 @@ class DirectRequest extends Readable {
   }
 
   override _read (): void {
-    if (this.#body !== null) this.push(this.#body)
+    // Without a body, this is its end already.
+    this.push(this.#body)
     this.push(null)
   }
 
   override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
     // As on a connection: without the rest of the request there is no answer.
-    if (!this.readableEnded) this.response?.destroy(error ?? undefined)
+    if (!this.readableEnded) this.response.destroy(error ?? undefined)
     callback(this.listenerCount('error') === 0 ? null : error)
   }
 }
@@ -67,6 +69,9 @@ class DirectResponse extends ServerResponse {
   readonly #onFailure: (error: Error) => void
   readonly #chunks: (string | Buffer)[] = []
   #headers: OutgoingHttpHeaders = {}
+  // Node's own follow its socket.
+  override writableFinished = false
+  override closed = false
 
   constructor (request: DirectRequest, onEnd: (response: DirectResponse) => void, onFailure: (error: Error) => void) {
     super(request as unknown as IncomingMessage)
@@ -76,15 +81,15 @@ class DirectResponse extends ServerResponse {
 
   override writeHead (...args: unknown[]): this {
     const given = args.at(-1)
+    const isFirst = this.getHeaderNames().length === 0
     // A list can repeat names. Node joins them only with headers that were set before.
-    if (Array.isArray(given)) {
+    if (isFirst && Array.isArray(given)) {
       this.setHeader('x', '')
       this.removeHeader('x')
     }
-    // Node keeps what it is given here only if other headers were set before.
-    const isOnly = typeof given === 'object' && given !== null && !Array.isArray(given) && this.getHeaderNames().length === 0
     super.writeHead(...args as Parameters<ServerResponse['writeHead']>)
-    this.#headers = isOnly ? given as OutgoingHttpHeaders : this.getHeaders()
+    // Node keeps what it is given here only if other headers were set before.
+    this.#headers = isFirst && isObject(given) && !Array.isArray(given) ? given as OutgoingHttpHeaders : this.getHeaders()
     return this
   }
 
@@ -95,8 +100,8 @@ class DirectResponse extends ServerResponse {
 
   #keep (chunk: Chunk, encoding: BufferEncoding | null | undefined): void {
     if (!this.headersSent) this.writeHead(this.statusCode)
-    const isUtf8 = encoding === undefined || encoding === null || encoding === 'utf8' || encoding === 'utf-8'
-    const kept = typeof chunk === 'string' && isUtf8 ? chunk : Buffer.from(chunk as string, encoding ?? undefined)
+    const given = encoding ?? undefined
+    const kept = typeof chunk === 'string' && given === undefined ? chunk : Buffer.from(chunk as string, given)
     if (this.#hasBody()) this.#chunks.push(kept)
   }
 
@@ -115,8 +120,9 @@ class DirectResponse extends ServerResponse {
     if (this.writableEnded || this.destroyed) return super.end(chunk, encoding as BufferEncoding, callback ?? undefined)
     if (chunk !== undefined && chunk !== null) this.#keep(chunk, encoding)
     if (!this.headersSent) this.writeHead(this.statusCode)
-    // `writableEnded` and `writableFinished` are read from it.
+    // `writableEnded` is read from it.
     this.finished = true
+    this.writableFinished = true
     if (typeof callback === 'function') this.once('finish', callback)
     this.#onEnd(this)
     // The hooks that run now log the answer. What waits for it goes on after this, and only then can Lambda freeze the process.
@@ -129,6 +135,7 @@ class DirectResponse extends ServerResponse {
     this.destroyed = true
     if (!this.writableEnded) this.#onFailure(error ?? new Error('The response was destroyed before its end'))
     process.nextTick(() => {
+      this.closed = true
       if (error !== undefined && this.listenerCount('error') > 0) this.emit('error', error)
       this.emit('close')
     })
@@ -165,33 +172,28 @@ function httpDate (): string {
 function answerOf (response: DirectResponse, { isV2 }: AppRequest): HttpAnswer {
   const { headers: given, chunks } = response.sent
   const headers: Record<string, string> = {}
-  let cookies: string[] | undefined
-  let isList = false
+  let cookies: OutgoingHttpHeaders[string]
   for (const name in given) {
     const value = given[name]
     const lower = name.toLowerCase()
     if (HOP_BY_HOP.includes(lower)) continue
-    if (lower !== 'set-cookie') {
-      headers[lower] = typeof value === 'string' ? value : Array.isArray(value) ? value.join(',') : String(value)
-      continue
-    }
-    isList = Array.isArray(value)
-    cookies = [value].flat().map(String)
+    if (lower === 'set-cookie') cookies = value
+    else headers[lower] = Array.isArray(value) ? value.join(',') : String(value)
   }
   if (response.sendDate) headers['date'] ??= httpDate()
 
-  const answer: HttpAnswer = { statusCode: response.statusCode, headers, isBase64Encoded: isBinary(headers), body: '' }
-  if (cookies !== undefined) {
-    if (isV2) answer.cookies = cookies
-    else if (isList) answer.multiValueHeaders = { 'set-cookie': cookies }
-    else headers['set-cookie'] = cookies[0]!
-  }
+  const isBase64Encoded = isBinary(headers)
   const [chunk] = chunks
-  if (chunks.length === 1 && typeof chunk === 'string' && answer.isBase64Encoded === false) {
+  const body = chunks.length === 1 && typeof chunk === 'string' && !isBase64Encoded
     // In UTF-8, half of a surrogate pair is U+FFFD.
-    answer.body = chunk.toWellFormed()
-  } else if (chunk !== undefined) {
-    answer.body = Buffer.concat(chunks.map(part => typeof part === 'string' ? Buffer.from(part) : part)).toString(answer.isBase64Encoded ? 'base64' : 'utf8')
+    ? chunk.toWellFormed()
+    : Buffer.concat(chunks.map(part => typeof part === 'string' ? Buffer.from(part) : part)).toString(isBase64Encoded ? 'base64' : 'utf8')
+  const answer: HttpAnswer = { statusCode: response.statusCode, headers, isBase64Encoded, body }
+  if (cookies !== undefined) {
+    const list = [cookies].flat().map(String)
+    if (isV2) answer.cookies = list
+    else if (Array.isArray(cookies)) answer.multiValueHeaders = { 'set-cookie': list }
+    else headers['set-cookie'] = String(cookies)
   }
   return answer
 }
@@ -202,12 +204,9 @@ function answerOf (response: DirectResponse, { isV2 }: AppRequest): HttpAnswer {
  * The caller makes sure that a URL parser would leave the target as it is.
  */
 export function createDirect (app: App): Serve {
-  let isReady = false
+  let ready: PromiseLike<unknown> | undefined
   return async request => {
-    if (!isReady) {
-      await app.ready()
-      isReady = true
-    }
+    await (ready ??= app.ready())
     const response = await new Promise<DirectResponse>((resolve, reject) => {
       const raw = new DirectRequest(request)
       raw.response = new DirectResponse(raw, resolve, reject)

@@ -83,7 +83,7 @@ export function createHttp (app: App, direct: Serve = createDirect(app)) {
     if (isAlb(event) && event.multiValueHeaders !== undefined) {
       // A target group that sends header lists reads only header lists.
       const lists = Object.fromEntries(Object.entries(result.headers ?? {}).map(([name, value]) => [name, [value]]))
-      return { statusCode: result.statusCode, multiValueHeaders: { ...lists, ...result.multiValueHeaders }, body: result.body, isBase64Encoded: result.isBase64Encoded ?? false }
+      return { statusCode: result.statusCode, multiValueHeaders: { ...lists, ...result.multiValueHeaders }, body: result.body, isBase64Encoded: result.isBase64Encoded }
     }
     return result
   }

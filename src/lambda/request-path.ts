@@ -31,7 +31,7 @@ function partsOf (resource: string): string[] {
  * base path of a custom domain. `undefined` when the event does not contain it.
  */
 function describedPath (path: string, event: Exclude<HttpEvent, ALBEvent>): string | undefined {
-  const resource = isV2(event) ? /^\S+ (\/\S*)$/.exec(event.routeKey ?? '')?.[1] : event.resource
+  const resource = isV2(event) ? /^\S+ (\/\S*)$/.exec(event.routeKey)?.[1] : event.resource
   if (typeof resource !== 'string') return undefined
   let whole = ''
   // Every second part is the name of a parameter.

@@ -15,8 +15,8 @@ function queryOf (event: HttpEvent): string {
     .join('&')
 }
 
-/** Headers of which Node keeps the first value only. See `message.headers` in its documentation. */
-const SINGLE = new Set(['age', 'authorization', 'content-length', 'content-type', 'etag', 'expires', 'from', 'host', 'if-modified-since', 'if-unmodified-since', 'last-modified', 'location', 'max-forwards', 'proxy-authorization', 'referer', 'retry-after', 'server', 'user-agent'])
+/** Headers of which Node keeps the first value only; the length of the body is counted. See `message.headers` in its documentation. */
+const SINGLE = new Set(['age', 'authorization', 'content-type', 'etag', 'expires', 'from', 'host', 'if-modified-since', 'if-unmodified-since', 'last-modified', 'location', 'max-forwards', 'proxy-authorization', 'referer', 'retry-after', 'server', 'user-agent'])
 
 /** A repeated header as Node joins it. */
 function joined (name: string, values: unknown[]): string | string[] {
@@ -55,8 +55,9 @@ export function headersOf (event: HttpEvent): RequestHeaders {
  */
 function bodyOf ({ body, isBase64Encoded }: HttpEvent): Buffer | null {
   if (body === undefined || body === null) return null
-  if (isBase64Encoded || !String(body).includes('\uFFFD')) return Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
-  return Buffer.from(Buffer.from(body).toString('latin1').replaceAll('\xEF\xBF\xBD', '\xFF'), 'latin1')
+  if (isBase64Encoded) return Buffer.from(body, 'base64')
+  const bytes = Buffer.from(body)
+  return String(body).includes('\uFFFD') ? Buffer.from(bytes.toString('latin1').replaceAll('\xEF\xBF\xBD', '\xFF'), 'latin1') : bytes
 }
 
 /** The client's address as AWS saw it. A load balancer has no field for it, but appends it to X-Forwarded-For, with the port if configured. */

@@ -19,7 +19,7 @@ export interface HttpAnswer {
   multiValueHeaders?: Record<string, string[]>
   cookies?: string[]
   body: string
-  isBase64Encoded?: boolean
+  isBase64Encoded: boolean
 }
 
 /** Passes a request to the app. The answer has none of the headers below. Rejects when the app gives no answer. */

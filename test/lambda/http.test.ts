@@ -56,7 +56,8 @@ t.test('what cannot be a request is a 400 that repeats at most 256 characters of
   const path = `no-slash${'x'.repeat(1000)}`
   const answer = await http(rest(path))
   t.equal(answer.statusCode, 400)
-  t.match(JSON.parse(answer.body), { code: 'REQUEST_MALFORMED', detail: 'The request cannot be understood', instance: path.slice(0, 256) })
+  const { code, detail, instance } = JSON.parse(answer.body) as Record<string, string>
+  t.strictSame({ code, detail, instance }, { code: 'REQUEST_MALFORMED', detail: 'The request cannot be understood', instance: path.slice(0, 256) })
   t.match(lines[0], { level: 'warn', fields: { err: { name: 'URIError' } } })
   t.equal((JSON.parse((await http(rest('/', { path: undefined }))).body) as { instance: string }).instance, '/')
   t.strictSame(targets, [])
@@ -67,7 +68,7 @@ t.test('a target that a URL parser would change goes through the adapter, and ev
   for (const [target, isDirect] of [
     ['/echo/a', true], ['/echo/', true], ['/echo/a-.~!$&()*+,;=:@_9', true], ['/echo/%20', true], ["/echo/it's", true],
     ['/echo/a?b=c', true], ['/echo/a?b=c&d=%2F?/:@!$()*+,;', true], ["/echo/a?b='", false],
-    ['/echo/a?b="', false], ['/echo/a?b=<', false], ['/echo/a|b', false], ['/echo/a"b', false], ['/echo/{a}', false], ['/echo/a?', true], ['/echo/a?b=|c', false]
+    ['/echo/a?b="', false], ['/echo/a?b=<', false], ['/echo/a|b', false], ['/echo/a|b/c', false], ['/echo/a"b', false], ['/echo/{a}', false], ['/echo/a?', true], ['/echo/a?b=|c', false]
   ] as const) {
     targets.length = 0
     const answer = await http(functionUrlEvent(get(target)) as never)

@@ -62,6 +62,7 @@ t.test('the bytes of a body are those that the client sent, or cannot be valid',
   t.equal(bodyOf('é').body?.toString('hex'), 'c3a9')
   t.equal(bodyOf('é').headers['content-length'], '2')
   t.equal(bodyOf('/w==', true).body?.toString('hex'), 'ff')
+  t.equal(bodyOf('eA==\ufffd', true).body?.toString(), 'x', 'base64 with what is none')
   t.equal(bodyOf('77+9', true).body?.toString('hex'), 'efbfbd', 'a replacement character that the client wrote')
   t.equal(bodyOf('a\ufffdé\ufffd').body?.toString('hex'), '61ffc3a9ff', 'each replaced byte is invalid again')
   t.equal(of(restBinaryEvent({ ...get('/'), body: 'é' })).body?.toString('hex'), 'c3a9')
@@ -75,6 +76,10 @@ t.test('the client is where AWS saw it', async t => {
   t.equal(forwarded('198.51.100.7:4711'), '198.51.100.7')
   t.equal(forwarded('[2001:db8::1]:4711'), '2001:db8::1')
   t.equal(forwarded(undefined), '127.0.0.1')
+  for (const toEvent of [httpEvent, functionUrlEvent]) {
+    const { requestContext, ...event } = toEvent(get('/')) as APIGatewayProxyEventV2
+    t.equal(of({ ...event, requestContext: { ...requestContext, http: { ...requestContext.http, sourceIp: '203.0.113.9' } } }).address, '203.0.113.9')
+  }
   const event = restEvent(get('/', [['X-Forwarded-For', '198.51.100.7']])) as APIGatewayProxyEvent
   t.equal(of(event).address, '127.0.0.1', 'a header does not count elsewhere')
   t.equal(of({ ...event, requestContext: { ...event.requestContext, identity: { sourceIp: '203.0.113.9' } } }).address, '203.0.113.9')
