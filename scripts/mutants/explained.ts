@@ -77,7 +77,6 @@ const EXPLAINED: Explained[] = [
   { file: 'src/plugins/cache/index.ts', of: /^CACHE_TTL_SECONDS > 0 → (?:true|.*>=)/, reason: 'a cache that is off uses no store: which one it has is a matter of memory' },
   { file: 'src/plugins/cache/read-through.ts', of: /^(?:\{ isKnown: false, entry: undefined \} → \{\}|running\.began > arrived → .*>=)/, reason: '`undefined` is as false; no two reads or loads have one number' },
   { file: 'src/plugins/cache/read-through.ts', of: /^(?:value === undefined → (?:true|false)$|checked\.delete\(key\))/, reason: 'what stays in memory: an entry is only known again by its whole text' },
-  { file: 'src/plugins/cache/redis-store.ts', of: /^true → false/, reason: 'how many commands share a packet: the answers are the same' },
   { file: 'src/plugins/cache/redis-store.ts', of: /^'' → "Stryker/, reason: 'no entry is such a text' },
   { file: 'src/plugins/cache/redis-store.ts', of: /^(?:\(\) => clearTimeout\(timer\)|\{ ok: false \} → \{\})/, reason: 'a timer that ends after 50 ms, and rejects what is settled; `undefined` is as false' },
   { file: 'src/plugins/cache/store.ts', of: /^\{ return undefined \} → \{\}/, reason: 'a function that returns nothing returns `undefined`' },

@@ -73,7 +73,9 @@ function withNoticed (records: Records, outcomes: Outcome[]): Records {
 
 /** Adds records to those that hold, and outcomes to those of the same files, and writes all of them and the tables of docs/testing.md. */
 export function writeRecords (root: string, added: Records, outcomes: Outcome[], instrumented: Instrumented): Records {
-  const records = Object.fromEntries(Object.entries({ ...withNoticed(readRecords(root, instrumented), outcomes), ...added }).sort(([a], [b]) => a < b ? -1 : 1))
+  // What was noticed once stays so, until its file changes: a run may have had a smaller budget, or a busy machine.
+  const held = Object.entries(withNoticed(readRecords(root, instrumented), outcomes)).filter(([file, { mutants }]) => (added[file]?.mutants ?? mutants) === mutants)
+  const records = Object.fromEntries(Object.entries({ ...added, ...Object.fromEntries(held) }).sort(([a], [b]) => a < b ? -1 : 1))
   writeFiles(root, {
     [RECORDS]: `${JSON.stringify(records, undefined, 1)}\n`,
     [PAGE]: withTables(readFileSync(join(root, PAGE), 'utf8'), records, instrumented.mutants)
