@@ -50,7 +50,7 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/plugins/spans', ['test/server/tracing.test.ts']],
   ['src/plugins/sqs', ['test/plugins/s3.test.ts', 'test/modules/email/worker.test.ts']],
   ['src/shared/access-token', ['test/plugins/jwt.test.ts', 'test/authorizer/authorizer.test.ts']],
-  ['src/server.ts', ['test/server/metrics.test.ts', 'test/plugins/rate-limit/rate-limit.test.ts', 'test/plugins/log-output.test.ts', 'test/faults/server.test.ts']],
+  ['src/server.ts', ['test/server/process.test.ts', 'test/server/metrics.test.ts', 'test/plugins/rate-limit/rate-limit.test.ts', 'test/plugins/log-output.test.ts', 'test/faults/server.test.ts']],
   ['src/shared/aws-errors', ['test/plugins/aws.test.ts', 'test/modules/users/registration.test.ts']],
   ['src/shared/base-path', ['test/lambda/base-path.test.ts']],
   ['src/shared/colour', ['test/modules/email/catalogues.test.ts']],
