@@ -156,6 +156,7 @@ const EXPLAINED: Explained[] = [
   { file: 'src/shared/person-name.ts', of: /^(?:PLAIN\.test|\/\^\[ -~\]|name\.replaceAll\(' '|length < MIN_NAME)/, reason: 'a shortcut for names in ASCII: what follows decides the same' },
   { file: 'src/shared/person-name.ts', of: /^shown\.match\(VISIBLE\)\?\.length →/, reason: 'a name that begins with neither a blank nor a mark has a visible character' },
   { file: 'src/lambda/request-path.ts', of: /^known === undefined →/, reason: 'the memory of resources: the same parts, split again' },
+  { file: 'src/server.ts', of: /^(?:\{ source: 'routes' \} → \{\}|'routes' → "")$/, reason: 'every source but `files` is the routes' },
   { file: 'src/server/stop.ts', of: /^Date\.now\(\) > start \+ drain\.(?:most|least) → .*>=/, reason: 'a tie of milliseconds' },
   { file: 'src/lambda/start.ts', of: /^error instanceof ConfigError → true/, reason: 'the configuration has no other error: one of another kind would be a fault of ours, and keeps its stack' },
   { file: 'src/lambda/start.ts', of: /^daemon === undefined → false/, reason: 'what is no address of a daemon is sent nothing' },

@@ -81,15 +81,16 @@ t.test('a client that keeps its connection is waited for, but not for long', asy
   await until(() => used.destroyed)
 })
 
-t.test('somebody who stops it at a terminal does not wait; what runs has its answer, and what comes with it', async t => {
+t.test('somebody who stops it at a terminal waits for no connection; what runs has its answer, and what comes with it', async t => {
   const { app, exit, exits, onSignal, open } = await start(t)
-  const [running, idle] = [await open(), await open()]
+  const [running, idle, silent, half] = [await open(), await open(), await open(), await open()]
   await idle.say(REQUEST('/health/live'))
+  half.write('GET /health/live HTTP/1.1\r\nHos')
   const arrived = once(app.server, 'request')
   running.write(HALF)
   await arrived
   onSignal('SIGINT')
-  await until(() => !app.server.listening && idle.destroyed)
+  await until(() => !app.server.listening && [idle, silent, half].every(({ destroyed }) => destroyed))
   t.same(exits, [])
   t.match(await running.say(`}${REQUEST('/.well-known/jwks.json')}`, 2), /^HTTP\/1\.1 400 [^]*HTTP\/1\.1 200 [^]*^connection: close\r\n/im)
   const { code, ms } = await exit()
