@@ -10,7 +10,7 @@ const OF_ARTIFACT = ['test/authorizer/artifact.test.ts', 'test/lambda/{build,cod
 const OF_TEXT = ['test/plugins/docs-source.test.ts']
 
 /** Tests that can notice a mutant in seconds. Those of the documents, the template, the browser and the local system cannot. */
-const PLACES = 'test/{authorizer,contract,faults,lambda,modules,plugins,races,security,server,shared}/**/*.test.ts'
+const PLACES = ['test/app.test.ts', 'test/{authorizer,contract,faults,lambda,modules,plugins,races,security,server,shared}/**/*.test.ts']
 
 /** Orders of calls that come seldom, and that no other test waits for. */
 const RACES = 'test/races/races.test.ts'
@@ -21,7 +21,7 @@ const OF_AUTH_TABLE = ['challenge', 'code', 'session'].map(name => `test/modules
 /** Files that have tests elsewhere too: each start of their paths, and the tests. */
 const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/api', ['test/plugins/docs.test.ts', 'test/modules/health/health.test.ts']],
-  ['src/app', ['test/modules/health/health.test.ts', 'test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/server/metrics.test.ts', 'test/server/tracing.test.ts', 'test/plugins/load-shedding.test.ts', 'test/lambda/start.test.ts']],
+  ['src/app', ['test/app.test.ts', 'test/plugins/lazy-schemas.test.ts', 'test/modules/health/health.test.ts', 'test/plugins/errors/errors.test.ts', 'test/plugins/errors/framework-errors.test.ts', 'test/server/metrics.test.ts', 'test/server/tracing.test.ts', 'test/plugins/load-shedding.test.ts', 'test/lambda/start.test.ts']],
   ['src/modules/auth/', [RACES, 'test/security/enumeration.test.ts', 'test/security/spellings.test.ts', 'test/security/erasure.test.ts']],
   ['src/modules/auth/items', OF_AUTH_TABLE],
   ['src/modules/auth/repository', OF_AUTH_TABLE],
@@ -50,7 +50,7 @@ const ELSEWHERE: [start: string, tests: string[]][] = [
   ['src/plugins/spans', ['test/server/tracing.test.ts']],
   ['src/plugins/sqs', ['test/plugins/s3.test.ts', 'test/modules/email/worker.test.ts']],
   ['src/shared/access-token', ['test/plugins/jwt.test.ts', 'test/authorizer/authorizer.test.ts']],
-  ['src/server.ts', ['test/server/metrics.test.ts', 'test/plugins/rate-limit/rate-limit.test.ts', 'test/plugins/log-output.test.ts', 'test/faults/server.test.ts']],
+  ['src/server.ts', ['test/server/process.test.ts', 'test/server/metrics.test.ts', 'test/plugins/rate-limit/rate-limit.test.ts', 'test/plugins/log-output.test.ts', 'test/faults/server.test.ts']],
   ['src/shared/aws-errors', ['test/plugins/aws.test.ts', 'test/modules/users/registration.test.ts']],
   ['src/shared/base-path', ['test/lambda/base-path.test.ts']],
   ['src/shared/colour', ['test/modules/email/catalogues.test.ts']],

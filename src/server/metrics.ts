@@ -23,7 +23,7 @@ export async function startMetrics ({ SERVICE_NAME: service, STAGE: environment,
   if (port === undefined) return undefined
   const prometheus = createPrometheus({ service, environment })
   const server = createServer({ requestTimeout: 5000, headersTimeout: 5000, connectionsCheckingInterval: 1000 }, ({ method, url }, response) => {
-    if (url?.split('?')[0] !== '/metrics') return response.writeHead(404).end()
+    if (url!.split('?')[0] !== '/metrics') return response.writeHead(404).end()
     if (method !== 'GET' && method !== 'HEAD') return response.writeHead(405, { allow: 'GET, HEAD' }).end()
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', 'cache-control': 'no-store' }).end(prometheus.text())
   })

@@ -31,19 +31,20 @@ interface Series {
 
 interface Metric {
   type: 'counter' | 'gauge' | 'histogram'
-  bounds: number[]
+  /** of a histogram: the upper bounds of its buckets */
+  bounds: number[] | undefined
   series: Map<string, Series>
 }
 
 const escaped = (value: string) => value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"')
 const inBraces = (labels: Labels) => `{${Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`).join(',')}}`
 
-function linesOf (name: string, bounds: number[], { labels, value, buckets }: Series): string[] {
+function linesOf (name: string, bounds: Metric['bounds'], { labels, value, buckets }: Series): string[] {
   if (buckets === undefined) return [`${name}${inBraces(labels)} ${value}`]
   let count = 0
   const lines = buckets.map((held, i) => {
     count += held
-    return `${name}_bucket${inBraces({ ...labels, le: String(bounds[i] ?? '+Inf') })} ${count}`
+    return `${name}_bucket${inBraces({ ...labels, le: String(bounds![i] ?? '+Inf') })} ${count}`
   })
   return [...lines, `${name}_sum${inBraces(labels)} ${value}`, `${name}_count${inBraces(labels)} ${count}`]
 }
@@ -57,13 +58,13 @@ export function createPrometheus (dimensions: { service: string, environment: st
   const delay = monitorEventLoopDelay({ resolution: 20 })
   delay.enable()
 
-  function seriesOf (name: string, type: Metric['type'], labels: Labels, bounds: number[] = []): Series | undefined {
+  function seriesOf (name: string, type: Metric['type'], labels: Labels, bounds?: number[]): Series | undefined {
     let metric = metrics.get(name)
     if (metric === undefined) metrics.set(name, metric = { type, bounds, series: new Map() })
     const key = Object.values(labels).join('\n')
     let series = metric.series.get(key)
     if (series !== undefined || metric.series.size >= MAX_SERIES) return series
-    series = { labels: { ...dimensions, ...labels }, value: 0, ...(type === 'histogram' ? { buckets: Array<number>(bounds.length + 1).fill(0) } : {}) }
+    series = { labels: { ...dimensions, ...labels }, value: 0, ...(bounds === undefined ? {} : { buckets: Array<number>(bounds.length + 1).fill(0) }) }
     metric.series.set(key, series)
     return series
   }

@@ -20,12 +20,11 @@ const TIMEOUT = 2000
 export async function startTracing ({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, SERVICE_NAME, STAGE }: Config): Promise<Tracing | undefined> {
   if (endpoint === undefined) return undefined
   // Loaded only where it is used: 20 packages.
-  const [{ ROOT_CONTEXT, SpanKind, SpanStatusCode, trace }, { AlwaysOnSampler, BatchSpanProcessor, ParentBasedSampler, TracerProvider }, { OTLPTraceExporter }, { resourceFromAttributes }] = await Promise.all([
+  const [{ ROOT_CONTEXT, SpanKind, SpanStatusCode, trace }, { BatchSpanProcessor, TracerProvider }, { OTLPTraceExporter }, { resourceFromAttributes }] = await Promise.all([
     import('@opentelemetry/api'), import('@opentelemetry/sdk-trace'), import('@opentelemetry/exporter-trace-otlp-http'), import('@opentelemetry/resources')
   ])
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': SERVICE_NAME, 'deployment.environment.name': STAGE }),
-    sampler: new ParentBasedSampler({ root: new AlwaysOnSampler() }),
     spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces`, timeoutMillis: TIMEOUT }), scheduledDelayMillis: 1000, exportTimeoutMillis: TIMEOUT })]
   })
   const tracer = provider.getTracer('user-service')
@@ -33,8 +32,9 @@ export async function startTracing ({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, SER
 
   /** The context of a span that another process, or an earlier part of this one, has begun. */
   function contextOf (traceparent: string | undefined) {
-    const [, traceId, spanId, flags] = traceparent?.split('-') ?? []
-    return traceId === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId: spanId!, traceFlags: Number.parseInt(flags!, 16), isRemote: true })
+    if (traceparent === undefined) return ROOT_CONTEXT
+    const [, traceId, spanId, flags] = traceparent.split('-') as [string, string, string, string]
+    return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true })
   }
 
   return {

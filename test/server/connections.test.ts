@@ -14,14 +14,16 @@ async function start (t: Test) {
   await once(server, 'listening')
   t.teardown(() => { server.close(); server.closeAllConnections() })
   const { port } = server.address() as AddressInfo
-  async function open (sent = ''): Promise<Socket & { got: string }> {
+  async function open (sent = '') {
     const accepted = once(server, 'connection')
     const socket = Object.assign(connect(port, '127.0.0.1'), { got: '' })
     socket.on('error', () => {})
     socket.setEncoding('utf8').on('data', text => { socket.got += String(text) })
-    await accepted
+    const [peer] = await accepted as [Socket]
     socket.write(sent)
-    return socket
+    /** whether the server has closed it */
+    const isClosed = () => peer.destroyed
+    return Object.assign(socket, { isClosed })
   }
   /** The next request on a connection. */
   const next = async ({ localPort }: Socket) => await until(() => {
@@ -56,20 +58,18 @@ t.test('connections without a running request are closed, and the others when th
   // Two requests on one connection: the second waits for the answer to the first.
   running.write(REQUEST)
   const third = await next(running)
-  second.end('done')
-  await until(() => answered.got.endsWith('done'))
-  const closed = [silent, half, answered].map(socket => once(socket, 'close'))
+  const over = (response: ServerResponse, body: string) => once(response.end(body), 'close')
+  const closed = () => [silent, half, answered, running].map(({ isClosed }) => isClosed())
+  await over(second, 'done')
   connections.closeIdle()
-  await Promise.all(closed)
-  t.notOk(running.destroyed)
+  t.same(closed(), [true, true, true, false])
 
-  first.end('one')
-  await until(() => running.got.endsWith('one'))
+  await over(first, 'one')
   connections.closeIdle()
-  third.end('two')
+  t.same(closed(), [true, true, true, false], 'a request that is still running keeps its connection')
+  await over(third, 'two')
   await until(() => running.got.endsWith('two'))
-  t.match(running.got, /one[^]*two$/, 'a request that is still running keeps its connection')
-  const over = once(running, 'close')
+  t.match(running.got, /one[^]*two$/)
   connections.closeIdle()
-  await over
+  t.same(closed(), [true, true, true, true])
 })

@@ -2,9 +2,12 @@ import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Config } from '../../src/plugins/config.ts'
 import { startMetrics } from '../../src/server/metrics.ts'
+import type { createPrometheus } from '../../src/server/prometheus.ts'
+import { until } from '../until.ts'
 
 const CONFIG = { SERVICE_NAME: 'orders', STAGE: 'staging', HOST: '127.0.0.1', METRICS_PORT: 0 } as Config
 
@@ -56,4 +59,21 @@ t.test('closing ends the connections too', async t => {
   metrics.close()
   await closed
   await t.rejects(once(connect(Number(port), hostname), 'connect'), { code: 'ECONNREFUSED' })
+
+  const { text } = metrics.options.scraped as ReturnType<typeof createPrometheus>
+  text()
+  await sleep(60)
+  const [, lag] = /^nodejs_eventloop_lag_p99_seconds\{.*\} (\S+)$/m.exec(text())!
+  t.ok(Number(lag) < 0.001, 'nor is the event loop watched any longer')
+})
+
+t.test('a client that does not end its request is closed after some six seconds', async t => {
+  const { metrics } = await start(t)
+  const { hostname, port } = new URL(metrics.url)
+  const slow = connect(Number(port), hostname)
+  slow.on('error', () => {}).resume()
+  slow.write('GET /metrics HTTP/1.1\r\nHost: x\r\n')
+  let isClosed = false
+  slow.once('close', () => { isClosed = true })
+  await until(() => isClosed, { timeoutMs: 9000 })
 })

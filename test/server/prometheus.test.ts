@@ -76,15 +76,20 @@ t.test('labels whose values run together are told apart', async t => {
 })
 
 t.test('of the process: processor time, memory, start, and the delay of the event loop since the last scrape', async t => {
-  const { samples } = build(t)
+  const { samples, close } = build(t)
   const valueOf = (all: Sample[], name: string) => all.find(sample => sample.name === name)!.value
+  const before = process.cpuUsage()
   const first = samples()
-  t.same(first.filter(sample => !isOwn(sample)).map(({ name, type, labels }) => [name, type, labels]), [
-    ['process_cpu_seconds_total', 'counter', OWN], ['process_resident_memory_bytes', 'gauge', OWN], ['process_start_time_seconds', 'gauge', OWN], ['nodejs_heap_size_used_bytes', 'gauge', OWN], ['nodejs_eventloop_lag_p99_seconds', 'gauge', OWN]
+  t.same(first.filter(sample => !isOwn(sample)).map(({ name, type, labels, help }) => [name, type, labels, help]), [
+    ['process_cpu_seconds_total', 'counter', OWN, 'processor time of user and system, in seconds'],
+    ['process_resident_memory_bytes', 'gauge', OWN, 'resident memory, in bytes'],
+    ['process_start_time_seconds', 'gauge', OWN, 'when the process started, in seconds since the Unix epoch'],
+    ['nodejs_heap_size_used_bytes', 'gauge', OWN, 'used heap of V8, in bytes'],
+    ['nodejs_eventloop_lag_p99_seconds', 'gauge', OWN, '99th percentile of the delay of the event loop since the last scrape, in seconds']
   ])
-  const { user, system } = process.cpuUsage()
   const cpu = valueOf(first, 'process_cpu_seconds_total')
-  t.ok(cpu <= (user + system) / 1e6 && cpu > (user + system) / 1e6 * 0.5, String(cpu))
+  const spent = [before, process.cpuUsage()].map(({ user, system }) => (user + system) / 1e6)
+  t.ok(spent[0]! <= cpu && cpu <= spent[1]!, `${cpu} is not between ${spent.join(' and ')}`)
   t.equal(valueOf(first, 'process_start_time_seconds'), Math.round(performance.timeOrigin / 1000))
   t.ok(valueOf(first, 'process_resident_memory_bytes') > valueOf(first, 'nodejs_heap_size_used_bytes'))
 
@@ -98,4 +103,9 @@ t.test('of the process: processor time, memory, start, and the delay of the even
   for (let i = 0; i < 3; i++) await turn()
   const after = valueOf(samples(), 'nodejs_eventloop_lag_p99_seconds')
   t.ok(after < late, 'a scrape begins anew')
+  t.ok(after > 0.018, `${after} s: what is measured includes the 20 ms`)
+  close()
+  samples()
+  for (let i = 0; i < 3; i++) await turn()
+  t.ok(valueOf(samples(), 'nodejs_eventloop_lag_p99_seconds') < 0.001, 'after its end nothing is measured')
 })

@@ -1,7 +1,5 @@
 import { once } from 'node:events'
-import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { json } from 'node:stream/consumers'
+import { request } from 'node:http'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../src/plugins/config.ts'
 import { startTracing } from '../../src/server/tracing.ts'
@@ -11,27 +9,10 @@ import { startEngines } from '../engines.ts'
 import { startEventBus } from '../event-bus.ts'
 import { pump } from '../pump.ts'
 import { until } from '../until.ts'
+import { attributesOf, startCollector, type Span } from './collector.ts'
 
 const engines = await startEngines(t)
 const bus = await startEventBus(t)
-
-interface Span { traceId: string, spanId: string, parentSpanId?: string, name: string, kind: number, status: { code?: number }, attributes: { key: string, value: { stringValue?: string, intValue?: number } }[] }
-
-/** An OpenTelemetry collector: takes OTLP as JSON over HTTP. */
-async function startCollector (t: Test) {
-  const spans: Span[] = []
-  const bodies: string[] = []
-  const server = createServer(async (request, response) => {
-    const body = await json(request) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] }
-    bodies.push(JSON.stringify(body))
-    if (request.url === '/v1/traces') spans.push(...body.resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(scope => scope.spans)))
-    response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => { server.close(); server.closeAllConnections() })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans, bodies }
-}
 
 /** The service with tracing on, listening on a socket: the events of a body come there in another context than with `inject`. */
 async function startTraced (t: Test, endpoint: string) {
@@ -71,8 +52,7 @@ t.test('one trace leads from the request through outbox, queue and event to the 
   t.same(path(named('EventBridge PutEvents')), ['POST /v2/users', 'handle code.requested', 'handle user.registered', 'EventBridge PutEvents'])
   t.ok(spans.some(span => span.name === 'DynamoDB TransactWriteItems' && path(span)[0] === 'POST /v2/users' && path(span).length === 2), 'calls of AWS services are parts of it')
 
-  const attributes = Object.fromEntries(named('POST /v2/users').attributes.map(({ key, value }) => [key, value.stringValue ?? value.intValue]))
-  t.same(attributes, { 'http.request.method': 'POST', 'http.route': '/v2/users', 'correlation.id': 'traced-1', 'http.response.status_code': 202 })
+  t.same(attributesOf(named('POST /v2/users')), { 'http.request.method': 'POST', 'http.route': '/v2/users', 'correlation.id': 'traced-1', 'http.response.status_code': 202 })
   t.match(collector.bodies[0], /"service\.name","value":\{"stringValue":"user-service"\}.*"deployment\.environment\.name","value":\{"stringValue":"staging"\}/)
   const event = bus.events.find(({ type, correlationId }) => type === 'user.registered' && correlationId === 'traced-1')!
   t.match(event.traceparent, new RegExp(`^00-${TRACE}-[0-9a-f]{16}-01$`), 'other services carry it on')
