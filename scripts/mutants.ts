@@ -162,7 +162,8 @@ async function main (): Promise<number> {
   if (values['note'] === true) {
     const added = recordsOf(outcomes, instrumented)
     const written = writeRecords(ROOT, added, outcomes, instrumented)
-    console.log(`${Object.keys(added).length} files were recorded, and ${Object.keys(written).length} of ${files.length} are. A file is recorded when all its mutants were tried.`)
+    const { size } = new Set(instrumented.mutants.map(({ file }) => file))
+    console.log(`${Object.keys(added).length} files were recorded, and ${Object.keys(written).length} of ${size} are. A file is recorded when all its mutants were tried.`)
     return 0
   }
   if (outcomes.length > 0) console.log(`${outcomes.length} results are kept from earlier runs`)
