@@ -4,7 +4,7 @@ import { mirrors } from '../test/touched.ts'
 // Which tests are tried on a mutant: those that mirror its file. What only a test elsewhere notices is noticed late, and by accident.
 
 /** Tests of the artifact: the copy cannot be bundled. */
-const OF_ARTIFACT = ['test/authorizer/artifact.test.ts', 'test/lambda/{build,code-cache,compiled-schemas,integration,sam-local,sbom}.test.ts']
+const OF_ARTIFACT = ['test/authorizer/artifact.test.ts', 'test/lambda/{build,code-cache,compiled-schemas,events,integration,parity,sam-local,sbom}.test.ts']
 
 /** Tests that read the source as text: in the copy it has mutants in it. */
 const OF_TEXT = ['test/plugins/docs-source.test.ts']

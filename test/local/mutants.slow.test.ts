@@ -202,6 +202,7 @@ t.test('the tests of a file are those that mirror it', async t => {
   t.equal(testsOf(ROOT, 'src/shared/ids.ts')[0], 'test/shared/ids.test.ts')
   t.equal(testsOf(ROOT, 'src/plugins/keys/derive.ts')[0], 'test/plugins/keys.test.ts')
   t.ok(testsOf(ROOT, 'src/modules/users/service.ts').length > 5)
+  t.same(testsOf(ROOT, 'src/modules/users/admin.routes.v2.ts').slice(0, 2), ['test/modules/users/admin.routes.v2.test.ts', 'test/plugins/docs.test.ts'], 'the routes of a module are in the API documents')
   t.notOk(testsOf(ROOT, 'src/modules/uploads/service.ts').some(test => !test.startsWith('test/modules/uploads/')))
   t.ok(testsOf(ROOT, 'src/modules/auth/service.ts').slice(0, MAX_TESTS).includes('test/races/races.test.ts'), 'named for it')
 })
