@@ -155,7 +155,7 @@ const EXPLAINED: Explained[] = [
   { file: 'src/shared/person-name.ts', of: /^(?:PLAIN\.test|\/\^\[ -~\]|name\.replaceAll\(' '|length < MIN_NAME)/, reason: 'a shortcut for names in ASCII: what follows decides the same' },
   { file: 'src/shared/person-name.ts', of: /^shown\.match\(VISIBLE\)\?\.length →/, reason: 'a name that begins with neither a blank nor a mark has a visible character' },
   { file: 'src/lambda/direct.ts', of: /^now !== second → true/, reason: 'the memory of the date: the same, made again' },
-  { file: 'src/lambda/direct.ts', of: /^!this\.writableEnded → true/, reason: 'a promise that has its answer takes no failure: the condition saves an error that nobody sees' },
+  { file: 'src/lambda/direct.ts', of: /^!this\.writableEnded → true/, reason: 'a settled promise cannot be rejected: the condition only saves making an error' },
   { file: 'src/lambda/direct.ts', of: /^'' → "Stryker/, reason: 'a header that is removed at once; a date that is replaced before its first use' },
   { file: 'src/lambda/direct.ts', of: /^(?:typeof chunk === 'string' && given === undefined|chunks\.length === 1 && typeof chunk === 'string' && !isBase64Encoded) → false/, reason: 'a shortcut for text: by its bytes it becomes the same text' },
   { file: 'src/lambda/direct.ts', of: /^typeof part === 'string' → true/, reason: 'a copy of bytes has the same bytes' },
