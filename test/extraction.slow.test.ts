@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { buildTestApp } from './app.ts'
 import { startEngines } from './engines.ts'
+import { setVariables } from './environment.ts'
 import { deliverMails, sqsRecord } from './modules/email/records.ts'
 
 // Those that go from a request to a mail and back, of every module but e-mail.
@@ -13,8 +14,7 @@ const ROOT = resolve(import.meta.dirname, '..')
 const files = globSync(['test/modules/users/{enrolment,events,expiry,profile,registration}.test.ts', 'test/modules/auth/{events,sign-in}.test.ts'], { cwd: ROOT }).sort()
 
 t.test('with the e-mail module extracted, the tests of the other modules still pass', { timeout: 600_000 }, async t => {
-  process.env['EMAIL_EXTRACTED'] = 'true'
-  t.teardown(() => { delete process.env['EMAIL_EXTRACTED'] })
+  t.teardown(setVariables({ EMAIL_EXTRACTED: 'true' }))
   const engines = await startEngines(t)
   const extracted = await buildTestApp(t, engines)
   await t.rejects(deliverMails(extracted, { Records: [sqsRecord('x')] }), { message: 'Records of an unknown source: queue EmailQueue' }, 'what they are run with')

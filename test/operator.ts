@@ -8,6 +8,7 @@ import { completeEnv } from '../local/env.ts'
 import { readTemplate } from '../local/template.ts'
 import { runCommand, type Command } from '../scripts/command.ts'
 import type { Engines } from './engines.ts'
+import { setVariables } from './environment.ts'
 
 // What an operator does in a test: runs the commands of the runbook, and has backups of tables.
 
@@ -23,24 +24,16 @@ export async function runScript (name: string, args: string[], env: Record<strin
 export async function runHere<Verb extends string> (command: Command<Verb>, args: string[], env: Record<string, string | undefined>): Promise<Run> {
   const run = { code: 0, stdout: '', stderr: '' }
   const [{ log, error }, { isTTY }, { exitCode }] = [console, process.stdin, process]
-  const names = Object.keys(env)
-  const before = Object.fromEntries(names.map(name => [name, process.env[name]]))
-  const set = (values: Record<string, string | undefined>) => {
-    for (const name of names) {
-      if (values[name] === undefined) delete process.env[name]
-      else process.env[name] = values[name]
-    }
-  }
   console.log = (line: string) => { run.stdout += `${line}\n` }
   console.error = (line: string) => { run.stderr += `${line}\n` }
   process.stdin.isTTY = false
   process.exitCode = undefined
-  set(env)
+  const putBack = setVariables(env)
   try {
     await runCommand(command, args)
     run.code = Number(process.exitCode ?? 0)
   } finally {
-    set(before)
+    putBack()
     process.exitCode = exitCode
     process.stdin.isTTY = isTTY
     Object.assign(console, { log, error })

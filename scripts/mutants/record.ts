@@ -84,14 +84,14 @@ export function writeRecords (root: string, added: Records, outcomes: Outcome[],
 }
 
 const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
+const totalsOf = (some: FileRecord[]) => ({ tried: sum(some.map(({ mutants }) => mutants)), noticed: sum(some.map(({ noticed }) => noticed)) })
 
 /** docs/testing.md with the tables of records in it: by folder, and what is left by file. `all` are the mutants that there are. */
 export function withTables (page: string, records: Records, all: Pick<Mutant, 'file'>[]): string {
   const left = Object.entries(records).flatMap(([file, record]) => record.left.map(mutant => ({ file, ...mutant, reason: reasonFor({ file, ...mutant }) })))
   const row = (name: string, mutants: number, isPart: (file: string) => boolean) => {
     const some = Object.entries(records).filter(([file]) => isPart(file)).map(([, record]) => record)
-    const tried = sum(some.map(({ mutants }) => mutants))
-    const noticed = sum(some.map(({ noticed }) => noticed))
+    const { tried, noticed } = totalsOf(some)
     const late = sum(some.map(({ timeouts }) => timeouts))
     const own = left.filter(({ file }) => isPart(file))
     const explained = own.filter(({ reason }) => reason !== undefined).length
@@ -99,13 +99,12 @@ export function withTables (page: string, records: Records, all: Pick<Mutant, 'f
     const share = tried === explained ? '' : `${(100 * noticed / (tried - explained)).toFixed(1)} %`
     return `| ${name} | ${mutants} | ${tried} | ${noticed}${late === 0 ? '' : ` (${late} by a timeout)`} | ${count('survived')} | ${count('unreached')} | ${explained} | ${share} |`
   }
-  const tried = sum(Object.values(records).map(({ mutants }) => mutants))
-  const noticed = sum(Object.values(records).map(({ noticed }) => noticed))
+  const whole = totalsOf(Object.values(records))
   const linesOf = (some: Left[]) => [...Map.groupBy(some, ({ line }) => line)].map(([line, { length }]) => length === 1 ? String(line) : `${line} (${length})`).join(', ')
   const reasons = Map.groupBy(left.filter(({ reason }) => reason !== undefined), ({ file, reason }) => `\`${file}\` | ${reason}`)
   const unexplained = Map.groupBy(left.filter(({ reason }) => reason === undefined), ({ file }) => file)
   return replaceBetween(page, TABLES, [
-    `Score: ${(100 * noticed / tried).toFixed(1)} %`,
+    `Score: ${(100 * whole.noticed / whole.tried).toFixed(1)} %`,
     '',
     '| part | mutants | tried | noticed | survived | reached by no test beside it | explained | noticed of those that can be |',
     '|---|---|---|---|---|---|---|---|',

@@ -11,6 +11,7 @@ import { buildLambda } from '../../scripts/build/lambda.ts'
 import { buildServer } from '../../scripts/build/server.ts'
 import { zipDirectory } from '../../scripts/build/zip.ts'
 import { startEngines } from '../engines.ts'
+import { setVariables } from '../environment.ts'
 import { until } from '../until.ts'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
@@ -21,13 +22,11 @@ t.test('two builds are one file, whenever and wherever they are made', async (t)
   await buildLambda(second)
   const before = sha256(await zipDirectory(first))
   for (const file of await readdir(second, { recursive: true })) await utimes(join(second, file), 0, 0)
-  const zone = process.env['TZ']
-  process.env['TZ'] = 'Pacific/Kiritimati'
+  const putBack = setVariables({ TZ: 'Pacific/Kiritimati' })
   try {
     t.equal(sha256(await zipDirectory(second)), before)
   } finally {
-    if (zone === undefined) delete process.env['TZ']
-    else process.env['TZ'] = zone
+    putBack()
   }
   await writeFile(join(second, 'openapi/v1.json'), '{}')
   t.not(sha256(await zipDirectory(second)), before, 'another content is another file')

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { adminOf, signIn } from '../accounts.ts'
 import { buildTestApp } from '../app.ts'
 import { startEngines } from '../engines.ts'
+import { setVariables } from '../environment.ts'
 import { startMoto, type Moto } from '../moto.ts'
 import { runScript } from '../operator.ts'
 import { until } from '../until.ts'
@@ -139,8 +140,7 @@ if (moto !== undefined) {
 
   t.test('by schedule: the four steps of a rotation, each repeated, make a new current version and keep the one before', async t => {
     const { client, arns: { JWT_SECRET_ARN: SecretId }, valueOf, stages, env, secrets } = await setUp(t, moto)
-    Object.assign(process.env, { AWS_ENDPOINT_URL_SECRETS_MANAGER: await startStrict(t, moto.endpoint), AWS_REGION: env['AWS_REGION'] })
-    t.teardown(() => { delete process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] })
+    t.teardown(setVariables({ AWS_ENDPOINT_URL_SECRETS_MANAGER: await startStrict(t, moto.endpoint), AWS_REGION: env['AWS_REGION'] }))
     const { handler } = await import(new URL('../../hooks/rotate/index.mjs', import.meta.url).href) as { handler: (event: object) => Promise<void> }
     const lines: string[] = []
     const { log } = console

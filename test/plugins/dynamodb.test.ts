@@ -1,7 +1,7 @@
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { json } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
@@ -13,7 +13,15 @@ import dynamodb from '../../src/plugins/dynamodb.ts'
 import metrics from '../../src/plugins/metrics.ts'
 import { isOutage } from '../../src/shared/aws-errors.ts'
 import '../credentials.ts'
+import { setVariables } from '../environment.ts'
 import { until } from '../until.ts'
+
+/** Resolves to the server's URL. */
+async function listen (t: Test, server: Server): Promise<string> {
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => { server.close(); server.closeAllConnections() })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
 
 /** The plugin alone, with a DynamoDB that answers each attempt as the test says. */
 async function build (t: Test, answer: (response: ServerResponse) => void) {
@@ -28,12 +36,11 @@ async function build (t: Test, answer: (response: ServerResponse) => void) {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
   })
-  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
-  t.teardown(() => { server.close(); server.closeAllConnections() })
+  const url = await listen(t, server)
   const counted: string[] = []
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(config, { config: loadConfig(completeEnv({ AWS_ENDPOINT_URL: 'http://127.0.0.1:1', AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })) })
+  await app.register(config, { config: loadConfig(completeEnv({ AWS_ENDPOINT_URL: 'http://127.0.0.1:1', AWS_ENDPOINT_URL_DYNAMODB: url })) })
   await app.register(aws)
   await app.register(metrics, { metrics: { scraped: { count (name) { counted.push(name) }, observe () {}, show () {} } } })
   await app.register(breakers)
@@ -79,17 +86,17 @@ t.test('a call that is refused was answered', async t => {
 })
 
 t.test('a machine whose credentials cannot be had now has an outage, and works when it has them', async t => {
-  const before = { ...process.env }
-  t.teardown(() => { process.env = before })
   let isAway = true
   const server = createServer((_request, response) => {
     if (isAway) response.writeHead(500).end()
     else response.setHeader('content-type', 'application/json').end(JSON.stringify({ AccessKeyId: 'x', SecretAccessKey: 'y', Token: 'z', Expiration: new Date(Date.now() + 3_600_000) }))
   })
-  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
-  t.teardown(() => server.close())
-  const { AWS_ACCESS_KEY_ID: _id, AWS_SECRET_ACCESS_KEY: _key, AWS_PROFILE: _profile, ...rest } = before
-  process.env = { ...rest, AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' }
+  t.teardown(setVariables({
+    AWS_CONTAINER_CREDENTIALS_FULL_URI: await listen(t, server),
+    AWS_CONFIG_FILE: '/dev/null',
+    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+    ...Object.fromEntries(['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE'].map(name => [name, undefined]))
+  }))
   const { asked, read } = await build(t, response => response.end('{}'))
   const error = await read().catch((error: Error) => error)
   t.ok(isOutage(error), String(error))

@@ -8,18 +8,12 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { createRequestHandler } from '../../src/plugins/aws/connections.ts'
 import { createJsonClient, endpointOf, signedHeaders } from '../../src/plugins/aws/json-client.ts'
+import { setVariables } from '../environment.ts'
 import { until } from '../until.ts'
 
 const SECRETS = { name: 'secretsmanager', target: 'secretsmanager', clientName: 'SecretsManagerClient', endpointVariable: 'AWS_ENDPOINT_URL_SECRETS_MANAGER' }
 
-const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = process.env
-Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'key' })
-t.teardown(() => {
-  for (const [name, value] of Object.entries({ AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY })) {
-    if (value === undefined) delete process.env[name]
-    else process.env[name] = value
-  }
-})
+t.teardown(setVariables({ AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'key' }))
 
 interface Asked { method: string | undefined, url: string | undefined, headers: IncomingHttpHeaders, body: string }
 
@@ -157,8 +151,7 @@ t.test('a clock that is off by a little, or a service that does not say its time
 
 t.test('without an endpoint in the options the SDK\'s variable says it, and connections end with the client', async t => {
   const { asked, port, connections } = await startService(t, response => response.end('{"ok":true}'))
-  process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] = `http://127.0.0.1:${port}`
-  t.teardown(() => { delete process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] })
+  t.teardown(setVariables({ AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${port}` }))
   const client = createJsonClient({ region: 'eu-central-1', maxAttempts: 1, retryMode: 'standard', requestHandler: createRequestHandler({ connectionTimeout: 500, requestTimeout: 700, isRepeatable: true }) }, SECRETS)
   t.match(await client.call('GetSecretValue', {}), { ok: true })
   t.equal(asked.length, 1)

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Aws } from '../../src/plugins/aws/index.ts'
 import { managedSecret } from '../../src/plugins/keys/secret.ts'
+import { setVariables } from '../environment.ts'
 import { until } from '../until.ts'
 import { bearer, buildTokenApp, PERSON } from './minimal-app.ts'
 import { ARN, CODE_ARN, newSecret, startSecretsManager } from './secrets-manager.ts'
@@ -223,8 +224,7 @@ t.test('an app does not start when either version may not be read, or is no text
 
 t.test('Secrets Manager is found by the SDK\'s variable for its endpoint', async t => {
   const manager = await startSecretsManager(t)
-  process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] = manager.env.AWS_ENDPOINT_URL
-  t.teardown(() => { delete process.env['AWS_ENDPOINT_URL_SECRETS_MANAGER'] })
+  t.teardown(setVariables({ AWS_ENDPOINT_URL_SECRETS_MANAGER: manager.env.AWS_ENDPOINT_URL }))
   await buildTokenApp(t, { JWT_SECRET_ARN: ARN })
   t.ok(manager.asked.length > 0)
 })

@@ -8,6 +8,7 @@ import { buildApp } from '../../src/app.ts'
 import { createDispatch } from '../../src/lambda/dispatch.ts'
 import { loadConfig } from '../../src/plugins/config.ts'
 import { startEngines } from '../engines.ts'
+import { setVariables } from '../environment.ts'
 
 // The hook, on the SDK that the Lambda runtime has too, against a server that answers for Lambda (with the real app behind
 // it) and for CodeDeploy.
@@ -37,8 +38,7 @@ const server = createServer((request, response) => {
 await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
 t.teardown(() => { server.closeAllConnections(); server.close() })
 const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-Object.assign(process.env, { AWS_REGION: LOCAL_AWS.region, AWS_ENDPOINT_URL_LAMBDA: endpoint, AWS_ENDPOINT_URL_CODEDEPLOY: endpoint, TARGET: ARN })
-t.teardown(() => { for (const name of ['AWS_REGION', 'AWS_ENDPOINT_URL_LAMBDA', 'AWS_ENDPOINT_URL_CODEDEPLOY', 'TARGET', 'CHECKS']) delete process.env[name] })
+t.teardown(setVariables({ AWS_REGION: LOCAL_AWS.region, AWS_ENDPOINT_URL_LAMBDA: endpoint, AWS_ENDPOINT_URL_CODEDEPLOY: endpoint, TARGET: ARN, CHECKS: undefined }))
 
 const { handler } = await import(new URL('../../hooks/smoke/index.mjs', import.meta.url).href) as { handler: (event: object) => Promise<{ status: string }> }
 
